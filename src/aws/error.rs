@@ -68,7 +68,7 @@ impl Error {
         chain.extend(error.source().map(causes).unwrap_or_default().iter().map(ToString::to_string));
         let reason = match chain.last() {
             // The text lists each provider in the chain, which helps little if none has credentials.
-            Some(text) if text.starts_with("no credentials found in chain") => "none were found".to_owned(),
+            Some(text) if text.starts_with("no credentials found in chain") => "not found".to_owned(),
             Some(text) if text.starts_with("failed to lookup address") => {
                 "host name not found in DNS".to_owned()
             }

@@ -28,7 +28,7 @@ use crate::permissions::rbac::Subject;
 )]
 pub struct PermissionsArguments {
     #[command(subcommand)]
-    pub half: Option<PermissionsCommand>,
+    pub command: Option<PermissionsCommand>,
 
     #[command(flatten)]
     pub overview: OverviewArguments,

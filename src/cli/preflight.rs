@@ -65,7 +65,7 @@ pub struct PreflightArguments {
     #[arg(long, value_name = "HOST[:PORT]")]
     pub grpc: Vec<Endpoint>,
 
-    /// Code of the only check to report; may be repeated
+    /// Report only the check with this code; may be repeated
     #[arg(long, value_name = "CODE", value_parser = codes(), hide_possible_values = true)]
     pub only: Vec<String>,
 

@@ -31,7 +31,7 @@ pub struct StatusArguments {
     #[arg(long)]
     pub upstream: bool,
 
-    /// Do not read any registry; that it is unknown whether images are mirrored is no failure
+    /// Check only the cluster and no registry: whether images are mirrored stays unknown, and does not fail the command
     #[arg(long, conflicts_with = "upstream")]
     pub cluster_only: bool,
 

@@ -15,8 +15,8 @@ use crate::store::limits::JOBS;
 /// Discovers Cast AI's workloads, copies their images byte for byte to a private registry (ECR by default), verifies
 /// them there, and only then rewrites the images in place, waiting for each rollout. Running again is always safe.
 ///
-/// A step that runs writes its file, and a step that is skipped reads it, so that several machines can share the work:
-/// --inventory (skipped with --no-discover), --plan (also --no-discover), --lock (skipped with --no-mirror).
+/// Several machines can share the work: a step that runs writes its file (--inventory, --plan, --lock), and the next
+/// machine skips that step and reads the file.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   # See what would be copied and rewritten
@@ -72,15 +72,15 @@ pub struct SyncArguments {
     #[arg(long)]
     pub no_rewrite: bool,
 
-    /// File of the images that were found
+    /// Write the discovered images to this file; with --no-discover, read them from it
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
 
-    /// File of the plan
+    /// Write the plan to this file; with --no-discover, read it from it
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
 
-    /// File of the images that are verified in the registry
+    /// Write the verified images to this file; with --no-mirror, read them from it
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
 

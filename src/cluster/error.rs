@@ -183,8 +183,8 @@ impl Error {
                 Some("no credentials found for the context's user: see `kubectl config view --minify`")
             }
             ErrorKind::Forbidden => Some(
-                "`kubectl auth can-i --list` shows this user's permissions, `kubectl castai-privatelink \
-                 permissions rbac` the required ones; -n reads only one namespace",
+                "compare `kubectl auth can-i --list` with `kubectl castai-privatelink permissions rbac`; if \
+                 access is limited to one namespace, pass -n",
             ),
             _ => None,
         };

@@ -81,7 +81,7 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
     let missing = |what: &str, name: &str, there: Vec<&str>| {
         let hint = match there.as_slice() {
             [] => "the kubeconfig has none".to_owned(),
-            names => format!("the kubeconfig has {}", names.join(", ")),
+            names => format!("available: {}", names.join(", ")),
         };
         Error::config(format!("{what} \"{name}\" does not exist"), Some(&hint))
     };

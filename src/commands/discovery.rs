@@ -89,5 +89,5 @@ pub(super) fn narrowing(arguments: &Arguments, selection: &SelectionArguments) -
         ("--exclude", !selection.filter.exclude.is_empty()),
     ];
     let given: Vec<_> = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
-    (!given.is_empty()).then(|| format!("widen or remove {}", given.join(" and ")))
+    (!given.is_empty()).then(|| format!("remove or change {}", given.join(" and ")))
 }

@@ -100,7 +100,7 @@ async fn reached(line: &[String]) -> Reached {
             Reached { knowledge, ..Reached::default() }
         }
         Command::Permissions(wanted) => {
-            let file = match &wanted.half {
+            let file = match &wanted.command {
                 None => &wanted.overview.knowledge,
                 Some(PermissionsCommand::Rbac(rbac)) => &rbac.knowledge,
                 Some(PermissionsCommand::Iam(_)) => return Reached::default(),

@@ -22,7 +22,7 @@ pub(super) fn run(
     arguments: &Arguments,
     permissions: &PermissionsArguments,
 ) -> Result<ExitStatus, CommandError> {
-    match &permissions.half {
+    match &permissions.command {
         None => {
             let overview = &permissions.overview;
             let knowledge = discovery::knowledge_file(&overview.knowledge)?;

@@ -105,9 +105,9 @@ impl Drop for WatchGuard<'_> {
 fn public_again(report: &RollbackReport, wait: bool) -> String {
     let hosts = report.hosts().into_iter().collect::<Vec<_>>().join(", ");
     let consequence = if wait {
-        "a healthy component that becomes unhealthy is restored to its private images, and the run stops"
+        "if a rollout fails, it is reverted to the private image and the rollback stops"
     } else {
-        "a component that cannot pull stays broken, because rollouts are not watched"
+        "rollouts are not watched, and a workload that cannot pull its image is not reverted"
     };
     format!("nodes will pull from {hosts} again: {consequence}")
 }

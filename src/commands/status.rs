@@ -20,7 +20,7 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
         let place = discovery::place(arguments, Some(&connection.name));
         output::error(
             &format!("error: no image of Cast AI found {place}"),
-            Some("choose another cluster with --context, or widen -n, -l, --only and --exclude"),
+            Some("choose another cluster with --context, or remove -n, -l, --only and --exclude"),
         );
     }
     text::status(&report, has_flags(&settings, status), status.output)?;

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 
 use crate::model::image::Image;
+use crate::output::table::count;
 use crate::sync::report::{ImageReport, ImageResult};
 
-/// One line for each cause, and one with the other images that it fails.
+/// One line for each cause, followed by the images if it fails several, and a hint if AWS permissions are missing.
 pub(super) fn image_failures(images: &[ImageReport]) -> Vec<String> {
-    let mut causes: Vec<(String, &str, Vec<&Image>)> = Vec::new();
+    let mut causes: Vec<(String, &str, Vec<&ImageReport>)> = Vec::new();
     for image in images {
         let (ImageResult::Failed | ImageResult::Missing, Some(message)) = (image.result, &image.message)
         else {
@@ -15,20 +16,40 @@ pub(super) fn image_failures(images: &[ImageReport]) -> Vec<String> {
         };
         let cause = cause(message, [&image.image, &image.destination]);
         match causes.iter_mut().find(|(known, ..)| *known == cause) {
-            Some((.., others)) => others.push(&image.image),
-            None => causes.push((cause, message, vec![&image.image])),
+            Some((.., others)) => others.push(image),
+            None => causes.push((cause, message, vec![image])),
         }
     }
-    let lines = causes.into_iter().flat_map(|(_, message, images)| {
-        let [first, others @ ..] = &images[..] else { return Vec::new() };
-        let mut lines = vec![format!("error: {first}: {message}")];
-        if !others.is_empty() {
-            let others = others.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            lines.push(format!("  the same for {others}"));
+    let mut lines = Vec::new();
+    for (_, message, images) in &causes {
+        match &images[..] {
+            [only] => lines.push(format!("error: {}: {message}", only.image)),
+            images => {
+                let failed = failed(message, images[0]);
+                lines.push(format!("error: {} {failed}: {message}", count(images.len(), "image")));
+                lines.extend(images.iter().map(|image| format!("  {}", image.image)));
+            }
         }
-        lines
-    });
-    lines.collect()
+    }
+    if causes.iter().any(|(_, message, _)| message.contains("is not authorized to perform")) {
+        lines.push(
+            "hint: allow the action in the caller's IAM policy: `kubectl castai-privatelink permissions iam` \
+             prints one"
+                .to_owned(),
+        );
+    }
+    lines
+}
+
+/// On which side it failed, as far as the message tells.
+fn failed(message: &str, image: &ImageReport) -> &'static str {
+    let names = |image: &Image| message.contains(&format!("/{}", image.path()));
+    match image.result {
+        ImageResult::Missing => "not mirrored",
+        _ if names(&image.destination) && !message.contains(":ListImages") => "failed to push",
+        _ if names(&image.image) && !names(&image.destination) => "failed to pull from source",
+        _ => "failed",
+    }
 }
 
 /// `message` without the names of the images that it is about, so that messages with one cause are equal.
@@ -80,11 +101,13 @@ mod tests {
             ImageReport { result: ImageResult::Skipped, ..failed("ghcr.io/castai/f:v1", "a note") },
         ];
         let expected = [
-            format!("error: ghcr.io/castai/a:v1: {}", denied("ghcr.io/castai/a")),
-            "  the same for ghcr.io/castai/a/c:v1".to_owned(),
-            "error: ghcr.io/castai/b:v2: manifest v2 not found in ghcr.io/castai/b: check the name"
+            format!("error: 2 images failed to push: {}", denied("ghcr.io/castai/a")),
+            "  ghcr.io/castai/a:v1".to_owned(),
+            "  ghcr.io/castai/a/c:v1".to_owned(),
+            "error: 2 images failed to pull from source: manifest v2 not found in ghcr.io/castai/b: check the name"
                 .to_owned(),
-            "  the same for ghcr.io/castai/d:v3".to_owned(),
+            "  ghcr.io/castai/b:v2".to_owned(),
+            "  ghcr.io/castai/d:v3".to_owned(),
             "error: ghcr.io/castai/e:v4: manifest v3 not found in ghcr.io/castai/e: check the name"
                 .to_owned(),
         ];

@@ -74,11 +74,11 @@ pub(super) fn incompleteness(unlisted: &[String], unreadable: &[String]) -> Opti
     match (unlisted.is_empty(), unreadable.is_empty()) {
         (true, true) => None,
         (true, false) => Some(format!("incomplete: {objects}")),
-        (false, true) => {
-            Some(format!("incomplete: cannot list {kinds}: allow it in Kubernetes RBAC and run again"))
-        }
+        (false, true) => Some(format!(
+            "incomplete: cannot list {kinds}: grant the role of `kubectl castai-privatelink permissions rbac` and run again"
+        )),
         (false, false) => Some(format!(
-            "incomplete: cannot list {kinds}: allow it in Kubernetes RBAC and run again; {objects}"
+            "incomplete: cannot list {kinds}: grant the role of `kubectl castai-privatelink permissions rbac` and run again; {objects}"
         )),
     }
 }

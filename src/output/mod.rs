@@ -57,7 +57,7 @@ pub fn verbatim(text: &str) -> io::Result<()> {
 }
 
 pub(super) fn lines(names: impl Iterator<Item = String>) -> io::Result<()> {
-    result(&names.fold(String::new(), |text, name| text + &name + "\n"))
+    result(&names.fold(String::new(), |text, name| text + &one_line(&name, LINE_LIMIT) + "\n"))
 }
 
 /// Writes a value to stdout as the machine-readable `format`; the others are no business of this function.

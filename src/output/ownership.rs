@@ -40,21 +40,21 @@ pub(super) fn revert_notes<'o>(owners: impl Iterator<Item = &'o Owner>) -> Vec<S
         groups.entry((kind, &owner.reverts)).or_default().push(name);
     }
     let note = |((kind, reverts), names): ((&str, &str), Vec<&str>)| {
-        let persist = match kind {
-            "Helm release" => "; run `kubectl castai-privatelink values helm` to persist them",
-            _ => "",
-        };
         if let [name] = names[..] {
-            let persist = persist.replace("them", "the private images");
-            return format!("note: {} {reverts}{persist}", format!("{kind} {name}").trim_end());
+            return format!("note: {} {reverts}", format!("{kind} {name}").trim_end());
         }
-        let (number, names) = (names.len(), names.join(", "));
-        format!("note: {number} {kind}s {} ({names}){persist}", plural(reverts))
+        format!("note: {} {kind}s ({}) {}", names.len(), names.join(", "), plural(reverts))
     };
+    let has_helm = groups.keys().any(|(kind, _)| *kind == "Helm release");
     let mut notes: Vec<String> = groups.into_iter().map(note).collect();
+    if has_helm {
+        notes.push(
+            "hint: to persist across Helm upgrades, run: kubectl castai-privatelink values helm".to_owned(),
+        );
+    }
     if owners.iter().any(|owner| !owner.name.starts_with("Helm release ")) {
         notes.push(
-            "hint: run `kubectl castai-privatelink values --help` to persist the private images".to_owned(),
+            "hint: `kubectl castai-privatelink values --help` shows how to persist the private images with Argo CD, Flux or another owner".to_owned(),
         );
     }
     notes
@@ -149,17 +149,13 @@ mod tests {
         };
         let releases: Vec<_> =
             ["a", "b", "c"].map(|name| owner(&format!("Helm release {name}"), helm)).into();
-        let persist = "run `kubectl castai-privatelink values helm` to persist";
-        assert_eq!(
-            revert_notes(releases.iter().chain(&releases)),
-            [format!(
-                "note: 3 Helm releases will revert these images at their next upgrade, unless their values \
-                 set the same images (a, b, c); {persist} them"
-            )]
-        );
+        let hint = "hint: to persist across Helm upgrades, run: kubectl castai-privatelink values helm";
+        let note = "note: 3 Helm releases (a, b, c) will revert these images at their next upgrade, unless their \
+                    values set the same images";
+        assert_eq!(revert_notes(releases.iter().chain(&releases)), [note, hint]);
         assert_eq!(
             revert_notes(releases[..1].iter()),
-            [format!("note: Helm release a {helm}; {persist} the private images")]
+            [format!("note: Helm release a {helm}"), hint.to_owned()]
         );
         let others = [
             owner("Argo CD application x", "reverts the image at its next sync"),
@@ -170,7 +166,7 @@ mod tests {
             [
                 "note: Argo CD application x reverts the image at its next sync",
                 "note: Terraform reverts the image when it is applied",
-                "hint: run `kubectl castai-privatelink values --help` to persist the private images",
+                "hint: `kubectl castai-privatelink values --help` shows how to persist the private images with Argo CD, Flux or another owner",
             ]
         );
         assert!(revert_notes([].into_iter()).is_empty());

@@ -91,7 +91,9 @@ fn problems(report: &RollbackReport) {
     report.skipped.iter().for_each(|left| say(&described(left)));
     for workload in report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged) {
         let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
-        say(&format!("note: {name}: only an outdated record of its images is left"));
+        say(&format!(
+            "note: {name}: no image to restore, only an outdated annotation privatelink.cast.ai/images"
+        ));
     }
     if let Some(hint) = rollout_pull_hint(&report.workloads) {
         say(&hint);

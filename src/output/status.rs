@@ -130,8 +130,8 @@ fn older_digests(report: &StatusReport, registry: &CommonRegistry, width: Option
         Column::wrapped("FIELD", 28).yielding(0).joined(),
         Column::wrapped("IMAGE", 20),
         Column::whole("PODS").yielding(2),
-        Column::whole("RUN DIGEST"),
-        Column::whole("REGISTRY HAS"),
+        Column::whole("RUNNING DIGEST"),
+        Column::whole("REGISTRY DIGEST"),
     ];
     table::fitted(columns, &rows, width)
 }
@@ -186,7 +186,7 @@ const fn word(image: &ImageStatus) -> &'static str {
         State::NotRewritable(_) => "not rewritable",
         State::Skipped(_) => "skipped",
         State::SourceUnknown(_) => "source unknown",
-        State::InvalidName(_) => "no name",
+        State::InvalidName(_) => "invalid name",
     }
 }
 

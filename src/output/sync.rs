@@ -107,7 +107,7 @@ fn planned_text(
             let is_named_above = registry.is_mirror(&planned.mirror);
             let destination = if is_named_above { String::new() } else { format!(" to {}", planned.mirror) };
             let estimate = format!(
-                "to read: {}, to upload{destination}: {}, about {requests} requests",
+                "download: {}, upload{destination}: {}, about {requests} requests",
                 bytes(estimate.download_bytes),
                 bytes(estimate.upload_bytes),
             );
@@ -159,15 +159,14 @@ pub fn mirrors(destinations: &[Mirror]) -> String {
 
 fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     let up_to_date = report.images.iter().filter(|image| image.result == ImageResult::UpToDate).count();
-    let mut text = "nothing to do".to_owned();
+    let mut text = "up to date".to_owned();
     if up_to_date > 0 {
         // Writing to a string cannot fail.
         let _ = write!(text, ": {} holds {}", mirrors(&report.destinations), count(up_to_date, "image"));
     }
     let using = report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged).count();
     if rewriting && using > 0 {
-        let verb = if using == 1 { "uses" } else { "use" };
-        let _ = write!(text, ", {} of Cast AI {verb} them", count(using, "workload"));
+        let _ = write!(text, ", used by {}", count(using, "workload"));
     }
     text + "\n"
 }
@@ -176,7 +175,8 @@ fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
 fn conclusion(report: &SyncReport) -> String {
     let images = |result| report.images.iter().filter(|image| image.result == result).count();
     let (copied, replaced) = (images(ImageResult::Copied), images(ImageResult::Replaced));
-    let held = copied + replaced + images(ImageResult::UpToDate);
+    let not_compared = images(ImageResult::NotCompared);
+    let held = copied + replaced + images(ImageResult::UpToDate) + not_compared;
     let written = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated);
     let (relinquished, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_relinquishment(one));
     let waiting = report.workloads.iter().filter(|one| one.outcome.needs_attention()).count();
@@ -193,9 +193,15 @@ fn conclusion(report: &SyncReport) -> String {
         parts.push(format!("ownership relinquished on {}", count(relinquished.len(), "workload")));
     }
     let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
+    if !report.needs_attention() {
+        return format!("done: {}", parts.join("; "));
+    }
+    if not_compared > 0 {
+        parts.push(format!("{} not compared with public tags", count(not_compared, "image")));
+    }
     // What could not be looked at is named in a line of its own.
     if failed == 0 && waiting == 0 {
-        return format!("done: {}", parts.join("; "));
+        return format!("incomplete: {}", parts.join("; "));
     }
     if failed > 0 {
         parts.push(format!("{} failed", count(failed, "image")));
@@ -203,7 +209,7 @@ fn conclusion(report: &SyncReport) -> String {
     if waiting > 0 {
         parts.push(format!("{} not updated", count(waiting, "workload")));
     }
-    format!("incomplete: {}; run again to continue", parts.join("; "))
+    format!("incomplete: {}; fix the errors above and run again to continue", parts.join("; "))
 }
 
 /// The changed workloads, or the images if no workload was to be changed.
@@ -350,7 +356,7 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
 fn problems(report: &SyncReport) {
     for image in &report.images {
         match (&image.message, image.result) {
-            // The last lines name them.
+            // Errors and the last line name them.
             (_, ImageResult::Failed | ImageResult::Missing | ImageResult::NotCompared) | (None, _) => {}
             (Some(message), _) => say(&format!("note: {}: {message}", image.image)),
         }

@@ -34,7 +34,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
             (true, true) => " in the cluster",
             (true, false) => "",
         };
-        parts.push(format!("nothing to do{seen}"));
+        parts.push(format!("up to date{seen}"));
         parts.extend(qualifiers(report));
     }
     parts.extend(newer(report));
@@ -56,7 +56,7 @@ fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
         (of(|state| matches!(state, State::InvalidName(_))), "without a valid name in the registry"),
         (
             report.images.iter().filter(|image| image.is_to_be_relinquished()).count(),
-            "still owned although their owner sets them",
+            "with field ownership to relinquish",
         ),
     ];
     let parts: Vec<_> = counts.iter().filter(|(number, _)| *number > 0).collect();
@@ -178,12 +178,16 @@ fn newer(report: &StatusReport) -> Option<String> {
     }
 }
 
-/// What "nothing to do" does not cover.
+/// What "up to date" does not cover.
 fn qualifiers(report: &StatusReport) -> Vec<String> {
     let mut parts = Vec::new();
     let is_skipped = |subject| report.skipped.contains(&subject);
     if is_skipped(Subject::PublicTags) && !is_skipped(Subject::Registry) {
-        parts.push("public tags were not checked (use --upstream)".to_owned());
+        parts.push("public tags not checked (use --upstream)".to_owned());
+    }
+    let unknown = images(report, |state| matches!(state, State::SourceUnknown(_)));
+    if !unknown.is_empty() {
+        parts.push(format!("{} of unknown source (set it with --map)", count(unknown.len(), "image")));
     }
     let skipped_images = images(report, |state| matches!(state, State::Skipped(_)));
     if !skipped_images.is_empty() {

@@ -20,12 +20,12 @@ impl WorkloadWords {
     pub(super) const SYNC: Self = Self {
         restored: "was restored to its original images:",
         not_rewritable: "not rewritable:",
-        job: "; if it still has to run, delete it and create it again with the private image",
+        job: ": delete and recreate it with the private image if it still has to run",
     };
     pub(super) const ROLLBACK: Self = Self {
         restored: "was restored to its private images:",
         not_rewritable: "cannot be rolled back:",
-        job: "",
+        job: ": delete and recreate it with the original image if it still has to run",
     };
 
     /// What to do about a workload that was not changed.
@@ -50,7 +50,9 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
             Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
             Outcome::Restored(why) => say(&format!("error: {name} {restored} {why}")),
             Outcome::NotStarted => {
-                say(&format!("error: {name} not started: the run stopped before it"));
+                say(&format!(
+                    "error: {name} not updated: the run stopped after an earlier failure; fix it and run again"
+                ));
             }
             Outcome::NotRewritable(why) => {
                 say(&format!("note: {name} {not_rewritable} {why}{}", words.next(workload.workload.kind)));
@@ -89,13 +91,13 @@ fn held_back(workloads: &[WorkloadReport]) -> Vec<String> {
         }
     }
     let line = |(why, names): &(HeldBack, Vec<&WorkloadName>)| match &names[..] {
-        [name] => format!("error: {name} in namespace {} not changed, held back: {why}", name.namespace),
+        [name] => format!("error: {name} in namespace {} not updated: {why}", name.namespace),
         names => {
             let namespaces: BTreeSet<_> = names.iter().map(|name| name.namespace.as_str()).collect();
             let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
             let workloads = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let number = count(names.len(), "workload");
-            format!("error: {number} in namespace {namespaces} not changed, held back ({workloads}): {why}")
+            format!("error: {number} in namespace {namespaces} not updated: {why} ({workloads})")
         }
     };
     causes.iter().map(line).collect()

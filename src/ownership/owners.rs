@@ -97,7 +97,7 @@ pub fn owners(workload: &Workload, context: &OwnershipContext) -> Vec<Owner> {
         let (reverts, self_heals) = match context.applications.get(application) {
             Some(true) => ("reverts the image within minutes (selfHeal is enabled)", true),
             Some(false) => ("reverts the image at its next sync", false),
-            None => ("reverts the image within minutes if selfHeal is enabled (unknown)", true),
+            None => ("may revert the image within minutes (cannot read whether selfHeal is enabled)", true),
         };
         add(format!("Argo CD application {application}"), reverts, self_heals);
     }

@@ -66,7 +66,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Read,
         need: Need::Optional,
-        reason: "the same for images without an index; mounting shared layers",
+        reason: "platforms and size of images without an index; mounting shared layers",
     },
     AwsAction {
         action: "ecr:CreateRepository",

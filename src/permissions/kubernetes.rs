@@ -211,7 +211,7 @@ const OWNERS_AND_CHANGES: &[Rule] = &[
         verbs: &["get"],
         access: Access::Change,
         need: Need::Optional,
-        reason: "rollback: whether the policy of values policy renames restored images",
+        reason: "rollback: whether the policy that values policy creates would rename restored images",
     },
     Rule {
         scope: Scope::Cluster,
@@ -221,7 +221,7 @@ const OWNERS_AND_CHANGES: &[Rule] = &[
         verbs: &["get"],
         access: Access::Change,
         need: Need::Optional,
-        reason: "the same with Kyverno",
+        reason: "rollback: whether the Kyverno policy that values policy creates would rename restored images",
     },
     Rule {
         scope: Scope::Cluster,
@@ -241,7 +241,7 @@ const OWNERS_AND_CHANGES: &[Rule] = &[
         verbs: &["create", "patch"],
         access: Access::Change,
         need: Need::Optional,
-        reason: "values policy --engine=kyverno --apply: the same with Kyverno",
+        reason: "values policy --engine=kyverno --apply: renaming images when pods are created",
     },
 ];
 

@@ -152,12 +152,13 @@ impl<'a> Choice<'a> {
         }
         if !found {
             self.all_global = false;
-            let hook = if image.template.hook { ", a hook," } else { "" };
+            let hook = if image.template.hook { " (a hook)" } else { "" };
             if image.template.blocks_installation && is_for_policy {
                 self.blocking_hooks.insert(image.template.name.clone());
             }
             let destination = &image.assigned.destination;
-            let why = format!("{described}{hook} is {destination}: no known value of the chart sets it");
+            let why =
+                format!("{described}{hook} needs {destination}, but no known value of the chart sets it");
             self.gap(why, is_for_policy);
         }
     }

@@ -24,8 +24,8 @@ pub enum Error {
     #[error("access denied to {repository}: {message}")]
     Denied { repository: Repository, message: String },
     #[error(
-        "tag {tag} of {repository} is immutable and exists with another digest: push a new tag, or make \
-         the tag mutable"
+        "tag {tag} of {repository} is immutable and exists with another digest: delete the tag in the \
+         registry or make its tags mutable, and run again"
     )]
     Immutable { repository: Repository, tag: String },
     #[error("{repository} rejected {object}: {}", answer(*.status, .code, .message, .object))]

@@ -1,4 +1,4 @@
-//! The half that changes clusters: what is to be done with the workloads of each, shown and carried out.
+//! The stages that change clusters: what is to be done with the workloads of each, shown and carried out.
 
 use crate::error::CommandError;
 use crate::event::Observer;
@@ -58,7 +58,7 @@ impl<'r> ClusterRewrites<'r> {
         Self { rules, expected, clusters: clusters.into_iter().map(decide).collect() }
     }
 
-    /// The half of the plan that changes clusters.
+    /// The part of the plan that changes clusters.
     pub(super) fn plans(&self) -> Vec<ClusterPlan> {
         let plan = |cluster: &ClusterRewrite| {
             let mirror = &self.expected.destinations[cluster.destination].mirror;

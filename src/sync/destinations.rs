@@ -1,4 +1,4 @@
-//! The half that fills the destinations: which they are, what to copy, copying and verifying; or a lock instead.
+//! The stages that fill the destinations: which they are, what to copy, copying and verifying; or a lock instead.
 
 mod lock;
 
@@ -49,7 +49,7 @@ pub(super) struct Planned<'o> {
 }
 
 impl<'o> Destinations<'o> {
-    /// Takes a lock's word for what is in its registries. Nothing but the cluster is needed then.
+    /// What a lock states about its registries. Nothing but the cluster is needed then.
     pub(super) fn of_lock(
         lock: Lock,
         inventory: &Inventory,
@@ -380,12 +380,12 @@ const NOT_COPIED: &str = "not found in the registry, and --no-mirror skips copyi
 
 /// The result of an image that needs no copy.
 fn settled(image: &PlannedImage) -> (ImageResult, Option<String>) {
-    if let Some(cause) = &image.not_compared {
-        return (ImageResult::NotCompared, Some(cause.clone()));
-    }
-    match &image.step {
-        Step::Skip { reason: why } => (ImageResult::Skipped, Some(why.clone())),
-        Step::Failed { error } => (ImageResult::Failed, Some(error.clone())),
-        Step::UpToDate { .. } | Step::Copy { .. } | Step::Replace { .. } => (ImageResult::UpToDate, None),
+    match (&image.step, &image.not_compared) {
+        (Step::Failed { error }, _) => (ImageResult::Failed, Some(error.clone())),
+        (_, Some(cause)) => (ImageResult::NotCompared, Some(cause.clone())),
+        (Step::Skip { reason: why }, None) => (ImageResult::Skipped, Some(why.clone())),
+        (Step::UpToDate { .. } | Step::Copy { .. } | Step::Replace { .. }, None) => {
+            (ImageResult::UpToDate, None)
+        }
     }
 }

@@ -239,7 +239,7 @@ fn not_rewritable(workload: &Workload, image_field: &ImageField, filter: &ImageF
         return Some(format!("owned by {}: change it there", owners::described(owner)));
     }
     match workload.name.kind {
-        WorkloadKind::Job => Some("the pod template of a Job is immutable".to_owned()),
+        WorkloadKind::Job => Some("Jobs are immutable".to_owned()),
         kind => image_field.immutable_in(kind).map(str::to_owned),
     }
 }

@@ -27,7 +27,7 @@ fn a_run_without_mounting_sends_the_expected_requests() {
     let first = wanted(lab, &recipe(4));
     cost_of(lab, "into an empty registry", &first, false);
 
-    // Up to date: nothing to do.
+    // Up to date: up to date.
     cost_of(lab, "up to date", &first, false);
 
     // One tag moves: its own layers are new, the base layers exist already.

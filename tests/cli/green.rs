@@ -260,13 +260,7 @@ fn commands_on_a_synced_cluster_are_green_only_if_everything_was_looked_at() {
         (NODES, "images", 0, &[], ("/notes", "cannot list nodes")),
         (Fault::Sts("silent"), "images", 0, &[], NONE),
         // status
-        (
-            Fault::Nothing,
-            "status",
-            0,
-            &["nothing to do; public tags were not checked"],
-            ("/skipped", "publicTags"),
-        ),
+        (Fault::Nothing, "status", 0, &["up to date; public tags not checked"], ("/skipped", "publicTags")),
         (DAEMONSETS, "status", 1, UNLISTED, unlisted),
         (PODS, "status --cluster-only", 1, NO_PODS, ("/unlisted", "pods")),
         (COMPONENTS, "status", 1, NO_COMPONENTS, no_components),
@@ -274,7 +268,7 @@ fn commands_on_a_synced_cluster_are_green_only_if_everything_was_looked_at() {
             SECRETS,
             "status",
             0,
-            &["nothing to do in the readable part of the cluster"],
+            &["up to date in the readable part of the cluster"],
             ("/notes", "cannot list secrets"),
         ),
         (

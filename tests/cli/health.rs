@@ -56,7 +56,10 @@ fn healthy_workloads_are_restored_and_broken_ones_only_have_to_start() {
         ],
     );
     assert_stderr_contains(&output, &["its previous images run again"]);
-    assert_stderr_contains(&output, &["error: deployment.apps/later in namespace castai-agent not started"]);
+    assert_stderr_contains(
+        &output,
+        &["error: deployment.apps/later in namespace castai-agent not updated: the run stopped after"],
+    );
     assert_eq!(container_image(lab, "first", "main"), elsewhere("first"));
     assert_eq!(recorded_images(lab, "deployment/first"), Value::Null);
     assert_eq!(container_image(lab, "later", "main"), elsewhere("later"));
@@ -99,7 +102,7 @@ fn the_next_run_reports_a_failed_rollout_again() {
     // The run waits for the kubelet's next attempt.
     sync(lab, 0, &[]);
     let output = sync(lab, 0, &[]);
-    assert!(output.stdout.starts_with("nothing to do"), "{}", output.stdout);
+    assert!(output.stdout.starts_with("up to date"), "{}", output.stdout);
 }
 
 /// A completed pod keeps its image.

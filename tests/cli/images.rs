@@ -220,7 +220,7 @@ fn manifests_are_read_without_a_cluster_and_give_an_inventory() {
     }
     assert_stderr_contains(
         &run(1, "--only nothing"),
-        &["no image of Cast AI found in the files given", "widen or remove --only"],
+        &["no image of Cast AI found in the files given", "remove or change --only"],
     );
     assert_stderr_contains(&run(2, "-n castai-agent"), &["error: -n and -l cannot be used with -f"]);
     assert_stderr_contains(&run(2, "--explain -o name"), &["error: --explain cannot be used with -o name"]);

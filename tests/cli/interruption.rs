@@ -125,7 +125,7 @@ fn a_run_killed_while_it_restores_is_completed_by_the_next_one() {
                        images";
         assert_stderr_contains(
             &output,
-            &[failure, "deployment.apps/second in namespace castai-agent not started"],
+            &[failure, "deployment.apps/second in namespace castai-agent not updated"],
         );
         assert_eq!(now(), (former.clone(), false));
         kubectl(&lab, &["delete", "-n", "castai-agent", "deployment/first", "deployment/second"]);

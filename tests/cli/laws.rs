@@ -163,7 +163,7 @@ fn a_failure_holds_back_only_its_workloads_and_running_again_is_enough() {
     plugin(&lab, 0, &hasty);
     assert_eq!(rewritten(&lab).len(), 5);
     wait_until_ready(&lab);
-    assert!(plugin(&lab, 0, &hasty).stdout.starts_with("nothing to do"));
+    assert!(plugin(&lab, 0, &hasty).stdout.starts_with("up to date"));
 
     let all = uploaded_blobs(&lab);
     let once: BTreeSet<_> = all.iter().collect();

@@ -13,7 +13,7 @@ use crate::harness::{
 };
 
 const OCI: &str = "registry.corp.example";
-const GOOD: &str = "nothing to do; public tags were not checked (use --upstream)";
+const GOOD: &str = "up to date; public tags not checked (use --upstream)";
 
 /// Runs `status` and asserts exit code and last line, which are the same in all formats; returns the table and the JSON.
 #[track_caller]
@@ -146,7 +146,7 @@ fn status_fails_if_a_registry_was_not_read() {
         lab,
         0,
         &["--cluster-only"],
-        &["nothing to do in the cluster; the registry was not checked (--cluster-only)"],
+        &["up to date in the cluster; the registry was not checked (--cluster-only)"],
     );
     assert_eq!(document["skipped"], json!(["registry", "publicTags"]));
     assert!(not_checked(&document).is_empty());
@@ -176,7 +176,7 @@ fn status_fails_if_workloads_use_another_registry() {
     assert!(!given.stderr.contains("earlier run"), "{}", given.stderr);
     let other = json!({"type": "otherRegistry", "reason": format!("{OCI}/mirror")});
     assert_eq!(*state(&document, "castai-agent", "container/agent"), other);
-    status(lab, 0, &["--cluster-only"], &["nothing to do in the cluster; the registry was not checked"]);
+    status(lab, 0, &["--cluster-only"], &["up to date in the cluster; the registry was not checked"]);
 
     let down = format!("not checked: 5 images in {OCI}/mirror: {OCI} cannot be reached");
     let refused = format!("not checked: 5 images in {OCI}/mirror: 5 causes, such as: {OCI}/");
@@ -195,7 +195,7 @@ fn status_fails_if_workloads_use_another_registry() {
     // The registry cannot be reached: no server has this address.
     let gone = ["--registry=10.0.1.254/mirror", "--connect-timeout=1s"];
     let (table, _) = status(lab, 1, &gone, &["10.0.1.254"]);
-    assert!(!table.stderr.contains("nothing to do"), "{}", table.stderr);
+    assert!(!table.stderr.contains("up to date"), "{}", table.stderr);
     status(lab, 0, &[&registry], &[GOOD]);
 }
 
@@ -204,7 +204,7 @@ fn status_with_upstream_fails_if_a_source_does_not_respond() {
     let lab = &own_lab();
     sync(lab, 0, &[]);
     settle(lab);
-    status(lab, 0, &["--upstream"], &["nothing to do"]);
+    status(lab, 0, &["--upstream"], &["up to date"]);
     let digest = mirrored_digest(lab, &format!("{KVISOR}:v1.164.8")).unwrap();
 
     for (action, words) in [
@@ -221,7 +221,7 @@ fn status_with_upstream_fails_if_a_source_does_not_respond() {
         add_fault(lab, "source", &json!({"host": "ghcr.io", "action": action}));
         let last = ["public tags not checked: ", words];
         let (table, document) = status(lab, 1, &["--upstream", "--idle-timeout=5s"], &last);
-        assert!(!table.stderr.contains("nothing to do"), "{}", table.stderr);
+        assert!(!table.stderr.contains("up to date"), "{}", table.stderr);
         let kvisor = state(&document, "castai-kvisor-agent", "container/kvisor");
         assert_eq!(kvisor["type"], "unchecked", "{action}");
         assert!(not_checked(&document).iter().all(|(subject, _)| subject == "publicTags"), "{document}");
@@ -237,7 +237,7 @@ fn status_with_upstream_fails_if_a_source_does_not_respond() {
         "source",
         &json!({"host": "ghcr.io", "method": "HEAD", "path": "/manifests/", "action": {"kind": "status", "status": 404}}),
     );
-    status(lab, 0, &["--upstream"], &["nothing to do"]);
+    status(lab, 0, &["--upstream"], &["up to date"]);
     clear_faults(lab);
 
     // A removed tag is a result that needs attention, and not a failed check.
@@ -260,7 +260,7 @@ fn status_with_upstream_fails_if_a_source_does_not_respond() {
     lab.control().put("/ecr/access", &json!({})).unwrap();
     clear_faults(lab);
     set_tag(lab, &format!("{KVISOR}:v1.164.8"), &digest);
-    status(lab, 0, &["--upstream"], &["nothing to do"]);
+    status(lab, 0, &["--upstream"], &["up to date"]);
 }
 
 /// Waits until all pods run, and no old pod is left.

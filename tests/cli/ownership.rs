@@ -16,9 +16,8 @@ fn a_dry_run_names_the_owner_that_reverts_images() {
     assert_eq!(
         notes,
         [
-            "note: 3 Helm releases will revert these images at their next upgrade, unless their values set the \
-          same images (castai-agent, castai-hibernate, castai-kvisor); run `kubectl castai-privatelink values \
-          helm` to persist them"
+            "note: 3 Helm releases (castai-agent, castai-hibernate, castai-kvisor) will revert these images at \
+             their next upgrade, unless their values set the same images"
         ]
     );
     let wide = plugin(lab, 0, &["sync-images", "--dry-run=client", "-o", "wide"]).stdout;
@@ -45,7 +44,7 @@ fn self_healing_workloads_are_skipped_unless_forced() {
     snapshot_output("argocd-unknown", &format!("sync-images --yes {}", arguments.join(" ")), &unknown);
     assert_stderr_contains(
         &unknown,
-        &["deployment.apps/castai-agent", "held back", "Argo CD application cast", "--force"],
+        &["deployment.apps/castai-agent", "not updated: ", "Argo CD application cast", "--force"],
     );
     assert_eq!(container_image(&lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"));
 
@@ -71,7 +70,7 @@ fn self_healing_workloads_are_skipped_unless_forced() {
     );
     assert_stderr_contains(
         &sync(&lab, 1, arguments),
-        &["held back: Argo CD application cast", "selfHeal is enabled"],
+        &["not updated: Argo CD application cast", "selfHeal is enabled"],
     );
     application(&json!({"selfHeal": false}));
     snapshot_on_terminals(&lab, "argocd-question", &[&["sync-images"], &selector[..]].concat(), "n\n");
@@ -81,7 +80,7 @@ fn self_healing_workloads_are_skipped_unless_forced() {
     let flux: &[&str] = &["-l", "kustomize.toolkit.fluxcd.io/name", "--wait=false"];
     assert_stderr_contains(
         &sync(&lab, 1, flux),
-        &["held back: Flux Kustomization cast reverts the image within minutes"],
+        &["not updated: Flux Kustomization cast reverts the image within minutes"],
     );
     let report = parse_json(&sync(&lab, 0, &[flux, &["--force", "-o", "json"]].concat()));
     assert_eq!(report["workloads"][0]["owners"][0]["name"], "Flux Kustomization cast");

@@ -144,7 +144,7 @@ fn the_printed_policy_is_sufficient_and_allows_nothing_outside_of_our_path() {
     sync(lab, 0, &["--lock=lock.json", "-o", "wide"]);
     wait_until_ready(lab);
     assert_eq!(mirrored_tags(lab), first_images().into());
-    assert!(sync(lab, 0, &[]).stdout.starts_with("nothing to do"));
+    assert!(sync(lab, 0, &[]).stdout.starts_with("up to date"));
     assert_preflight();
     plugin(lab, 0, &["status", "--upstream"]);
     plugin(lab, 0, &["values", "policy"]);

@@ -196,7 +196,7 @@ fn outside_the_vpc_network_checks_are_unknown_with_a_fix() {
         }
         assert_eq!(with_result(&report, &["Fail", "Warn"]), Vec::<String>::new());
     };
-    outside(&["--here=outside"], "--here=outside says so");
+    outside(&["--here=outside"], "set by --here=outside");
     instance(Instance { vpc_cidrs: vec!["172.31.0.0/16".to_owned()], ..Instance::default() });
     outside(&[], "no node is in this machine's VPC (172.31.0.0/16)");
     instance(Instance { mode: Mode::Silent, ..Instance::default() });

@@ -84,7 +84,7 @@ fn a_workload_that_rollback_breaks_is_restored_and_the_run_stops() {
             "error: deployment.apps/castai-kvisor-controller in namespace castai-agent was restored to its \
              private images: pod ",
             "its previous images run again",
-            "error: deployment.apps/castai-agent in namespace castai-agent not started",
+            "error: deployment.apps/castai-agent in namespace castai-agent not updated",
         ],
     );
     assert!(container_image(lab, "castai-kvisor-controller", "controller").starts_with(MIRROR));
@@ -153,7 +153,7 @@ fn images_changed_since_are_skipped_and_reported() {
             &format!("set it to {KVISOR}:v9"),
             "note: cronjob.batch/hibernate-resume in namespace castai-agent: container/pauser skipped: it \
              was changed to castai/hibernate:v0.15 since",
-            "note: cronjob.batch/hibernate-pause in namespace castai-agent: only an outdated record of its images is left",
+            "note: cronjob.batch/hibernate-pause in namespace castai-agent: no image to restore, only an outdated annotation privatelink.cast.ai/images",
         ],
     );
     assert_eq!(container_image(lab, "castai-kvisor-agent", "kvisor"), upgraded);

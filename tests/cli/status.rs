@@ -67,9 +67,9 @@ fn reverted_missing_and_outdated_images_are_reported_with_the_owner() {
     clear_traffic(lab);
     let good = plugin(lab, 0, &["status"]);
     assert_eq!(good.stdout.matches(" mirrored ").count(), 8, "{}", good.stdout);
-    assert_stderr_contains(&good, &["nothing to do; public tags were not checked (use --upstream)"]);
+    assert_stderr_contains(&good, &["up to date; public tags not checked (use --upstream)"]);
     assert!(traffic(lab, "source").is_empty(), "sources get requests only with --upstream");
-    assert_stderr_contains(&plugin(lab, 0, &["status", "--upstream"]), &["nothing to do\n"]);
+    assert_stderr_contains(&plugin(lab, 0, &["status", "--upstream"]), &["up to date\n"]);
 
     // New pods wait, so that no kubelet reports a failed pull during the test.
     lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
@@ -94,7 +94,10 @@ fn reverted_missing_and_outdated_images_are_reported_with_the_owner() {
     let output = snapshot_in_pipe(lab, "status-drift", 1, &["status", "--upstream"]);
     snapshot_on_terminals(lab, "status-drift", &["status", "--upstream"], "");
     snapshot_document(lab, "status-drift", 1, &["status", "--upstream"]);
-    assert_stderr_contains(&output, &["3 reverted", "1 missing", "1 behind", "3 Helm releases will revert"]);
+    assert_stderr_contains(
+        &output,
+        &["3 reverted", "1 missing", "1 behind", "3 Helm releases (castai-agent, "],
+    );
     for manager in ["helm", "helm-controller", "kubectl-set"] {
         let words = format!("(field manager {manager:?})");
         assert!(output.stdout.contains(&words), "{words}: {}", output.stdout);
@@ -139,7 +142,7 @@ fn upgrades_older_digests_and_newer_versions_are_told_apart() {
         publish(lab, &format!("{AGENT}:{version}"), &Recipe::default());
     }
     let output = plugin(lab, 0, &["status", "--upstream"]);
-    assert_stderr_contains(&output, &["nothing to do; 1 image has newer versions at its source\n"]);
+    assert_stderr_contains(&output, &["up to date; 1 image has newer versions at its source\n"]);
     assert!(output.stdout.contains("2 newer at the source, latest v0.163.0"), "{}", output.stdout);
     let report = parse_json(&plugin(lab, 0, &["status", "--upstream", "-o", "json"]));
     let agent = of(&report, "castai-agent", "container/agent");
@@ -163,7 +166,7 @@ fn upgrades_older_digests_and_newer_versions_are_told_apart() {
              rollout restart",
         ],
     );
-    assert!(output.stdout.contains("RUN DIGEST"), "{}", output.stdout);
+    assert!(output.stdout.contains("RUNNING DIGEST"), "{}", output.stdout);
     let names = plugin(lab, 1, &["status", "-o", "name"]).stdout;
     assert_eq!(names, "deployment.apps/castai-agent\n");
     lab.control().delete("/kubelet/images").unwrap();
@@ -171,7 +174,7 @@ fn upgrades_older_digests_and_newer_versions_are_told_apart() {
     let ready = ["rollout", "status", "-n", "castai-agent", "deployment/castai-agent", "--timeout=300s"];
     kubectl(lab, &ready);
     eventually("no pod runs the older digest", || {
-        lab.plugin(&["status"]).unwrap().stderr.contains("nothing to do")
+        lab.plugin(&["status"]).unwrap().stderr.contains("up to date")
     });
 
     // An upgrade with the chart's own images is not a reversion.

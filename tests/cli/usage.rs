@@ -140,17 +140,23 @@ fn missing_images_are_reported_as_missing() {
     let dry = plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client"]);
     assert!(dry.stdout.contains(" missing") && !dry.stdout.contains("failed"), "{}", dry.stdout);
     assert!(!dry.stdout.contains("to upload"), "nothing is copied: {}", dry.stdout);
-    assert_stderr_contains(&dry, &["not found in the registry, and --no-mirror", "held back"]);
+    assert_stderr_contains(&dry, &["not found in the registry, and --no-mirror", "not updated: "]);
     let report =
         parse_json(&plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client", "-o", "json"]));
     assert_eq!((&report["kind"], &report["images"][0]["result"]), (&"SyncReport".into(), &"missing".into()));
 
     for (flags, hint) in [
-        (["--no-mirror", "--lock=nowhere"], "hint: create it with: sync-images --no-rewrite --lock nowhere"),
-        (["--no-discover", "--plan=nowhere"], "hint: create it with: sync-images --dry-run --plan nowhere"),
+        (
+            ["--no-mirror", "--lock=nowhere"],
+            "hint: create it with: kubectl castai-privatelink sync-images --no-rewrite --lock nowhere",
+        ),
+        (
+            ["--no-discover", "--plan=nowhere"],
+            "hint: create it with: kubectl castai-privatelink sync-images --dry-run --plan nowhere",
+        ),
         (
             ["--no-discover", "--inventory=nowhere"],
-            "hint: create it with: sync-images --no-mirror --no-rewrite --inventory nowhere",
+            "hint: create it with: kubectl castai-privatelink sync-images --no-mirror --no-rewrite --inventory nowhere",
         ),
     ] {
         assert_stderr_contains(
@@ -200,9 +206,9 @@ fn without_yes_and_a_terminal_nothing_changes() {
     );
     assert_eq!(output.stdout, "");
     assert_eq!((workload_specs(&lab), ecr_tags(&lab)), (before, tags));
-    // If there is nothing to do, no confirmation is needed.
+    // If there is up to date, no confirmation is needed.
     plugin(&lab, 0, &["sync-images", "--yes"]);
-    assert!(plugin(&lab, 0, &["sync-images"]).stdout.starts_with("nothing to do"));
+    assert!(plugin(&lab, 0, &["sync-images"]).stdout.starts_with("up to date"));
 }
 
 #[test]

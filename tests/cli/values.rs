@@ -44,7 +44,7 @@ fn values_and_manifests_contain_the_names_of_sync_images() {
     assert_eq!(written.stdout.lines().count(), 3, "{}", written.stdout);
     assert_stderr_contains(
         &written,
-        &["warning: Helm release castai-kvisor in namespace castai-agent", "a hook, is", "values policy"],
+        &["warning: Helm release castai-kvisor in namespace castai-agent", "(a hook) needs", "values policy"],
     );
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let agent = read("castai-agent_castai-agent.yaml");

@@ -126,7 +126,7 @@ fn print(documents: &[Document], wanted: &HelmArguments) -> Result<(), CommandEr
 /// Where the releases are that Helm's SQL driver stores.
 fn not_in_cluster(releases: &[(String, String)]) -> String {
     format!(
-        "Helm releases in neither Secrets nor ConfigMaps: {} (HELM_DRIVER=sql stores them in a database)",
+        "Helm releases that are not stored in Secrets or ConfigMaps cannot be read (HELM_DRIVER=sql?): {}",
         listed_releases(releases)
     )
 }

@@ -34,7 +34,7 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
     let mut block =
         Block { text: format!("{} {codes} {about}\n", style::result(first.outcome.name())), width };
     if subjects.len() > 1 {
-        block.line("of", &subjects.join(", "));
+        block.line("subjects", &subjects.join(", "));
     }
     let titles = distinct(same.iter().map(|finding| finding.check.title));
     if titles.len() == 1 {
@@ -54,10 +54,7 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
     let users = same.iter().flat_map(|finding| &finding.subject.needed_by);
     let users = distinct(users.map(String::as_str)).join(", ");
     if first.is_optional() {
-        block.line(
-            "needed by",
-            &format!("only a warning: no installed component needs it; it serves {users}"),
-        );
+        block.line("severity", &format!("warning: no installed component needs it; used by {users}"));
     } else if matches!(first.outcome, Outcome::Fail | Outcome::Warn) {
         block.line("needed by", &users);
     }

@@ -87,7 +87,7 @@ fn one_cause_on_many_hosts_is_reported_once() {
     let hosts = ["a.cast.ai", "b.cast.ai", "c.cast.ai"];
     let report = report(hosts.iter().map(|name| host("CPL210", name, silence())).collect());
     let problems = problems_of(&report);
-    assert!(problems.starts_with("Fail CPL210 3 hosts\n  of         a.cast.ai, b.cast.ai, c.cast.ai\n"));
+    assert!(problems.starts_with("Fail CPL210 3 hosts\n  subjects   a.cast.ai, b.cast.ai, c.cast.ai\n"));
     assert_eq!(problems.matches("  fix  ").count(), 1, "{problems}");
     assert!(problems.ends_with("\nNot ready for PrivateLink: 3 hosts (CPL210)\n"));
 }
@@ -131,7 +131,7 @@ fn findings_with_the_same_fix_are_one_problem() {
         problems,
         "\
 Unknown CPL110 and 2 more: 2 subjects
-  of         this machine, api.cast.ai
+  subjects   this machine, api.cast.ai
   reason     assumed to be outside
              it proves nothing
   fix        look from inside
@@ -154,7 +154,7 @@ fn an_unused_endpoint_only_warns_and_explains_why() {
     );
     let problems = problems_of(&report(vec![inside(), unused]));
     assert!(problems.starts_with("Warn CPL210 grpc.cast.ai\n"), "{problems}");
-    assert!(problems.contains("only a warning: no installed component needs it"), "{problems}");
+    assert!(problems.contains("severity   warning: no installed component needs it"), "{problems}");
     assert!(problems.ends_with(
         "\nCast AI is privately reachable from this machine; see the warnings above; not checked: pods, AWS \
          settings, S3\n"
@@ -246,7 +246,7 @@ fn unreachable_hosts_are_one_problem_with_their_count() {
         problems_of(&report(findings)),
         "\
 Fail CPL210 and 1 more: 4 hosts
-  of         a, b, c, ecr
+  subjects   a, b, c, ecr
   observed   a: a: NXDOMAIN
              b: b: NXDOMAIN
              c: c: NXDOMAIN

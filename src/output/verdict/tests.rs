@@ -2,7 +2,7 @@ use super::*;
 use crate::model::inventory::{ImageField, Place, WorkloadKind, WorkloadName};
 use crate::sync::status::{ImageStatus, NotChecked, PullFailure};
 
-const UNKNOWN_TAGS: &str = "; public tags were not checked (use --upstream)";
+const UNKNOWN_TAGS: &str = "; public tags not checked (use --upstream)";
 
 fn place(name: &str) -> Place {
     let namespace = "castai-agent".to_owned();
@@ -68,7 +68,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
 #[track_caller]
 fn assert_verdict(report: &StatusReport, expected: &str) {
     assert_eq!(verdict(report, false).as_deref(), Some(expected));
-    assert_eq!(!expected.starts_with("nothing to do"), report.needs_attention(), "{expected}");
+    assert_eq!(!expected.starts_with("up to date"), report.needs_attention(), "{expected}");
 }
 
 #[test]
@@ -102,40 +102,40 @@ fn newer_versions_are_counted_by_image() {
     let checked = |images| StatusReport { skipped: Vec::new(), ..report(images) };
     assert_verdict(
         &checked(vec![outdated(), outdated()]),
-        "nothing to do; 1 image has newer versions at its source",
+        "up to date; 1 image has newer versions at its source",
     );
     assert_verdict(
         &checked(vec![outdated(), other("y", outdated())]),
-        "nothing to do; 2 images have newer versions at their sources",
+        "up to date; 2 images have newer versions at their sources",
     );
 }
 
 #[test]
 fn the_verdict_nothing_to_do_covers_only_what_was_checked() {
     let good = || vec![image(State::Mirrored, &[])];
-    assert_verdict(&report(good()), &format!("nothing to do{UNKNOWN_TAGS}"));
-    assert_verdict(&StatusReport { skipped: Vec::new(), ..report(good()) }, "nothing to do");
+    assert_verdict(&report(good()), &format!("up to date{UNKNOWN_TAGS}"));
+    assert_verdict(&StatusReport { skipped: Vec::new(), ..report(good()) }, "up to date");
     let notes = vec!["cannot list secrets".to_owned()];
     assert_verdict(
         &StatusReport { notes: notes.clone(), ..report(good()) },
-        &format!("nothing to do in the readable part of the cluster{UNKNOWN_TAGS}"),
+        &format!("up to date in the readable part of the cluster{UNKNOWN_TAGS}"),
     );
     let not_looked = image(State::Unchecked("the registry was not read".to_owned()), &[]);
     let skipped = vec![Subject::Registry, Subject::PublicTags];
     let cluster_only = StatusReport { skipped, ..report(vec![not_looked]) };
-    assert_verdict(
-        &cluster_only,
-        "nothing to do in the cluster; the registry was not checked (--cluster-only)",
-    );
+    assert_verdict(&cluster_only, "up to date in the cluster; the registry was not checked (--cluster-only)");
     assert_verdict(
         &StatusReport { notes, ..cluster_only },
-        "nothing to do in the readable part of the cluster; the registry was not checked (--cluster-only)",
+        "up to date in the readable part of the cluster; the registry was not checked (--cluster-only)",
     );
     let unknown = image(State::SourceUnknown("add --map".to_owned()), &[]);
     let others = vec![image(State::Skipped("near".to_owned()), &[]), unknown];
     assert_verdict(
         &report(others),
-        &format!("nothing to do{UNKNOWN_TAGS}; 1 image skipped, in registries that are not checked"),
+        &format!(
+            "up to date{UNKNOWN_TAGS}; 1 image of unknown source (set it with --map); 1 image skipped, in \
+             registries that are not checked"
+        ),
     );
     let unknown = image(State::SourceUnknown("u".to_owned()), &[(Subject::PublicTags, "add --map")]);
     assert_verdict(
@@ -189,11 +189,11 @@ fn what_cannot_be_read_is_named() {
     let good = || report(vec![image(State::Mirrored, &[])]);
     assert_verdict(
         &StatusReport { unlisted: unlisted.clone(), ..good() },
-        "incomplete: cannot list daemonsets.apps, pods: allow it in Kubernetes RBAC and run again",
+        "incomplete: cannot list daemonsets.apps, pods: grant the role of `kubectl castai-privatelink permissions rbac` and run again",
     );
     assert_verdict(
         &StatusReport { unlisted, unreadable, ..good() },
-        "incomplete: cannot list daemonsets.apps, pods: allow it in Kubernetes RBAC and run again; \
+        "incomplete: cannot list daemonsets.apps, pods: grant the role of `kubectl castai-privatelink permissions rbac` and run again; \
          pod/a in namespace castai-agent: container/a: invalid",
     );
 }
@@ -240,8 +240,7 @@ fn all_that_needs_attention_is_in_one_line() {
         verdict(&report, true).unwrap(),
         "1 reverted, 1 missing in the registry, 1 behind the public tag: run kubectl castai-privatelink \
          sync-images with the same flags; 1 pod cannot pull its image: deployment.apps/a (ErrImagePull); not checked: \
-         1 image in e.example: denied; incomplete: cannot list jobs.batch: allow it in Kubernetes \
-         RBAC and run again"
+         1 image in e.example: denied; incomplete: cannot list jobs.batch: grant the role of `kubectl castai-privatelink permissions rbac` and run again"
     );
     let skipped = vec![Subject::Registry, Subject::PublicTags];
     let cluster_only = StatusReport { skipped, ..report };

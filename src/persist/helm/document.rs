@@ -36,7 +36,7 @@ pub fn document(decided: &ReleaseValues, occasion: Occasion) -> Document {
     comment(
         &mut text,
         &format!(
-            "Helm release {} in namespace {}, chart {}. Mirror the images of another --version with sync-images first:",
+            "Helm release {} in namespace {}, chart {}. Before you install another --version, mirror its images with sync-images. Apply with:",
             release.name,
             release.namespace,
             format!("{} {}", chart.name, chart.version).trim_end()
@@ -95,7 +95,7 @@ pub fn component(resource: &Resource, decided: &BTreeMap<ReleaseName, ReleaseVal
     comment(
         &mut text,
         &format!(
-            "{kind} {} in namespace {}: the same for Cast AI's operator:",
+            "{kind} {} in namespace {}, for Cast AI's operator. Apply with:",
             resource.name, resource.namespace
         ),
     );

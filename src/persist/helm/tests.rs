@@ -120,7 +120,7 @@ fn images_without_a_helm_value_are_reported() {
     assert!(
         decided.gaps[0]
             .why
-            .contains("Deployment/pre-delete, a hook, is e.example/ghcr.io/castai/images/unheard-of:v1")
+            .contains("Deployment/pre-delete (a hook) needs e.example/ghcr.io/castai/images/unheard-of:v1")
     );
     assert!(decided.values["image"]["repository"].is_string(), "{}", decided.values);
 }

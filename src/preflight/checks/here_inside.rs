@@ -26,8 +26,10 @@ fn judge(machine: &MachineFacts) -> Judgement {
     let ranges = ranges.join(", ");
     let position = machine.position();
     let judgement = match &position {
-        Position::Declared(Here::Inside) => Judgement::pass("--here=inside says so"),
-        Position::Declared(Here::Outside) => outside("--here=outside says so"),
+        Position::Declared(Here::Inside) => Judgement::pass("set by --here=inside"),
+        Position::Declared(Here::Outside) => {
+            Judgement::unknown("set by --here=outside").fix(fixes::run_from_inside())
+        }
         Position::MetadataDisabled => outside("AWS_EC2_METADATA_DISABLED is set"),
         Position::MetadataSilent(why) => outside(&format!("no instance metadata ({why})")),
         Position::NodesForbidden(why) => {
@@ -65,8 +67,8 @@ mod tests {
             (None, ranges(), "", "Unknown", "unknown node addresses"),
             (None, silent(), "10.0.1.5", "Unknown", "no instance metadata (no route)"),
             (None, Metadata::Disabled, "10.0.1.5", "Unknown", "AWS_EC2_METADATA_DISABLED is set"),
-            (Some(Here::Inside), silent(), "", "Pass", "--here=inside says so"),
-            (Some(Here::Outside), ranges(), "10.0.1.5", "Unknown", "--here=outside says so"),
+            (Some(Here::Inside), silent(), "", "Pass", "set by --here=inside"),
+            (Some(Here::Outside), ranges(), "10.0.1.5", "Unknown", "set by --here=outside"),
         ];
         for (declared, metadata, node, result, expected) in cases {
             let nodes = node.parse().into_iter().collect();

@@ -57,7 +57,7 @@ pub(super) async fn fetch_repository(
     match answer(REPOSITORIES, timeout, call).await {
         Ok(_) => Ok("the repository of Cast AI's agent exists"),
         Err(Error::Service { code, .. }) if code == "RepositoryNotFoundException" => {
-            Ok("the repository of Cast AI's agent does not exist yet")
+            Ok("allowed; the repository of Cast AI's agent does not exist yet: sync-images creates it")
         }
         Err(error) => Err(error),
     }
@@ -116,7 +116,10 @@ mod tests {
         let denied = Error::Denied { call: REPOSITORIES.to_owned(), message: "not authorized".to_owned() };
         for (path, expected) in [
             (Some("ours"), Ok("the repository of Cast AI's agent exists")),
-            (None, Ok("the repository of Cast AI's agent does not exist yet")),
+            (
+                None,
+                Ok("allowed; the repository of Cast AI's agent does not exist yet: sync-images creates it"),
+            ),
             (Some("theirs"), Err(denied)),
         ] {
             let repository = fetch_repository(&client, "123456789012", path, timeout).await;

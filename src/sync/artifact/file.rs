@@ -27,9 +27,10 @@ fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError>
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("error: reading {shown}: {error}");
         match writer(kind) {
-            Some(flags) if error.kind() == ErrorKind::NotFound => {
-                CommandError::with_hint(message, format!("create it with: sync-images {flags} {shown}"))
-            }
+            Some(flags) if error.kind() == ErrorKind::NotFound => CommandError::with_hint(
+                message,
+                format!("create it with: kubectl castai-privatelink sync-images {flags} {shown}"),
+            ),
             _ => CommandError::new(message),
         }
     })?;

@@ -23,7 +23,7 @@ const INVENTORY: &str = r#"{
        "recordedSource": "ghcr.io/castai/kvisor/kvisor-controller:v1"},
       {"place": {"type": "file", "path": "hook.yaml", "manifest": "Job/hook"},
        "imageField": "init/wait", "reason": {"rule": "file", "path": "hook.yaml"},
-       "notRewritable": "the pod template of a Job is immutable"}
+       "notRewritable": "Jobs are immutable"}
     ]
   }],
   "notes": ["cannot list jobs.batch"]
@@ -75,7 +75,7 @@ const PLAN: &str = r#"{
       },
       {
         "workload": {"cluster": "prod", "namespace": "castai-agent", "kind": "Job", "name": "y"},
-        "step": {"type": "notRewritable", "reason": "the pod template of a Job is immutable"}
+        "step": {"type": "notRewritable", "reason": "Jobs are immutable"}
       }
     ]
   }]

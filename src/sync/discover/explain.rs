@@ -58,7 +58,9 @@ fn searched(inventory: &Inventory, found: Found<'_>) -> Vec<String> {
         lines.push(format!("Helm releases that may belong to Cast AI: {}", found.releases.len()));
         if !found.releases_not_stored.is_empty() {
             let names = releases::listed(found.releases_not_stored);
-            lines.push(format!("Helm releases in neither Secrets nor ConfigMaps, not read: {names}"));
+            lines.push(format!(
+                "Helm releases not read, because they are not in Secrets or ConfigMaps: {names}"
+            ));
         }
         lines.push(format!("custom resources of Cast AI: {}", found.resources.len()));
         lines.push(format!("pods that cannot pull an image: {}", found.pods.len()));

@@ -208,7 +208,7 @@ fn fields_that_cannot_be_patched_have_a_reason() {
         name: "x".to_owned(),
     });
     let cases = [
-        (WorkloadKind::Job, None, Some("the pod template of a Job is immutable")),
+        (WorkloadKind::Job, None, Some("Jobs are immutable")),
         (
             WorkloadKind::ReplicaSet,
             rollout.clone(),

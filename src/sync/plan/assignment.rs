@@ -267,7 +267,7 @@ fn reachable(image: &Image, region: Option<&str>) -> Option<String> {
     if Some(registry.region.as_str()) != region {
         return None;
     }
-    Some(format!("nodes can pull from private ECR registries of {}", registry.region))
+    Some("already in this region's ECR; left unchanged".to_owned())
 }
 
 #[cfg(test)]

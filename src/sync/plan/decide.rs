@@ -159,7 +159,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
         };
         return match listing.digest(version) {
             Some(_) => (Step::Skip { reason: hint.clone() }, Some(hint.clone())),
-            None => failed(&format!("not found, and {hint}")),
+            None => failed(&format!("not found in the registry, and {hint}")),
         };
     };
     let is_whole =
@@ -245,8 +245,10 @@ fn note_missing_platforms(images: &mut [PlannedImage], nodes: &BTreeSet<String>)
         };
         let missing: Vec<&str> = nodes.iter().map(String::as_str).filter(|node| !runs_on(node)).collect();
         if !missing.is_empty() {
-            let note =
-                format!("missing platform {}, which nodes of the cluster have", missing.join(" and no "));
+            let note = format!(
+                "not available for {}, which nodes of the cluster have: it cannot run on them",
+                missing.join(", ")
+            );
             image.note = Some(image.note.take().map_or(note.clone(), |former| format!("{former}; {note}")));
         }
     }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeldBack {
-    /// These images are not verified in the destination.
+    /// These images are not verified in the registry.
     NotVerified(BTreeSet<String>),
     Other(String),
 }
@@ -31,8 +31,8 @@ impl fmt::Display for HeldBack {
             Self::NotVerified(images) => {
                 let names = images.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
                 match images.len() {
-                    1 => write!(formatter, "image not verified in the destination: {names}"),
-                    _ => write!(formatter, "images not verified in the destination: {names}"),
+                    1 => write!(formatter, "image not verified in the registry: {names}"),
+                    _ => write!(formatter, "images not verified in the registry: {names}"),
                 }
             }
             Self::Other(reason) => formatter.write_str(reason),

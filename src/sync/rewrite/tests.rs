@@ -233,11 +233,7 @@ fn other_outcomes() {
         ),
         (WorkloadKind::Deployment, pod(destination), Rewrite::Unchanged),
         (WorkloadKind::Deployment, reached, Rewrite::Unchanged),
-        (
-            WorkloadKind::Job,
-            pod(AGENT),
-            Rewrite::NotRewritable("the pod template of a Job is immutable".to_owned()),
-        ),
+        (WorkloadKind::Job, pod(AGENT), Rewrite::NotRewritable("Jobs are immutable".to_owned())),
         (WorkloadKind::Job, pod(destination), Rewrite::Unchanged),
     ];
     for (kind, pod, expected) in cases {

@@ -16,7 +16,7 @@ pub struct PublicImage {
     pub manifest: String,
     /// `.spec.values.image.repository`.
     pub field: String,
-    /// As in the text. In upper case, it is an image that cannot be pulled, which nobody meant to stay.
+    /// As in the text: with upper case, which no registry has, it is probably misspelt.
     pub written: String,
     pub image: Image,
 }

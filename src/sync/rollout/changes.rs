@@ -29,7 +29,7 @@ fn decide<'r>(
             let owners = owners::owners(workload, &cluster.ownership_context);
             Some(match owners.iter().find(|owner| owner.self_heals) {
                 Some(Owner { name, reverts, .. }) => Rewrite::HeldBack(HeldBack::Other(format!(
-                    "{name} {reverts}: change the image at its source, or use --force"
+                    "{name} {reverts}: set the private image where it reads its manifests, or pass --force"
                 ))),
                 None => Rewrite::Patch(patch),
             })

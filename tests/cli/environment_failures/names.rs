@@ -48,9 +48,7 @@ fn names_that_ecr_rejects_are_reported_with_rule_and_hint() {
     assert_stderr_contains(&output, &["GHCR.io/castai/agent:v1", "only a-z", "/<NAME>=GHCR.io/castai/agent"]);
     assert_stderr_contains(
         &output,
-        &[
-            "3 workloads in namespace castai-agent not changed, held back (deployment.apps/dashes, deployment.apps/double,",
-        ],
+        &["(deployment.apps/dashes, deployment.apps/double, deployment.apps/upper)"],
     );
     // The other images are mirrored.
     let rewritten = [&ALL[..], &[]].concat();
@@ -69,7 +67,7 @@ fn names_that_ecr_rejects_are_reported_with_rule_and_hint() {
     sync(&lab, 0, &[&maps[0], &maps[1], exclude]);
     assert_eq!(container_image(&lab, "double", "main"), format!("{MIRROR}/castai/spot-handler:v1"));
     assert_eq!(container_image(&lab, "dashes", "main"), format!("{MIRROR}/castai/spot-handler-2:v1"));
-    assert!(sync(&lab, 0, &[&maps[0], &maps[1], exclude]).stdout.starts_with("nothing to do"));
+    assert!(sync(&lab, 0, &[&maps[0], &maps[1], exclude]).stdout.starts_with("up to date"));
     // Without the maps, the images cannot be compared. The annotation offers them as a hint, and changes nothing.
     let output = sync(&lab, 1, &[exclude]);
     let map = maps[0].replacen('=', " ", 1);

@@ -40,7 +40,7 @@ fn workloads_that_change_during_the_rewrite_are_planned_again() {
     assert_stderr_contains(
         &output,
         &[
-            "deployment.apps/castai-agent in namespace castai-agent not changed, held back",
+            "deployment.apps/castai-agent in namespace castai-agent not updated",
             "agent:v0.162.0",
             "cronjob.batch/hibernate-pause in namespace castai-agent: Error from server (NotFound)",
         ],

@@ -28,7 +28,7 @@ fn an_image_missing_at_its_source_holds_back_only_its_workloads() {
         &output,
         &[
             "manifest v1.164.8 not found in ghcr.io/castai/kvisor/kvisor-agent",
-            "daemonset.apps/castai-kvisor-agent in namespace castai-agent not changed, held back",
+            "daemonset.apps/castai-kvisor-agent in namespace castai-agent not updated",
         ],
     );
     assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, PAUSE, RESUME]);
@@ -72,7 +72,7 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
         assert_stderr_contains(&output, words);
         assert_stderr_contains(
             &output,
-            &["daemonset.apps/castai-kvisor-agent in namespace castai-agent not changed, held back"],
+            &["in namespace castai-agent not updated: ", "daemonset.apps/castai-kvisor-agent)"],
         );
         let line = output.stdout.lines().find(|line| line.starts_with("castai/hibernate")).unwrap();
         assert!(line.contains("to copy"), "{line}");
@@ -105,7 +105,7 @@ fn a_source_that_fails_during_a_copy_fails_only_its_images() {
     let output = sync(&lab, 1, &[]);
     assert_stderr_contains(
         &output,
-        &[blobs, "cannot be reached", "not changed, held back (deployment.apps/castai-kvisor-controller, "],
+        &[blobs, "cannot be reached", "(deployment.apps/castai-kvisor-controller, "],
     );
     assert_rewritten(&before, &lab, &[AGENT, PAUSE, RESUME]);
     clear_faults(&lab);

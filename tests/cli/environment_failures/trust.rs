@@ -59,7 +59,7 @@ fn untrusted_certificates_and_wrong_clocks_are_named() {
         assert_stderr_contains(&output, words);
         assert_stderr_contains(
             &output,
-            &["ghcr.io cannot be reached", "daemonset.apps/castai-kvisor-agent in namespace"],
+            &["ghcr.io cannot be reached", "daemonset.apps/castai-kvisor-agent)"],
         );
         assert!(
             output

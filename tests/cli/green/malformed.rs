@@ -29,7 +29,7 @@ fn malformed_objects_of_cast_ai_need_attention_and_those_of_others_do_not() {
     let good: &[Row<'_>] = &[
         (Fault::Nothing, "images", 0, &[], named),
         (Fault::Nothing, "sync-images --yes", 0, &[], named),
-        (Fault::Nothing, "status", 0, &["nothing to do"], named),
+        (Fault::Nothing, "status", 0, &["up to date"], named),
         (Fault::Nothing, "values kustomize", 0, &[], NONE),
     ];
     assert_all(&lab, good);

@@ -75,7 +75,7 @@ fn upgrades_with_our_values(program: &'static str) {
     wait_until_ready(lab);
     all_private(lab, "v9.0.0", 7);
     let good = plugin(lab, 0, &["status"]);
-    assert_stderr_contains(&good, &["nothing to do"]);
+    assert_stderr_contains(&good, &["up to date"]);
 
     // The images for uninstalling the charts are mirrored too.
     helm.run(0, &["uninstall", "castai-workload-autoscaler", "--timeout=10m"]);
@@ -200,7 +200,7 @@ fn values_set_the_images_of_the_umbrellas_subcharts() {
     sync(lab, 0, &[]);
     wait_until_ready(lab);
     all_private(lab, "v9.0.0", 0);
-    assert_stderr_contains(&plugin(lab, 0, &["status"]), &["nothing to do"]);
+    assert_stderr_contains(&plugin(lab, 0, &["status"]), &["up to date"]);
 }
 
 /// The umbrella chart with the other charts in it, in the layout of the published one.

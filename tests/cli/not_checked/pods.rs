@@ -56,7 +56,7 @@ fn status_fails_if_pods_cannot_pull_mirrored_images() {
     );
     let last = "3 pods cannot pull their images: deployment.apps/castai-kvisor-controller (";
     let (table, document) = status(lab, 1, &[], &[last]);
-    assert!(!table.stderr.contains("nothing to do"), "{}", table.stderr);
+    assert!(!table.stderr.contains("up to date"), "{}", table.stderr);
     let role = "hint: ECR denies the pull: the node's IAM role needs AmazonEC2ContainerRegistryPullOnly";
     for words in [role, "ecr.api, ecr.dkr and S3 (gateway) of us-east-1"] {
         assert!(table.stderr.contains(words), "`{words}`:\n{}", table.stderr);
@@ -74,7 +74,7 @@ fn status_fails_if_pods_cannot_pull_mirrored_images() {
 
     // A selector selects workloads and their pods.
     status(lab, 1, &["-l", "app.kubernetes.io/name=castai-kvisor-controller"], &[last]);
-    status(lab, 0, &["-l", "app.kubernetes.io/name=castai-agent"], &["nothing to do"]);
+    status(lab, 0, &["-l", "app.kubernetes.io/name=castai-agent"], &["up to date"]);
 
     // Without permission to list pods, the pods are not checked.
     let kinds = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,\
@@ -89,7 +89,7 @@ fn status_fails_if_pods_cannot_pull_mirrored_images() {
 
     // Helm releases could not be read: this is neither a failure nor a success.
     grant_access(lab, "blind", "get,list", "pods");
-    status(lab, 0, &[&blind], &["nothing to do in the readable part of the cluster; public tags"]);
+    status(lab, 0, &[&blind], &["up to date in the readable part of the cluster; public tags"]);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn cast_ais_pods_of_every_phase_and_owner_are_reported() {
     run("castai-agent", "odd", "Not/A:Name");
     wait_for_pull_failures(lab, "castai-agent", "odd", 1);
     status(lab, 1, &[], &["1 pod cannot pull its image: pod/odd (InvalidImageName)"]);
-    status(lab, 0, &["-l", "app.kubernetes.io/name=castai-agent"], &["nothing to do"]);
+    status(lab, 0, &["-l", "app.kubernetes.io/name=castai-agent"], &["up to date"]);
     kubectl(lab, &["delete", "pod", "odd", "-n", "castai-agent", "--wait=true"]);
 
     // A customer's pod is not reported.

@@ -78,7 +78,7 @@ fn flags_select_images() {
         let output = plugin(lab, 1, &[&[SYNC, "--dry-run"], flags].concat());
         assert!(output.stderr.contains("no image of Cast AI found"), "{}", output.stderr);
         assert!(
-            output.stderr.contains(&format!("hint: widen or remove {}", flags[0])),
+            output.stderr.contains(&format!("hint: remove or change {}", flags[0])),
             "{flags:?}: {}",
             output.stderr
         );

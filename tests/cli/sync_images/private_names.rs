@@ -30,7 +30,7 @@ pub(super) fn upgrade_by_private_name(lab: &Lab) {
         recorded_images(lab, "deployment/castai-agent"),
         json!({"container/agent": entry, "container/monitor": entry})
     );
-    assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
+    assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("up to date"));
 }
 
 /// The source of a flat name is unknown, and other repositories of the account are not used.
@@ -51,7 +51,7 @@ pub(super) fn flat_names_need_a_map(lab: &Lab) {
     assert_eq!(container_image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
     let entry = json!({"from": format!("{AGENT}:v1"), "to": format!("{flat}:v1")});
     assert_eq!(recorded_images(lab, "deployment/castai-agent")["container/agent"], entry);
-    assert!(plugin(lab, 0, &[SYNC, "--map", &map]).stdout.starts_with("nothing to do"));
+    assert!(plugin(lab, 0, &[SYNC, "--map", &map]).stdout.starts_with("up to date"));
     // Every user who can edit the workload can edit the record: it is a hint, and the user's flag decides.
     let output = plugin(lab, 1, &[SYNC]);
     let last = output.stderr.lines().last().unwrap_or_default();
@@ -72,7 +72,7 @@ pub(super) fn flat_names_need_a_map(lab: &Lab) {
     let own = format!("{ECR}/shop/web:1.0");
     kubectl(lab, &[&set[..], &["cronjob/hibernate-pause", &format!("pauser={own}")]].concat());
     let output = plugin(lab, 0, &[SYNC, "--map", &map]);
-    assert!(output.stdout.starts_with("nothing to do"), "{}", output.stdout);
+    assert!(output.stdout.starts_with("up to date"), "{}", output.stdout);
     assert!(output.stderr.contains(&format!("note: {own}: ")), "{}", output.stderr);
     assert_eq!(container_image(lab, "hibernate-pause", "pauser"), own);
 }

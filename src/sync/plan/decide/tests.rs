@@ -250,7 +250,7 @@ fn an_image_without_a_source_is_never_copied() {
     let unknown = || Source::Unknown("add --map x".to_owned());
     let cases = [
         (unknown(), there(), "leave alone: add --map x"),
-        (unknown(), None, "failed: not found, and add --map x"),
+        (unknown(), None, "failed: not found in the registry, and add --map x"),
         (Source::Reachable("near".to_owned()), None, "leave alone: near"),
         (Source::InvalidName("odd".to_owned()), None, "failed: odd"),
     ];
