@@ -100,7 +100,12 @@ pub(crate) fn show_resized(
                 bytes().extend_from_slice(&part[..length]);
             }
         });
-        eventually("the bars are shown", is_shown);
+        eventually("the request is held", is_shown);
+        // The bars are drawn at intervals.
+        eventually("the bars are shown", || {
+            let written = bytes();
+            written.windows(b"\n  ".len()).any(|part| part == b"\n  ")
+        });
         std::fs::write(&go, "").expect("a file");
         eventually("the terminal is narrower", || done.exists());
         let before = bytes().len();
