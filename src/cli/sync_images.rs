@@ -72,15 +72,15 @@ pub struct SyncArguments {
     #[arg(long)]
     pub no_rewrite: bool,
 
-    /// Write the discovered images to this file; with --no-discover, read them from it
+    /// Write the discovered images to this file; with --no-discover, read this file instead
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
 
-    /// Write the plan to this file; with --no-discover, read it from it
+    /// Write the plan to this file; with --no-discover, carry out the plan in this file
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
 
-    /// Write the verified images to this file; with --no-mirror, read them from it
+    /// Write the verified images to this file; with --no-mirror, read this file instead
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
 

@@ -33,20 +33,19 @@ pub(super) fn image_failures(images: &[ImageReport]) -> Vec<String> {
     }
     if causes.iter().any(|(_, message, _)| message.contains("is not authorized to perform")) {
         lines.push(
-            "hint: allow the action in the caller's IAM policy: `kubectl castai-privatelink permissions iam` \
-             prints one"
+            "hint: `kubectl castai-privatelink permissions iam` prints the IAM policy that the caller needs"
                 .to_owned(),
         );
     }
     lines
 }
 
-/// On which side it failed, as far as the message tells.
+/// What failed. A message that names the source and not the destination is about a pull; of others, it is not known on
+/// which side they arose.
 fn failed(message: &str, image: &ImageReport) -> &'static str {
     let names = |image: &Image| message.contains(&format!("/{}", image.path()));
     match image.result {
         ImageResult::Missing => "not mirrored",
-        _ if names(&image.destination) && !message.contains(":ListImages") => "failed to push",
         _ if names(&image.image) && !names(&image.destination) => "failed to pull from source",
         _ => "failed",
     }
@@ -101,7 +100,7 @@ mod tests {
             ImageReport { result: ImageResult::Skipped, ..failed("ghcr.io/castai/f:v1", "a note") },
         ];
         let expected = [
-            format!("error: 2 images failed to push: {}", denied("ghcr.io/castai/a")),
+            format!("error: 2 images failed: {}", denied("ghcr.io/castai/a")),
             "  ghcr.io/castai/a:v1".to_owned(),
             "  ghcr.io/castai/a/c:v1".to_owned(),
             "error: 2 images failed to pull from source: manifest v2 not found in ghcr.io/castai/b: check the name"

@@ -70,15 +70,13 @@ pub fn incomplete(unlisted: &[String], unreadable: &[String]) {
 
 /// What could not be looked at; `None` if there is nothing.
 pub(super) fn incompleteness(unlisted: &[String], unreadable: &[String]) -> Option<String> {
-    let (kinds, objects) = (unlisted.join(", "), unreadable.join(", "));
-    match (unlisted.is_empty(), unreadable.is_empty()) {
-        (true, true) => None,
-        (true, false) => Some(format!("incomplete: {objects}")),
-        (false, true) => Some(format!(
-            "incomplete: cannot list {kinds}: grant the role of `kubectl castai-privatelink permissions rbac` and run again"
-        )),
-        (false, false) => Some(format!(
-            "incomplete: cannot list {kinds}: grant the role of `kubectl castai-privatelink permissions rbac` and run again; {objects}"
-        )),
+    let objects = unreadable.join(", ");
+    if unlisted.is_empty() {
+        return (!objects.is_empty()).then(|| format!("incomplete: {objects}"));
     }
+    let kinds = format!(
+        "incomplete: cannot list {}: grant the role of `kubectl castai-privatelink permissions rbac` and run again",
+        unlisted.join(", ")
+    );
+    Some(if objects.is_empty() { kinds } else { format!("{kinds}; {objects}") })
 }

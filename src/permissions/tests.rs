@@ -68,7 +68,8 @@ fn a_policy_allows_repository_actions_only_below_our_path() {
 
 #[test]
 fn yaml_and_json_give_the_same_roles() {
-    let widgets = json!({"resources": [{"group": "castai.example", "kind": "Widget", "fields": ["/spec"]}]});
+    let widgets = json!({"resources": [{"group": "castai.example", "kind": "Widget", "fields": ["/spec"],
+        "purpose": "two lines\n  - apiGroups: ['*']"}]});
     let knowledge = Knowledge::read(widgets).unwrap();
     for (read_only, namespace, subject) in [
         (false, "castai-agent", subject()),

@@ -242,12 +242,18 @@ fn one_cause_is_one_error_of_preflight() {
     }
 }
 
-#[test]
-fn commands_on_a_synced_cluster_are_green_only_if_everything_was_looked_at() {
+/// A lab with Cast AI's operator, in which everything is mirrored and rewritten.
+fn synced_lab() -> Lab {
     let lab = own_lab();
     add_operator(&lab);
     sync(&lab, 0, &[]);
     wait_until_ready(&lab);
+    lab
+}
+
+#[test]
+fn commands_on_a_synced_cluster_are_green_only_if_everything_was_looked_at() {
+    let lab = synced_lab();
     let unlisted = ("/unlisted", "daemonsets.apps");
     let no_components = ("/unlisted", "components.castware.cast.ai");
     let rows: &[Row<'_>] = &[

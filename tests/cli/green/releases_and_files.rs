@@ -3,17 +3,14 @@
 use serde_json::json;
 
 use super::{
-    COMPONENTS, DAEMONSETS, Fault, NO_COMPONENTS, NO_PODS, NODES, NONE, PODS, Row, UNLISTED, add_operator,
-    assert_all,
+    COMPONENTS, DAEMONSETS, Fault, NO_COMPONENTS, NO_PODS, NODES, NONE, PODS, Row, UNLISTED, assert_all,
+    synced_lab,
 };
-use crate::harness::{AGENT, HelmRelease, MIRROR, own_lab, sync, wait_until_ready, write_file};
+use crate::harness::{AGENT, HelmRelease, MIRROR, own_lab, sync, write_file};
 
 #[test]
 fn commands_on_helm_releases_are_green_only_if_everything_was_looked_at() {
-    let lab = own_lab();
-    add_operator(&lab);
-    sync(&lab, 0, &[]);
-    wait_until_ready(&lab);
+    let lab = synced_lab();
     for (name, workloads) in [
         ("castai-agent", &["deployment/castai-agent"][..]),
         ("castai-kvisor", &["daemonset/castai-kvisor-agent", "deployment/castai-kvisor-controller"]),

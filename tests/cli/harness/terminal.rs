@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::num::NonZero;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use lab::host::Lab;
@@ -26,19 +26,12 @@ impl Terminal {
     /// The content of the terminal after the plugin has ended. `answer` is typed at the prompt.
     pub(super) fn show(&self, lab: &Lab, arguments: &[&str], answer: &str) -> String {
         let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
-        // `script` (util-linux) runs the command on a terminal, and passes its own input on to it.
         let command = format!(
             "stty cols {} rows {LINES} -echo; kubectl castai-privatelink {}",
             self.columns,
             words.join(" ")
         );
-        let mut child = lab
-            .command("script")
-            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("script runs");
+        let mut child = on_terminal(lab, &command);
         let mut stdin = child.stdin.take();
         let mut stdout = child.stdout.take().expect("a pipe");
         let (mut written, mut part) = (Vec::new(), [0; 4096]);
@@ -55,13 +48,26 @@ impl Terminal {
             }
         }
         child.wait().expect("script ends");
-        let size = |count: u16| NonZero::new(count).expect("the size of the terminal is set");
         let mut screen = vt100::Parser::new(size(LINES), size(self.columns), 0);
         screen.process(&written);
         let text = screen.screen().contents();
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
         lines.join("\n").trim_end().to_owned() + "\n"
     }
+}
+
+/// Starts a command on a terminal: `script` (util-linux) provides one, and passes its own input on to the command.
+fn on_terminal(lab: &Lab, command: &str) -> Child {
+    lab.command("script")
+        .args(["--quiet", "--return", "--command", command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script runs")
+}
+
+fn size(count: u16) -> NonZero<u16> {
+    NonZero::new(count).expect("the size of the terminal is set")
 }
 
 /// Runs the plugin on a terminal that becomes narrower once `is_shown` is true. `then` is called afterwards. Returns the
@@ -83,13 +89,7 @@ pub(crate) fn show_resized(
         "stty cols {from} rows {LINES} -echo; ({resize}) & kubectl castai-privatelink {}",
         arguments.join(" ")
     );
-    let mut child = lab
-        .command("script")
-        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script runs");
+    let mut child = on_terminal(lab, &command);
     let mut stdout = child.stdout.take().expect("a pipe");
     let written = Mutex::new(Vec::new());
     let bytes = || written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +114,6 @@ pub(crate) fn show_resized(
     });
     child.wait().expect("script ends");
     let written = bytes();
-    let size = |count: u16| NonZero::new(count).expect("the size of the terminal is set");
     let mut screen = vt100::Parser::new(size(LINES), size(from), 0);
     screen.process(&written[..before]);
     let wide = rows(&screen, from);
