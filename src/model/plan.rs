@@ -211,14 +211,14 @@ pub struct Upload {
     /// A source image whose repository holds the blob.
     pub from: Image,
     /// Grouped by destination: the others of a destination mount the blob from its first one.
-    pub to: Vec<UploadTarget>,
+    pub to: Vec<UploadDestination>,
 }
 
 /// A repository that a blob is uploaded to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct UploadTarget {
+pub struct UploadDestination {
     pub destination: Mirror,
     /// Its path in the destination's registry.
     pub repository: String,

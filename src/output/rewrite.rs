@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use crate::model::image::Mirror;
 use crate::model::inventory::Place;
 use crate::output::{error, say};
-use crate::sync::plan::targets::Target;
+use crate::sync::plan::wanted_images::WantedImage;
 use crate::sync::presence::{Missing, Why};
 use crate::sync::rewrite_manifests::public::PublicImage;
 
 /// Says which images the mirror lacks, and `way` to mirror them.
 pub fn missing_images(way: &str, mirror: &Mirror, missing: &[Missing]) {
-    for Missing { target, why } in missing {
-        let image = target.used_by.first().map_or(&target.destination, |used| &used.image);
+    for Missing { wanted_image, why } in missing {
+        let image = wanted_image.used_by.first().map_or(&wanted_image.destination, |used| &used.image);
         let (Why::Absent(why) | Why::Unknown(why)) = why;
-        say(&format!("error: image {image} of {}: {why}", needing(target)));
+        say(&format!("error: image {image} of {}: {why}", needing(wanted_image)));
     }
     let is_absent = missing.iter().any(|missing| matches!(missing.why, Why::Absent(_)));
     let message = if is_absent {
@@ -47,8 +47,8 @@ fn in_file(manifest: &str, path: &str) -> String {
 }
 
 /// A manifest that needs the image, and how many more do.
-fn needing(target: &Target) -> String {
-    let places: BTreeSet<&Place> = target.used_by.iter().map(|used| &used.used_by.place).collect();
+fn needing(wanted_image: &WantedImage) -> String {
+    let places: BTreeSet<&Place> = wanted_image.used_by.iter().map(|used| &used.used_by.place).collect();
     let first = match places.first() {
         Some(Place::File { path, manifest }) => in_file(manifest, path),
         _ => "a manifest".to_owned(),

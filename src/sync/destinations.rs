@@ -203,9 +203,10 @@ impl<'o> Destinations<'o> {
         let mirrored = if settings.stages.mirror && self.copies().0 > 0 {
             observer(Event::Stage(Stage::Mirror));
             let pairs = planned.destinations.iter().zip(plans);
-            let targets: Vec<_> = pairs.map(|(store, plan)| mirror::Destination { store, plan }).collect();
+            let destinations: Vec<_> =
+                pairs.map(|(store, plan)| mirror::Destination { store, plan }).collect();
             let uploads = &planned.plan.uploads;
-            mirror::mirror(&planned.sources, &targets, uploads, &planned.cache, observer).await
+            mirror::mirror(&planned.sources, &destinations, uploads, &planned.cache, observer).await
         } else {
             Mirrored::new()
         };

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::event::Observer;
 use crate::model::image::{Digest, Image};
-use crate::model::plan::{Blob, Content, DestinationPlan, Manifest, Upload, UploadTarget};
+use crate::model::plan::{Blob, Content, DestinationPlan, Manifest, Upload, UploadDestination};
 use crate::store::{Error, Mount, Mounts, Reference, Repository, Started, Store, UploadSession};
 use crate::sync::mirror::progress::Progress;
 use crate::sync::plan::decide::missing_manifests;
@@ -36,31 +36,31 @@ pub struct Destination<'t> {
     pub plan: &'t DestinationPlan,
 }
 
-/// Carries out the plans of `targets`, within the limits of the sources.
+/// Carries out the plans of `destinations`, within the limits of the sources.
 pub async fn mirror(
     sources: &Store<'_>,
-    targets: &[Destination<'_>],
+    destinations: &[Destination<'_>],
     uploads: &[Upload],
     cache: &ManifestCache,
     observer: Observer<'_>,
 ) -> Mirrored {
     let uploads: Vec<BlobUpload<'_>> =
-        uploads.iter().map(|upload| BlobUpload::new(upload, targets)).collect();
-    let progress = Progress::new(targets, &uploads, observer);
+        uploads.iter().map(|upload| BlobUpload::new(upload, destinations)).collect();
+    let progress = Progress::new(destinations, &uploads, observer);
     let limits = sources.limits();
     let run = Run {
         sources,
-        targets,
+        destinations,
         cache,
         blobs: gates(uploads.iter().flat_map(|upload| {
             let digest = &upload.blob.digest;
             upload.to.iter().map(move |key| (*key, digest))
         })),
-        written: gates(all_copies(targets).flat_map(|copy| {
+        written: gates(all_copies(destinations).flat_map(|copy| {
             let manifests = copy.content.manifests.iter();
             manifests.map(move |manifest| (copy.key(), &manifest.digest))
         })),
-        children: all_copies(targets)
+        children: all_copies(destinations)
             .flat_map(|copy| {
                 let manifests = copy.content.manifests.iter();
                 manifests.map(move |manifest| ((copy.key(), &manifest.digest), OnceCell::new()))
@@ -68,7 +68,7 @@ pub async fn mirror(
             .collect(),
         streams: Semaphore::new(limits.uploads),
         small: Semaphore::new(limits.small_writes),
-        next_manifest: targets.iter().map(|_| Mutex::new(Instant::now())).collect(),
+        next_manifest: destinations.iter().map(|_| Mutex::new(Instant::now())).collect(),
         progress,
     };
     run.progress.begin();
@@ -77,9 +77,10 @@ pub async fn mirror(
         .map(|upload| run.upload(upload))
         .buffer_unordered(limits.blobs.max(1))
         .collect::<()>();
-    let mounts = uploads.iter().flat_map(|upload| upload.mounted(targets).map(move |keys| (upload, keys)));
+    let mounts =
+        uploads.iter().flat_map(|upload| upload.mounted(destinations).map(move |keys| (upload, keys)));
     let mounts: FuturesUnordered<_> = mounts.map(|(upload, keys)| run.mount(upload, keys)).collect();
-    let images: FuturesUnordered<_> = all_copies(targets).map(|copy| run.image(copy)).collect();
+    let images: FuturesUnordered<_> = all_copies(destinations).map(|copy| run.image(copy)).collect();
     let ((), (), mirrored) = future::join3(delivered, mounts.collect::<()>(), images.collect()).await;
     run.progress.end();
     mirrored
@@ -89,7 +90,7 @@ pub async fn mirror(
 #[derive(Clone, Copy)]
 struct Copied<'p> {
     /// Index of the destination.
-    target: usize,
+    destination: usize,
     image: &'p Image,
     source: &'p Image,
     content: &'p Content,
@@ -97,15 +98,15 @@ struct Copied<'p> {
 
 impl<'p> Copied<'p> {
     fn key(&self) -> RepositoryKey<'p> {
-        RepositoryKey { target: self.target, path: self.image.path() }
+        RepositoryKey { destination: self.destination, path: self.image.path() }
     }
 }
 
-fn all_copies<'p>(targets: &'p [Destination<'p>]) -> impl Iterator<Item = Copied<'p>> {
-    targets.iter().enumerate().flat_map(|(target, Destination { plan, .. })| {
+fn all_copies<'p>(destinations: &'p [Destination<'p>]) -> impl Iterator<Item = Copied<'p>> {
+    destinations.iter().enumerate().flat_map(|(destination, Destination { plan, .. })| {
         plan.images.iter().filter_map(move |image| {
             let (source, content) = (image.source.as_ref()?, image.step.to_write()?);
-            Some(Copied { target, image: &image.destination, source, content })
+            Some(Copied { destination, image: &image.destination, source, content })
         })
     })
 }
@@ -114,7 +115,7 @@ fn all_copies<'p>(targets: &'p [Destination<'p>]) -> impl Iterator<Item = Copied
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct RepositoryKey<'p> {
     /// Index of the destination.
-    target: usize,
+    destination: usize,
     path: &'p str,
 }
 
@@ -126,33 +127,34 @@ struct BlobUpload<'p> {
 }
 
 impl<'p> BlobUpload<'p> {
-    fn new(upload: &'p Upload, targets: &[Destination<'_>]) -> Self {
-        let key = |to: &'p UploadTarget| {
-            let target = targets.iter().position(|target| target.plan.mirror == to.destination)?;
-            Some(RepositoryKey { target, path: &to.repository })
+    fn new(upload: &'p Upload, destinations: &[Destination<'_>]) -> Self {
+        let key = |to: &'p UploadDestination| {
+            let destination =
+                destinations.iter().position(|destination| destination.plan.mirror == to.destination)?;
+            Some(RepositoryKey { destination, path: &to.repository })
         };
         let mut to: Vec<_> = upload.to.iter().filter_map(key).collect();
-        to.sort_by_key(|key| key.target);
+        to.sort_by_key(|key| key.destination);
         Self { blob: &upload.blob, from: &upload.from, to }
     }
 
     /// The repositories of each destination.
-    fn by_target(&self) -> impl Iterator<Item = &[RepositoryKey<'p>]> {
-        self.to.chunk_by(|one, other| one.target == other.target)
+    fn by_destination(&self) -> impl Iterator<Item = &[RepositoryKey<'p>]> {
+        self.to.chunk_by(|one, other| one.destination == other.destination)
     }
 
     /// The repositories to upload the blob to: with mounting, only the first one of each destination.
-    fn uploaded(&self, targets: &[Destination<'_>]) -> Vec<RepositoryKey<'p>> {
-        let of_target = |keys: &[RepositoryKey<'p>]| {
-            let is_mounting = keys.first().is_some_and(|key| targets[key.target].plan.mounting);
+    fn uploaded(&self, destinations: &[Destination<'_>]) -> Vec<RepositoryKey<'p>> {
+        let of_destination = |keys: &[RepositoryKey<'p>]| {
+            let is_mounting = keys.first().is_some_and(|key| destinations[key.destination].plan.mounting);
             keys[..if is_mounting { 1 } else { keys.len() }].to_vec()
         };
-        self.by_target().flat_map(of_target).collect()
+        self.by_destination().flat_map(of_destination).collect()
     }
 
     /// For each destination with mounting, its repositories: the blob is mounted from the first one into the others.
-    fn mounted(&self, targets: &[Destination<'_>]) -> impl Iterator<Item = &[RepositoryKey<'p>]> {
-        self.by_target().filter(|keys| keys.len() > 1 && targets[keys[0].target].plan.mounting)
+    fn mounted(&self, destinations: &[Destination<'_>]) -> impl Iterator<Item = &[RepositoryKey<'p>]> {
+        self.by_destination().filter(|keys| keys.len() > 1 && destinations[keys[0].destination].plan.mounting)
     }
 }
 
@@ -168,7 +170,7 @@ fn gates<'p>(places: impl Iterator<Item = ObjectKey<'p>>) -> HashMap<ObjectKey<'
 
 struct Run<'r> {
     sources: &'r Store<'r>,
-    targets: &'r [Destination<'r>],
+    destinations: &'r [Destination<'r>],
     cache: &'r ManifestCache,
     /// Blobs that repositories lack.
     blobs: HashMap<ObjectKey<'r>, Gate>,
@@ -192,17 +194,18 @@ struct Receiver<'r> {
 impl<'r> Run<'r> {
     /// The store of a repository.
     const fn store(&self, key: RepositoryKey<'r>) -> &'r Store<'r> {
-        self.targets[key.target].store
+        self.destinations[key.destination].store
     }
 
     fn repository(&self, key: RepositoryKey<'r>) -> Repository {
-        repository_at(&self.targets[key.target].plan.mirror, key.path)
+        repository_at(&self.destinations[key.destination].plan.mirror, key.path)
     }
 
     async fn create_repositories(&self) {
-        let missing = self.targets.iter().enumerate().flat_map(|(target, Destination { plan, .. })| {
-            plan.create_repositories.iter().map(move |path| RepositoryKey { target, path })
-        });
+        let missing =
+            self.destinations.iter().enumerate().flat_map(|(destination, Destination { plan, .. })| {
+                plan.create_repositories.iter().map(move |path| RepositoryKey { destination, path })
+            });
         stream::iter(missing)
             .for_each_concurrent(self.sources.limits().blobs.max(1), |key| async move {
                 if let Err(error) = self.store(key).create_repository(key.path).await {
@@ -217,7 +220,7 @@ impl<'r> Run<'r> {
 
     /// Uploads a blob to all repositories that lack it, or with mounting to the first of a destination.
     async fn upload(&self, upload: &'r BlobUpload<'r>) {
-        let keys = upload.uploaded(self.targets);
+        let keys = upload.uploaded(self.destinations);
         for some in keys.chunks(self.sources.limits().uploads_per_read) {
             let receivers = some.iter().map(|key| Receiver { key: *key, session: None });
             self.deliver(upload, receivers.collect()).await;
@@ -267,7 +270,7 @@ impl<'r> Run<'r> {
         if self.store(leader).capabilities().mounts == Mounts::Any {
             return true;
         }
-        let namers = all_copies(self.targets).filter(|copy| copy.key() == leader);
+        let namers = all_copies(self.destinations).filter(|copy| copy.key() == leader);
         let manifest = namers
             .flat_map(|copy| &copy.content.manifests)
             .find(|manifest| !manifest.present && manifest.blobs.iter().any(|blob| blob.digest == *digest));
@@ -338,7 +341,7 @@ impl<'r> Run<'r> {
         let fetched = manifest(self.sources, &source, &planned.digest, self.cache).await?;
         let (key, repository) = (copy.key(), self.repository(copy.key()));
         let _permit = self.small.acquire().await.ok();
-        self.wait_for_rate_limit(key.target).await;
+        self.wait_for_rate_limit(key.destination).await;
         let store = self.store(key);
         let written = store.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
         match written {
@@ -352,13 +355,13 @@ impl<'r> Run<'r> {
     }
 
     /// Waits until the rate limit for manifests allows the next one.
-    async fn wait_for_rate_limit(&self, target: usize) {
-        let interval = self.targets[target].store.capabilities().manifest_interval;
+    async fn wait_for_rate_limit(&self, destination: usize) {
+        let interval = self.destinations[destination].store.capabilities().manifest_interval;
         if interval == Duration::ZERO {
             return;
         }
         let slot = {
-            let mut next = self.next_manifest[target].lock().await;
+            let mut next = self.next_manifest[destination].lock().await;
             let slot = (*next).max(Instant::now());
             *next = slot + interval;
             slot

@@ -6,12 +6,12 @@ use crate::model::lock::Lock;
 use crate::store::{Capabilities, Error, Store};
 use crate::sync::plan::assignment::Source;
 use crate::sync::plan::prepare::{Repositories, list};
-use crate::sync::plan::targets::Target;
+use crate::sync::plan::wanted_images::WantedImage;
 
 /// An image that manifests may not use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    pub target: Target,
+    pub wanted_image: WantedImage,
     pub why: Why,
 }
 
@@ -23,23 +23,23 @@ pub enum Why {
     Unknown(String),
 }
 
-/// The images of `targets` that the destination does not list.
+/// The images of `wanted_images` that the destination does not list.
 ///
 /// # Errors
 /// The destination as a whole cannot be read.
 pub async fn missing(
     destination: &Store<'_>,
     mirror: &Mirror,
-    targets: &[Target],
+    wanted_images: &[WantedImage],
 ) -> Result<Vec<Missing>, Error> {
-    let repositories = list(destination, mirror, targets).await?;
+    let repositories = list(destination, mirror, wanted_images).await?;
     let capabilities = destination.capabilities();
-    Ok(collect(targets, |target| unlisted(mirror, capabilities, &repositories, target)))
+    Ok(collect(wanted_images, |wanted_image| unlisted(mirror, capabilities, &repositories, wanted_image)))
 }
 
-/// The images of `targets` that are not in a lock.
-pub fn unproven(lock: &Lock, targets: &[Target]) -> Vec<Missing> {
-    collect(targets, |Target { destination, .. }| {
+/// The images of `wanted_images` that are not in a lock.
+pub fn unproven(lock: &Lock, wanted_images: &[WantedImage]) -> Vec<Missing> {
+    collect(wanted_images, |WantedImage { destination, .. }| {
         let mut locked = lock.destinations.iter().flat_map(|destination| &destination.images);
         let is_proven = locked.any(|locked| locked.destination.is_same(destination));
         (!is_proven).then(|| Why::Absent(format!("{destination} not found in the lock")))
@@ -47,25 +47,30 @@ pub fn unproven(lock: &Lock, targets: &[Target]) -> Vec<Missing> {
 }
 
 /// Images that nodes can already reach are not needed.
-fn collect(targets: &[Target], missing: impl Fn(&Target) -> Option<Why>) -> Vec<Missing> {
-    let why = |target: &Target| match &target.source {
+fn collect(wanted_images: &[WantedImage], missing: impl Fn(&WantedImage) -> Option<Why>) -> Vec<Missing> {
+    let why = |wanted_image: &WantedImage| match &wanted_image.source {
         Source::Reachable(_) => None,
         Source::InvalidName(why) => Some(Why::Unknown(why.clone())),
-        Source::Known(_) | Source::Unknown(_) => missing(target),
+        Source::Known(_) | Source::Unknown(_) => missing(wanted_image),
     };
-    targets.iter().filter_map(|target| Some(Missing { target: target.clone(), why: why(target)? })).collect()
+    wanted_images
+        .iter()
+        .filter_map(|wanted_image| {
+            Some(Missing { wanted_image: wanted_image.clone(), why: why(wanted_image)? })
+        })
+        .collect()
 }
 
 fn unlisted(
     mirror: &Mirror,
     capabilities: &Capabilities,
     repositories: &Repositories,
-    target: &Target,
+    wanted_image: &WantedImage,
 ) -> Option<Why> {
-    if let Some(fault) = target.name_fault(mirror, capabilities) {
+    if let Some(fault) = wanted_image.name_fault(mirror, capabilities) {
         return Some(Why::Unknown(fault));
     }
-    let destination = &target.destination;
+    let destination = &wanted_image.destination;
     let current = match repositories.get(destination.path()) {
         Some(Ok(Some(listing))) => listing.digest(destination.version()),
         Some(Err(error)) => return Some(Why::Unknown(error.clone())),
@@ -83,8 +88,13 @@ mod tests {
     use crate::model::plan::RegistryKind;
     use crate::store::{Listing, capabilities};
 
-    fn target(destination: &str, source: Source) -> Target {
-        Target { destination: destination.parse().unwrap(), source, provenance: None, used_by: Vec::new() }
+    fn wanted_image(destination: &str, source: Source) -> WantedImage {
+        WantedImage {
+            destination: destination.parse().unwrap(),
+            source,
+            provenance: None,
+            used_by: Vec::new(),
+        }
     }
 
     #[test]
@@ -118,23 +128,24 @@ mod tests {
             ("e.example/castai/denied:v1".to_owned(), Some(Why::Unknown("denied".to_owned()))),
         ];
         for (image, expected) in cases {
-            let target = target(&image, Source::Unknown(String::new()));
-            assert_eq!(unlisted(&mirror, registry, &repositories, &target), expected, "{image}");
+            let wanted_image = wanted_image(&image, Source::Unknown(String::new()));
+            assert_eq!(unlisted(&mirror, registry, &repositories, &wanted_image), expected, "{image}");
         }
         let source = Source::Known("castai/a__b:v1".parse().unwrap());
-        let refused = unlisted(&mirror, registry, &repositories, &target("e.example/castai/a__b:v1", source));
+        let refused =
+            unlisted(&mirror, registry, &repositories, &wanted_image("e.example/castai/a__b:v1", source));
         assert!(matches!(refused, Some(Why::Unknown(why)) if why.contains("--map")));
     }
 
     #[test]
     fn reachable_images_are_not_required_and_images_without_a_name_are_unknown() {
         let known = Source::Known("castai/a:v1".parse().unwrap());
-        let targets = [
-            target("e.example/castai/a:v1", known),
-            target("other.example/b:v1", Source::Reachable("near".to_owned())),
-            target("c:v1", Source::InvalidName("no name".to_owned())),
+        let wanted_images = [
+            wanted_image("e.example/castai/a:v1", known),
+            wanted_image("other.example/b:v1", Source::Reachable("near".to_owned())),
+            wanted_image("c:v1", Source::InvalidName("no name".to_owned())),
         ];
-        let missing = collect(&targets, |_| Some(Why::Absent("gone".to_owned())));
+        let missing = collect(&wanted_images, |_| Some(Why::Absent("gone".to_owned())));
         let whys: Vec<_> = missing.into_iter().map(|missing| missing.why).collect();
         assert_eq!(whys, [Why::Absent("gone".to_owned()), Why::Unknown("no name".to_owned())]);
     }

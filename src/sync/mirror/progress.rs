@@ -28,19 +28,19 @@ struct State<'p> {
 
 impl<'p> Progress<'p> {
     pub(super) fn new(
-        targets: &'p [Destination<'p>],
+        destinations: &'p [Destination<'p>],
         uploads: &[BlobUpload<'p>],
         observer: Observer<'p>,
     ) -> Self {
         let mut owners: HashMap<ObjectKey<'p>, &'p Image> = HashMap::new();
-        for copy in all_copies(targets) {
+        for copy in all_copies(destinations) {
             for blob in copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs) {
                 owners.entry((copy.key(), &blob.digest)).or_insert(copy.image);
             }
         }
         let mut added: HashMap<&'p Image, u64> = HashMap::new();
         for upload in uploads {
-            for key in upload.uploaded(targets) {
+            for key in upload.uploaded(destinations) {
                 if let Some(owner) = owners.get(&(key, &upload.blob.digest)) {
                     *added.entry(owner).or_default() += upload.blob.size;
                 }
@@ -48,11 +48,11 @@ impl<'p> Progress<'p> {
         }
         Self {
             observer,
-            images: all_copies(targets).count(),
+            images: all_copies(destinations).count(),
             bytes: added.values().sum(),
             added,
             owners,
-            sources: all_copies(targets).map(|copy| (copy.image, copy.source)).collect(),
+            sources: all_copies(destinations).map(|copy| (copy.image, copy.source)).collect(),
             state: Mutex::default(),
         }
     }

@@ -6,8 +6,8 @@ use crate::model::image::{Digest, Image, Mirror};
 use crate::model::plan::{Content, DestinationPlan, Manifest, PlannedImage, RegistryKind, Step, Upload};
 use crate::store::{Listing, capabilities};
 use crate::sync::plan::assignment::Source;
-use crate::sync::plan::targets::{Target, is_settled};
 use crate::sync::plan::uploads::{estimate, uploads};
+use crate::sync::plan::wanted_images::{WantedImage, is_settled};
 
 /// The facts that planning needs.
 #[derive(Clone, Debug)]
@@ -64,26 +64,26 @@ pub struct Decided {
     pub uploads: Vec<Upload>,
 }
 
-/// Decides on a step for every target.
-pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Decided {
-    let mut images: Vec<PlannedImage> = targets
+/// Decides on a step for every wanted image.
+pub fn decide(mirror: &Mirror, wanted_images: Vec<WantedImage>, facts: &Facts) -> Decided {
+    let mut images: Vec<PlannedImage> = wanted_images
         .into_iter()
-        .map(|target| {
-            let (step, not_compared) = step(mirror, &target, facts);
-            let source = match target.source {
+        .map(|wanted_image| {
+            let (step, not_compared) = step(mirror, &wanted_image, facts);
+            let source = match wanted_image.source {
                 Source::Known(source) => Some(source),
-                Source::Reachable(_) => Some(target.destination.clone()),
+                Source::Reachable(_) => Some(wanted_image.destination.clone()),
                 Source::Unknown(_) | Source::InvalidName(_) => None,
             };
-            let provenance = target.provenance;
+            let provenance = wanted_image.provenance;
             PlannedImage {
-                destination: target.destination,
+                destination: wanted_image.destination,
                 source,
                 provenance,
                 step,
                 note: None,
                 not_compared,
-                used_by: target.used_by,
+                used_by: wanted_image.used_by,
             }
         })
         .collect();
@@ -128,33 +128,33 @@ pub(in crate::sync) fn missing_manifests(content: &Content) -> impl Iterator<Ite
 }
 
 /// The step, and why the content in the destination could not be compared with the source, if it could not.
-fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String>) {
+fn step(mirror: &Mirror, wanted_image: &WantedImage, facts: &Facts) -> (Step, Option<String>) {
     let failed = |error: &str| (Step::Failed { error: error.to_owned() }, None);
-    let source = match &target.source {
+    let source = match &wanted_image.source {
         Source::Reachable(why) => return (Step::Skip { reason: why.clone() }, None),
         Source::InvalidName(error) => return failed(error),
         Source::Known(source) => Some(source),
         Source::Unknown(_) => None,
     };
-    if let Some(fault) = target.name_fault(mirror, capabilities(&facts.registry)) {
+    if let Some(fault) = wanted_image.name_fault(mirror, capabilities(&facts.registry)) {
         return failed(&fault);
     }
-    let version = target.destination.version();
+    let version = wanted_image.destination.version();
     let nothing = Listing::default();
-    let listing = match facts.repositories.get(target.destination.path()) {
+    let listing = match facts.repositories.get(wanted_image.destination.path()) {
         Some(Ok(Some(listing))) => listing,
         Some(Ok(None)) | None => &nothing,
         Some(Err(error)) => return failed(error),
     };
     let current = listing.stored(version);
     let up_to_date = |digest: &Digest, media_type: &str| {
-        let read = facts.contents.get(&(target.destination.path().to_owned(), digest.clone()));
+        let read = facts.contents.get(&(wanted_image.destination.path().to_owned(), digest.clone()));
         Step::UpToDate {
             content: read.cloned().unwrap_or_else(|| Content::unread(digest.clone(), media_type.to_owned())),
         }
     };
     let Some(source) = source else {
-        let Source::Unknown(hint) = &target.source else {
+        let Source::Unknown(hint) = &wanted_image.source else {
             return failed("no source");
         };
         return match listing.digest(version) {
@@ -162,8 +162,9 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             None => failed(&format!("not found in the registry, and {hint}")),
         };
     };
-    let is_whole =
-        |digest: &Digest| !facts.damaged.contains(&(target.destination.path().to_owned(), digest.clone()));
+    let is_whole = |digest: &Digest| {
+        !facts.damaged.contains(&(wanted_image.destination.path().to_owned(), digest.clone()))
+    };
     // A digest in the reference is what the tag must have, whatever the source has now.
     if let (Some(current), Some(wanted)) = (current, source.version().digest())
         && current == wanted
@@ -183,20 +184,20 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             }
             match current.filter(|current| **current != content.digest) {
                 None => (Step::Copy { content }, None),
-                Some(current) if facts.movable.include(target.destination.path()) => {
+                Some(current) if facts.movable.include(wanted_image.destination.path()) => {
                     (Step::Replace { content, replaces: current.clone() }, None)
                 }
                 Some(current) => failed(&format!(
                     "{} is {current} in the registry but {} at its source: add --replace {} to replace it",
-                    target.destination,
+                    wanted_image.destination,
                     content.digest,
-                    target.destination.path()
+                    wanted_image.destination.path()
                 )),
             }
         }
         // Everything already uses the mirror: its content is accepted as long as the source cannot be compared.
         (Some(Err(error)), _) => match listing.digest(version).filter(|current| is_whole(current)) {
-            Some(current) if is_settled(target) => (up_to_date(current, ""), Some(error.clone())),
+            Some(current) if is_settled(wanted_image) => (up_to_date(current, ""), Some(error.clone())),
             _ => failed(error),
         },
         (None, _) => failed("its source was not queried"),

@@ -4,9 +4,9 @@ pub mod assignment;
 pub mod content;
 pub mod decide;
 pub mod prepare;
-pub mod targets;
 pub mod tree;
 pub mod uploads;
+pub mod wanted_images;
 
 use self::assignment::{Assignment, assign, unused_maps};
 use crate::event::{Event, Observer};

@@ -9,8 +9,8 @@ use crate::model::plan::{Content, DestinationPlan, Upload};
 use crate::store::{Capabilities, Error, Listing, Reference, Repository, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::decide::{Decided, Facts, MovableTags, Resolved, decide};
-use crate::sync::plan::targets::{Target, targets};
 use crate::sync::plan::tree::{ManifestCache, Unread, tree};
+use crate::sync::plan::wanted_images::{WantedImage, wanted_images};
 
 /// A plan, and what was read for it.
 pub struct Prepared {
@@ -53,18 +53,18 @@ pub async fn prepare(
     wanted: Wanted,
     cache: &ManifestCache,
 ) -> Result<Prepared, Error> {
-    let targets = targets(wanted.assignments);
-    let mut repositories = list(destination, mirror, &targets).await?;
+    let wanted_images = wanted_images(wanted.assignments);
+    let mut repositories = list(destination, mirror, &wanted_images).await?;
     let mut notes = Vec::new();
     let (contents, damaged) = match wanted.detail {
         Detail::Digest => Inspected::default(),
         Detail::Content => {
-            let read = inspect(destination, mirror, &targets, &repositories, cache).await;
+            let read = inspect(destination, mirror, &wanted_images, &repositories, cache).await;
             keep_complete(read, &mut repositories, &mut notes)
         }
     };
     let capabilities = destination.capabilities();
-    let resolved = resolve(sources, capabilities, &targets, &repositories, &damaged, cache).await;
+    let resolved = resolve(sources, capabilities, &wanted_images, &repositories, &damaged, cache).await;
     let facts = Facts {
         registry: destination.kind(),
         repositories,
@@ -76,7 +76,7 @@ pub async fn prepare(
         node_platforms: wanted.node_platforms,
         movable: wanted.movable,
     };
-    let Decided { plan, uploads } = settle(destination, mirror, targets, facts, &mut notes).await?;
+    let Decided { plan, uploads } = settle(destination, mirror, wanted_images, facts, &mut notes).await?;
     Ok(Prepared { plan, uploads, notes })
 }
 
@@ -90,12 +90,12 @@ pub async fn renew(
     plan: &DestinationPlan,
     movable: MovableTags,
 ) -> Result<Prepared, Error> {
-    let mut targets = Vec::new();
+    let mut wanted_images = Vec::new();
     let mut sources = BTreeMap::new();
     for image in &plan.images {
         if let (Some(content), Some(source)) = (image.step.to_write(), &image.source) {
             sources.insert(source.clone(), Ok(Resolved { content: content.clone(), fault: None }));
-            targets.push(Target {
+            wanted_images.push(WantedImage {
                 destination: image.destination.clone(),
                 source: Source::Known(source.clone()),
                 provenance: image.provenance,
@@ -104,7 +104,7 @@ pub async fn renew(
         }
     }
     let facts = Facts {
-        repositories: list(destination, &plan.mirror, &targets).await?,
+        repositories: list(destination, &plan.mirror, &wanted_images).await?,
         registry: destination.kind(),
         sources,
         present_blobs: BTreeSet::new(),
@@ -116,7 +116,7 @@ pub async fn renew(
     };
     let mut notes = Vec::new();
     let Decided { plan: mut renewed, uploads } =
-        settle(destination, &plan.mirror, targets, facts, &mut notes).await?;
+        settle(destination, &plan.mirror, wanted_images, facts, &mut notes).await?;
     let others = plan.images.iter().filter(|image| image.step.to_write().is_none());
     renewed.images.extend(others.cloned());
     renewed.images.sort_by(|one, other| one.destination.cmp(&other.destination));
@@ -127,19 +127,19 @@ pub async fn renew(
 async fn settle(
     destination: &Store<'_>,
     mirror: &Mirror,
-    targets: Vec<Target>,
+    wanted_images: Vec<WantedImage>,
     mut facts: Facts,
     notes: &mut Vec<String>,
 ) -> Result<Decided, Error> {
     // A draft of the plan without any blobs present shows which blobs to check.
-    let draft = decide(mirror, targets.clone(), &facts);
+    let draft = decide(mirror, wanted_images.clone(), &facts);
     check_blobs(destination, mirror, &draft, &mut facts).await?;
-    let mut plan = decide(mirror, targets.clone(), &facts);
+    let mut plan = decide(mirror, wanted_images.clone(), &facts);
     if plan.uploads.iter().any(|upload| upload.to.len() > 1) {
         match destination.is_mounting().await {
             Ok(true) => {
                 facts.mounting = true;
-                plan = decide(mirror, targets, &facts);
+                plan = decide(mirror, wanted_images, &facts);
             }
             Ok(false) => {}
             Err(error) => notes.push(format!("shared layers are uploaded once per repository: {error}")),
@@ -148,18 +148,18 @@ async fn settle(
     Ok(plan)
 }
 
-/// The content of the destination repositories of `targets`.
+/// The content of the destination repositories of `wanted_images`.
 pub(in crate::sync) async fn list(
     destination: &Store<'_>,
     mirror: &Mirror,
-    targets: &[Target],
+    wanted_images: &[WantedImage],
 ) -> Result<Repositories, Error> {
     let mut wanted: BTreeMap<&str, BTreeSet<&Version>> = BTreeMap::new();
-    for target in targets {
-        let path = target.destination.path();
-        let is_ours = matches!(target.source, Source::Known(_) | Source::Unknown(_));
+    for wanted_image in wanted_images {
+        let path = wanted_image.destination.path();
+        let is_ours = matches!(wanted_image.source, Source::Known(_) | Source::Unknown(_));
         if is_ours && (destination.capabilities().repository_fault)(path).is_none() {
-            wanted.entry(path).or_default().insert(target.destination.version());
+            wanted.entry(path).or_default().insert(wanted_image.destination.version());
         }
     }
     stream::iter(wanted)
@@ -189,15 +189,17 @@ type Inspected = (BTreeMap<(String, Digest), Content>, BTreeSet<(String, Digest)
 async fn inspect(
     destination: &Store<'_>,
     mirror: &Mirror,
-    targets: &[Target],
+    wanted_images: &[WantedImage],
     repositories: &Repositories,
     cache: &ManifestCache,
 ) -> Read {
-    let current =
-        targets.iter().filter(|target| matches!(target.source, Source::Known(_))).filter_map(|target| {
-            let path = target.destination.path();
+    let current = wanted_images
+        .iter()
+        .filter(|wanted_image| matches!(wanted_image.source, Source::Known(_)))
+        .filter_map(|wanted_image| {
+            let path = wanted_image.destination.path();
             let listing = repositories.get(path)?.as_ref().ok()?.as_ref()?;
-            Some((path.to_owned(), listing.stored(target.destination.version())?.clone()))
+            Some((path.to_owned(), listing.stored(wanted_image.destination.version())?.clone()))
         });
     stream::iter(current.collect::<BTreeSet<_>>())
         .map(|(path, digest)| async move {
@@ -243,20 +245,20 @@ fn keep_complete(read: Read, repositories: &mut Repositories, notes: &mut Vec<St
 async fn resolve(
     sources: &Store<'_>,
     wanted_by: &Capabilities,
-    targets: &[Target],
+    wanted_images: &[WantedImage],
     repositories: &Repositories,
     damaged: &BTreeSet<(String, Digest)>,
     cache: &ManifestCache,
 ) -> BTreeMap<Image, Result<Resolved, String>> {
     let mut lookups: BTreeMap<&Image, BTreeSet<Option<&Digest>>> = BTreeMap::new();
-    for target in targets {
+    for wanted_image in wanted_images {
         let (Source::Known(source), Some(Ok(listing))) =
-            (&target.source, repositories.get(target.destination.path()))
+            (&wanted_image.source, repositories.get(wanted_image.destination.path()))
         else {
             continue;
         };
-        let path = target.destination.path();
-        let current = listing.as_ref().and_then(|listing| listing.stored(target.destination.version()));
+        let path = wanted_image.destination.path();
+        let current = listing.as_ref().and_then(|listing| listing.stored(wanted_image.destination.version()));
         let current = current.filter(|current| !damaged.contains(&(path.to_owned(), (*current).clone())));
         let wanted = source.version().digest();
         if current.is_none() || current != wanted {

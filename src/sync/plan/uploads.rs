@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::image::{Digest, Image, Mirror};
-use crate::model::plan::{Blob, Content, Estimate, PlannedImage, Upload, UploadTarget};
+use crate::model::plan::{Blob, Content, Estimate, PlannedImage, Upload, UploadDestination};
 
 /// Each blob once, with all repositories that lack it, largest first.
 pub(super) fn uploads<'i>(
@@ -30,7 +30,7 @@ pub(super) fn uploads<'i>(
             from: from.clone(),
             to: to
                 .into_iter()
-                .map(|path| UploadTarget { destination: mirror.clone(), repository: path.to_owned() })
+                .map(|path| UploadDestination { destination: mirror.clone(), repository: path.to_owned() })
                 .collect(),
         })
         .collect();

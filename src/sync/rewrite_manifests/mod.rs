@@ -24,7 +24,7 @@ use crate::sync::discover::manifests::{Manifest, Text};
 use crate::sync::discover::{Found, ImageFilter, discover};
 use crate::sync::mirror_choice;
 use crate::sync::plan::assignment::{Assignment, Source, assign};
-use crate::sync::plan::targets::targets;
+use crate::sync::plan::wanted_images::wanted_images;
 use crate::sync::presence::{Missing, missing, unproven};
 use crate::sync::settings::MirrorSettings;
 use crate::sync::settings::Ports;
@@ -138,13 +138,13 @@ pub async fn run(
         texts.push(rewritten(read, &edits)?);
     }
     report_skipped(&assignments, observer);
-    let targets = targets(assignments);
+    let wanted_images = wanted_images(assignments);
     let missing = if let Some(lock) = lock {
-        unproven(lock, &targets)
+        unproven(lock, &wanted_images)
     } else {
         let stores =
             store::open(slice::from_ref(&mirror), &ports.network, Limits::default(), observer).await?;
-        missing(&stores.destination(&mirror), &mirror, &targets)
+        missing(&stores.destination(&mirror), &mirror, &wanted_images)
             .await
             .map_err(|error| CommandError::new(format!("error: {error}")))?
     };

@@ -8,7 +8,7 @@ use crate::model::image::{Image, Mirror};
 use crate::store::{Reference, Repository, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::prepare::list;
-use crate::sync::plan::targets::targets;
+use crate::sync::plan::wanted_images::wanted_images;
 use crate::sync::status::{PublicTag, RegistrySnapshot};
 
 /// The content of the destination for `assignments`. A failure is stored as the cause, in each repository if it
@@ -18,15 +18,15 @@ pub async fn list_destination(
     mirror: &Mirror,
     assignments: &[Assignment],
 ) -> RegistrySnapshot {
-    let targets = targets(assignments.to_vec());
-    let mut repositories = match list(destination, mirror, &targets).await {
+    let wanted_images = wanted_images(assignments.to_vec());
+    let mut repositories = match list(destination, mirror, &wanted_images).await {
         Ok(repositories) => repositories,
         Err(error) => return RegistrySnapshot::unread(assignments, &error.to_string()),
     };
     // No request was sent for these.
-    for target in &targets {
-        if let Some(fault) = target.name_fault(mirror, destination.capabilities()) {
-            repositories.insert(target.destination.path().to_owned(), Err(fault));
+    for wanted_image in &wanted_images {
+        if let Some(fault) = wanted_image.name_fault(mirror, destination.capabilities()) {
+            repositories.insert(wanted_image.destination.path().to_owned(), Err(fault));
         }
     }
     RegistrySnapshot { repositories, ..RegistrySnapshot::default() }

@@ -113,8 +113,8 @@ impl Lab {
         let text = serde_json::to_string(&prepared.plan).unwrap();
         let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
         assert_eq!(plan, prepared.plan);
-        let targets = [Destination { store: destination, plan: &plan }];
-        let mirrored = mirror(sources, &targets, &prepared.uploads, &cache, &observer).await;
+        let destinations = [Destination { store: destination, plan: &plan }];
+        let mirrored = mirror(sources, &destinations, &prepared.uploads, &cache, &observer).await;
         let verified = verify(destination, &plan, &mirrored, PlanAge::Fresh).await;
         Ran { plan, uploads: prepared.uploads, mirrored, verified, notes: prepared.notes }
     }
@@ -138,11 +138,11 @@ impl Lab {
             prepared.push(prepare(sources, destination, &mirror, wanted, &cache).await.unwrap());
         }
         let uploads = join_uploads(prepared.iter().map(|prepared| prepared.uploads.clone()));
-        let targets: Vec<_> = prepared
+        let destinations: Vec<_> = prepared
             .iter()
             .map(|prepared| Destination { store: destination, plan: &prepared.plan })
             .collect();
-        let mirrored = mirror(sources, &targets, &uploads, &cache, &observer).await;
+        let mirrored = mirror(sources, &destinations, &uploads, &cache, &observer).await;
         (uploads, mirrored)
     }
 

@@ -5,7 +5,7 @@ use crate::model::inventory::{ImageField, Place, Reason, Use};
 use crate::model::plan::{Blob, PlannedUse};
 use crate::model::provenance::Provenance;
 use crate::sync::plan::assignment::Assignment;
-use crate::sync::plan::targets::targets;
+use crate::sync::plan::wanted_images::wanted_images;
 
 const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
@@ -97,7 +97,7 @@ fn planned(assignments: Vec<Assignment>, facts: &Facts) -> DestinationPlan {
 }
 
 fn decided(assignments: Vec<Assignment>, facts: &Facts) -> Decided {
-    decide(&ECR.parse().unwrap(), targets(assignments), facts)
+    decide(&ECR.parse().unwrap(), wanted_images(assignments), facts)
 }
 
 /// The repositories of uploads, by the size of the blob.

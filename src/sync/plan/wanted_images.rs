@@ -10,28 +10,28 @@ use crate::sync::plan::assignment::{Assignment, Source};
 
 /// One destination reference with all its uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct WantedImage {
     pub destination: Image,
     pub source: Source,
     pub provenance: Option<Provenance>,
     pub used_by: Vec<PlannedUse>,
 }
 
-/// One target per destination reference, sorted. If several sources have the same destination, the most trusted one is
-/// used, and the others fail with an error that names it; if none is more trusted, all fail.
-pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
-    let mut by_destination: BTreeMap<Image, Vec<Target>> = BTreeMap::new();
+/// One wanted image per destination reference, sorted. If several sources have the same destination, the most trusted one
+/// is used, and the others fail with an error that names it; if none is more trusted, all fail.
+pub fn wanted_images(assignments: Vec<Assignment>) -> Vec<WantedImage> {
+    let mut by_destination: BTreeMap<Image, Vec<WantedImage>> = BTreeMap::new();
     for Assignment { destination, source, provenance, used_by } in assignments {
-        let targets = by_destination.entry(destination.clone()).or_default();
-        let same = targets.iter_mut().find(|target| is_one_claim(&target.source, &source));
-        let Some(target) = same else {
-            targets.push(Target { destination, source, provenance, used_by });
+        let images = by_destination.entry(destination.clone()).or_default();
+        let same = images.iter_mut().find(|image| is_one_claim(&image.source, &source));
+        let Some(image) = same else {
+            images.push(WantedImage { destination, source, provenance, used_by });
             continue;
         };
-        target.used_by.extend(used_by);
+        image.used_by.extend(used_by);
         // One use may have evidence that another does not have, such as an annotation.
-        if matches!(target.source, Source::Unknown(_)) {
-            (target.source, target.provenance) = (source, provenance);
+        if matches!(image.source, Source::Unknown(_)) {
+            (image.source, image.provenance) = (source, provenance);
         }
     }
     by_destination.into_values().flat_map(settle_conflicts).collect()
@@ -45,37 +45,37 @@ fn is_one_claim(one: &Source, other: &Source) -> bool {
     }
 }
 
-fn settle_conflicts(mut targets: Vec<Target>) -> Vec<Target> {
-    let best = targets.iter().filter_map(|target| target.provenance).min();
-    let has_one_best = targets.iter().filter(|target| target.provenance == best).count() == 1;
-    if targets.len() < 2 {
-        return targets;
+fn settle_conflicts(mut images: Vec<WantedImage>) -> Vec<WantedImage> {
+    let best = images.iter().filter_map(|image| image.provenance).min();
+    let has_one_best = images.iter().filter(|image| image.provenance == best).count() == 1;
+    if images.len() < 2 {
+        return images;
     }
     let names: Vec<String> =
-        targets.iter().filter_map(|target| target.source.known()).map(Image::to_string).collect();
-    for target in &mut targets {
-        if has_one_best && target.provenance == best {
+        images.iter().filter_map(|image| image.source.known()).map(Image::to_string).collect();
+    for image in &mut images {
+        if has_one_best && image.provenance == best {
             continue;
         }
-        let Some(source) = target.source.known().cloned() else { continue };
+        let Some(source) = image.source.known().cloned() else { continue };
         let others: Vec<&str> =
             names.iter().map(String::as_str).filter(|name| *name != source.as_written()).collect();
-        target.source = Source::InvalidName(format!(
+        image.source = Source::InvalidName(format!(
             "{} would also be mirrored as {}: set another name for one of them with --map",
             others.join(" and "),
-            target.destination
+            image.destination
         ));
-        target.destination = source;
+        image.destination = source;
     }
-    targets
+    images
 }
 
 /// Whether every place names the destination already.
-pub(super) fn is_settled(target: &Target) -> bool {
-    target.used_by.iter().all(|used| used.image.is_same(&target.destination))
+pub(super) fn is_settled(image: &WantedImage) -> bool {
+    image.used_by.iter().all(|used| used.image.is_same(&image.destination))
 }
 
-impl Target {
+impl WantedImage {
     /// Why the destination cannot have this name, with the fix, if it cannot.
     pub fn name_fault(&self, mirror: &Mirror, capabilities: &Capabilities) -> Option<String> {
         let fault = (capabilities.repository_fault)(self.destination.path())?;
