@@ -1,12 +1,11 @@
 //! `rollback`: records on workloads → patches → rollout → report.
 
-use std::cell::Cell;
+mod approval;
+mod unwatched;
 
-use super::{CommandError, ExitStatus, discovery, question};
+use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, DryRun, RollbackArguments};
-use crate::cluster::{self, Connection};
-use crate::output::progress::Progress;
-use crate::output::table::count;
+use crate::cluster;
 use crate::output::{self, rollback as text};
 use crate::sync::rollback::run::{Settings, run as put_back};
 use crate::sync::rollback::{RollbackReport, named};
@@ -19,15 +18,15 @@ pub(super) async fn run(
     let settings = settings(arguments, wanted)?;
     let connection = cluster::connect(&arguments.connection.flags(&settings.knowledge)).await?;
     let progress = arguments.progress();
-    let unwatched = WatchGuard { progress: &progress, is_begun: Cell::new(false) };
+    let unwatched = unwatched::Guard::new(&progress);
     let approve = async |report: &RollbackReport| {
         progress.clear();
-        let is_approved = approve(wanted, &connection, report).await?;
-        unwatched.is_begun.set(is_approved && dry_run == DryRun::None && wanted.rollout.wait);
+        let is_approved = approval::confirm(wanted, &connection, report).await?;
+        unwatched.set(is_approved && dry_run == DryRun::None && wanted.rollout.wait);
         Ok(is_approved)
     };
     let report = Box::pin(put_back(&settings, &connection, &|event| progress.observe(event), approve)).await;
-    unwatched.is_begun.set(false);
+    unwatched.set(false);
     progress.clear();
     let report = report?;
     if report.is_declined {
@@ -50,64 +49,4 @@ pub(super) fn settings(arguments: &Arguments, wanted: &RollbackArguments) -> Res
         knowledge: discovery::knowledge_file(&wanted.knowledge)?,
         rollout: wanted.rollout.options(dry_run),
     })
-}
-
-/// Prints the registries that nodes will need again, and asks for confirmation.
-async fn approve(
-    wanted: &RollbackArguments,
-    connection: &Connection,
-    report: &RollbackReport,
-) -> Result<bool, CommandError> {
-    let (dry_run, changed) = (wanted.dry_run.dry_run, report.planned_changes());
-    if changed > 0 && dry_run != DryRun::Client {
-        output::warning(&public_again(report, wanted.rollout.wait));
-    }
-    if dry_run != DryRun::None || !report.is_anything_planned() {
-        return Ok(true);
-    }
-    let (name, account) = (&connection.name, connection.eks.as_ref().and_then(|eks| eks.account.as_deref()));
-    if wanted.yes {
-        text::show_cluster(name, account);
-        return Ok(true);
-    }
-    let work = if changed > 0 {
-        format!("restore the original images of {} in cluster {name}", count(changed, "workload"))
-    } else {
-        format!(
-            "remove the outdated record or field ownership of {} in cluster {name}",
-            count(report.workloads.len(), "workload")
-        )
-    };
-    question::confirm(work, || text::show_planned(report, name, account)).await
-}
-
-/// Warns, if the run is interrupted, about restored workloads that no later rollback will watch: the record of an image
-/// is removed together with the image.
-struct WatchGuard<'a> {
-    progress: &'a Progress,
-    is_begun: Cell<bool>,
-}
-
-impl Drop for WatchGuard<'_> {
-    fn drop(&mut self) {
-        if !self.is_begun.get() {
-            return;
-        }
-        self.progress.clear();
-        output::say(
-            "note: rollouts are no longer watched; if a workload cannot run, restore its private images \
-             with `kubectl castai-privatelink sync-images`",
-        );
-    }
-}
-
-/// What to know before nodes need the internet again.
-fn public_again(report: &RollbackReport, wait: bool) -> String {
-    let hosts = report.hosts().into_iter().collect::<Vec<_>>().join(", ");
-    let consequence = if wait {
-        "if a rollout fails, it is reverted to the private image and the rollback stops"
-    } else {
-        "rollouts are not watched, and a workload that cannot pull its image is not reverted"
-    };
-    format!("nodes will pull from {hosts} again: {consequence}")
 }

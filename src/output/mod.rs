@@ -18,6 +18,7 @@ pub mod style;
 pub mod sync;
 pub mod table;
 mod unchecked;
+pub mod values;
 mod verdict;
 mod workloads;
 

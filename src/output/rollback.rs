@@ -45,6 +45,17 @@ pub fn show_cluster(context: &str, account: Option<&str>) {
     cluster_lines(context, account).lines().for_each(say);
 }
 
+/// What to know before nodes need the internet again.
+pub fn public_again(report: &RollbackReport, wait: bool) -> String {
+    let hosts = report.hosts().into_iter().collect::<Vec<_>>().join(", ");
+    let consequence = if wait {
+        "if a rollout fails, it is reverted to the private image and the rollback stops"
+    } else {
+        "rollouts are not watched, and a workload that cannot pull its image is not reverted"
+    };
+    format!("nodes will pull from {hosts} again: {consequence}")
+}
+
 /// Shows the planned changes before the confirmation prompt.
 pub fn show_planned(report: &RollbackReport, context: &str, account: Option<&str>) {
     let planned = cluster_lines(context, account) + &changes(report, "to roll back", question_width());

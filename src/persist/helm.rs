@@ -6,6 +6,7 @@
 //! chart that starts to support it would prepend the registry to names that already have one. For the same reason, a
 //! release that already has such keys keeps using keys, because an upgrade keeps values that are not set again.
 
+pub mod component;
 pub mod document;
 pub mod rendered;
 mod templates;

@@ -1,14 +1,10 @@
 //! The files of values: what is in them, and their names.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::ReleaseValues;
-use crate::castai::built_in;
-use crate::cluster::custom::Resource;
-use crate::cluster::release::ReleaseName;
 use crate::printable::one_line;
 
 /// Longest comment in a file, in characters.
@@ -81,63 +77,7 @@ pub(super) fn install_command(ReleaseValues { release, chart, .. }: &ReleaseValu
     )
 }
 
-/// The release of a component that Cast AI's operator installs from the component's values (castai/castware-operator
-/// `api/v1alpha1/component_types.go`); `None` if there is no such release.
-pub fn component(resource: &Resource, decided: &BTreeMap<ReleaseName, ReleaseValues>) -> Option<Document> {
-    let installed = resource.definition.installed(&resource.name, &resource.content);
-    let of_component = |values: &&ReleaseValues| {
-        values.release.namespace == resource.namespace
-            && installed.is_some_and(|component| built_in().installs(component, &values.chart.name))
-    };
-    let values = decided.values().find(of_component)?;
-    let kind = resource.definition.plural();
-    let mut text = String::new();
-    comment(
-        &mut text,
-        &format!(
-            "{kind} {} in namespace {}, for Cast AI's operator. Apply with:",
-            resource.name, resource.namespace
-        ),
-    );
-    comment(
-        &mut text,
-        &format!(
-            "kubectl patch {kind} {} --namespace {} --type=merge --patch-file=FILE",
-            word(&resource.name, "NAME"),
-            word(&resource.namespace, "NAMESPACE")
-        ),
-    );
-    for note in change_notes(resource) {
-        comment(&mut text, &note);
-    }
-    let file = file_name(&[&resource.namespace, &resource.name, "component"]);
-    let value = at_pointer(resource.definition.fields.first(), &values.values);
-    Some(Document { file, comment: text, value })
-}
-
-/// What a patch of a resource requires, one sentence each.
-pub fn change_notes(resource: &Resource) -> Vec<String> {
-    let readonly = is_readonly(resource).then(|| {
-        let field = resource.definition.readonly.as_deref().unwrap_or_default();
-        format!("changes are rejected while {} is true", field.trim_start_matches('/').replace('/', "."))
-    });
-    readonly.into_iter().chain(resource.definition.on_change.clone()).collect()
-}
-
-/// Whether the resource rejects changes.
-pub fn is_readonly(resource: &Resource) -> bool {
-    let field = resource.definition.readonly.as_deref().and_then(|field| resource.content.pointer(field));
-    field.and_then(Value::as_bool).unwrap_or_default()
-}
-
-/// An object with `value` at this JSON pointer.
-fn at_pointer(pointer: Option<&String>, value: &Value) -> Value {
-    let members =
-        pointer.into_iter().flat_map(|pointer| pointer.rsplit('/')).filter(|member| !member.is_empty());
-    members.fold(value.clone(), |inner, member| json!({member: inner}))
-}
-
-fn comment(text: &mut String, line: &str) {
+pub(super) fn comment(text: &mut String, line: &str) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "# {}", one_line(line, MAX_COMMENT_LENGTH));
 }
@@ -149,12 +89,12 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// A name for a command line that users may copy: text from a cluster must not become a command.
-fn word<'n>(name: &'n str, otherwise: &'n str) -> &'n str {
+pub(super) fn word<'n>(name: &'n str, otherwise: &'n str) -> &'n str {
     if is_plain(name) { name } else { otherwise }
 }
 
 /// A unique file name from these parts. Kubernetes names contain no underscore.
-fn file_name(parts: &[&str]) -> String {
+pub(super) fn file_name(parts: &[&str]) -> String {
     let plain = |part: &&str| -> String {
         part.chars()
             .map(|character| if is_plain(&format!("a{character}")) { character } else { '_' })

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{print, report};
+use super::documents::print;
 use crate::cli::{Arguments, HelmArguments};
 use crate::cluster;
 use crate::cluster::environment::Environment;
 use crate::cluster::release::Release;
 use crate::commands::{CommandError, ExitStatus, discovery};
-use crate::output;
+use crate::output::{self, values as text};
 use crate::persist::helm::document::{Occasion, document};
 use crate::persist::helm::{rendered, values};
 use crate::sync::discover::manifests;
@@ -43,7 +43,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
             "pass the unchanged output of helm template for a chart of Cast AI",
         ));
     }
-    let exit_status = report(decided.iter(), ExitStatus::Done);
+    text::not_covered(decided.iter());
     let documents: Vec<_> = decided.iter().map(|values| document(values, Occasion::Installation)).collect();
     print(&documents, wanted)?;
     let hooks: Vec<_> =
@@ -56,7 +56,8 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     for step in rendered::steps(&decided, &wanted.way_to_mirror(), &wanted.naming.flags()) {
         output::say(&format!("  {step}"));
     }
-    Ok(exit_status)
+    let is_complete = decided.iter().all(|values| values.gaps.is_empty());
+    Ok(if is_complete { ExitStatus::Done } else { ExitStatus::Attention })
 }
 
 /// Reads the releases in the files. Reading standard input may block, and Ctrl-C must work meanwhile.

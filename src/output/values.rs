@@ -1,0 +1,90 @@
+//! Renders what `values helm` says beside its documents.
+
+use std::collections::BTreeSet;
+
+use crate::error::CommandError;
+use crate::output::{say, warning};
+use crate::persist::helm::ReleaseValues;
+use crate::persist::helm::component::Component;
+use crate::sync::discover::listed_releases;
+
+/// How to get the values of a release that is not stored in the cluster.
+const GET_MANIFEST: &str = "pipe `helm get manifest RELEASE` to `values helm -f -`";
+
+/// Warns about releases that cannot be read.
+pub fn not_stored(releases: &[(String, String)]) {
+    if !releases.is_empty() {
+        warning(&format!("{}; {GET_MANIFEST}", not_in_cluster(releases)));
+    }
+}
+
+/// Warns about what the values do not cover.
+pub fn not_covered<'v>(decided: impl Iterator<Item = &'v ReleaseValues>) {
+    for values in decided {
+        let name = format!("Helm release {} in namespace {}", values.release.name, values.release.namespace);
+        for gap in &values.gaps {
+            let policy = if gap.is_for_policy {
+                "; `values policy` can rename it when its pod is created"
+            } else {
+                ""
+            };
+            warning(&format!("{name}: {}{policy}", gap.why));
+        }
+        for note in &values.notes {
+            warning(&format!("{name}: {note}"));
+        }
+    }
+}
+
+/// Says what the patches of an operator's components require.
+pub fn components(components: &[Component]) {
+    let mut notes = BTreeSet::new();
+    for Component { resource, patch, is_readonly } in components {
+        let name = format!(
+            "{}/{} in namespace {}",
+            resource.definition.singular(),
+            resource.name,
+            resource.namespace
+        );
+        if patch.is_none() {
+            warning(&format!(
+                "{name} has no Helm release yet that would show its images: run this again once its operator has \
+                 installed it"
+            ));
+            continue;
+        }
+        notes.extend(resource.definition.on_change.as_ref());
+        if *is_readonly {
+            warning(&format!(
+                "{name} is readonly, so its patch would be rejected: use `values policy` until its owner changes that"
+            ));
+        }
+    }
+    for note in notes {
+        say(&format!("note: {note}"));
+    }
+}
+
+/// Where the releases are that Helm's SQL driver stores.
+fn not_in_cluster(releases: &[(String, String)]) -> String {
+    format!(
+        "Helm releases that are not stored in Secrets or ConfigMaps cannot be read (HELM_DRIVER=sql?): {}",
+        listed_releases(releases)
+    )
+}
+
+/// Why there is nothing to print values for.
+pub fn no_release(not_stored: &[(String, String)]) -> CommandError {
+    let message = "error: no Helm release of Cast AI found";
+    if !not_stored.is_empty() {
+        let hint =
+            format!("{}; {GET_MANIFEST}; without Helm use `values kustomize`", not_in_cluster(not_stored));
+        return CommandError::with_hint(message, hint);
+    }
+    CommandError::with_hint(
+        message,
+        "Helm stores releases in Secrets or ConfigMaps, which must be listable (`permissions rbac`); before \
+         the installation, pipe `helm template` to `values helm -f -`; for Argo CD set the keys of \
+         docs/persist.md in the Application, or use `values policy`; without Helm use `values kustomize`",
+    )
+}
