@@ -67,7 +67,7 @@ const BELOW: [(&str, &[&str]); 7] = [
 ];
 
 /// Folders and files that may do I/O. All others decide on plain values.
-const EFFECTFUL: [&str; 41] = [
+const EFFECTFUL: [&str; 44] = [
     "atomic_file.rs",
     "aws/",
     "cli",
@@ -94,9 +94,12 @@ const EFFECTFUL: [&str; 41] = [
     "sync/mirror.rs",
     "sync/mirror/",
     "sync/destinations.rs",
+    "sync/destinations/planning.rs",
     "sync/cluster_rewrites.rs",
     "sync/mod.rs",
     "sync/plan/prepare.rs",
+    "sync/plan/repositories.rs",
+    "sync/plan/resolve.rs",
     "sync/plan/tree.rs",
     "sync/presence.rs",
     "sync/rewrite_manifests/input.rs",

@@ -4,7 +4,7 @@ mod conversion;
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{DryRunArguments, MirrorArguments, OutputFormat, RolloutArguments, SelectionArguments};
 use crate::model::image::Image;
@@ -92,6 +92,11 @@ pub struct SyncArguments {
     #[arg(long)]
     pub include_cni: bool,
 
+    /// What to do with attestations (provenance, SBOM), which some registries refuse: keep copies them or fails,
+    /// drop-refused copies those that the registry accepts, drop copies none. Images that are named by digest keep theirs
+    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
+    pub attestations: AttestationMode,
+
     /// Number of blobs that are copied concurrently
     #[arg(long, short, value_name = "COUNT", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
@@ -106,6 +111,15 @@ pub struct SyncArguments {
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
     pub output: OutputFormat,
+}
+
+/// What to do with attestations.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum AttestationMode {
+    Keep,
+    #[default]
+    DropRefused,
+    Drop,
 }
 
 /// A repository without tag and digest.

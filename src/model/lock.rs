@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::image::{Digest, Image, Mirror};
-use crate::model::plan::Content;
+use crate::model::plan::{Content, WithoutAttestations};
 
 /// The images that were verified in their destinations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct LockedImage {
     /// Bytes of all manifests and blobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// What was left out, if this is the source's image without some attestations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_attestations: Option<WithoutAttestations>,
     pub verified: Timestamp,
 }
 
@@ -62,6 +65,7 @@ impl LockedImage {
             media_type: content.media_type.clone(),
             platforms: content.platforms.clone(),
             size: content.is_read().then_some(content.size),
+            without_attestations: content.without_attestations.clone(),
             verified,
         }
     }

@@ -1,5 +1,7 @@
 //! The plan: inventory + sources + destinations. `--dry-run` prints the same value that a run carries out.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -162,17 +164,55 @@ pub struct Content {
     /// All manifests, children before the index that references them. Empty if only the digest was compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub manifests: Vec<Manifest>,
+    /// If this is the content of the source without some attestations: what was left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_attestations: Option<WithoutAttestations>,
+}
+
+/// How an image in a destination differs from its source: its index does not name these attestations, and is otherwise
+/// the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WithoutAttestations {
+    /// Digest of the source's index.
+    pub source_digest: Digest,
+    /// The attestation manifests that were left out, sorted.
+    pub left_out: Vec<Digest>,
 }
 
 impl Content {
     /// Content of which only the digest is known; the media type is empty if it is unknown.
     pub const fn unread(digest: Digest, media_type: String) -> Self {
-        Self { digest, media_type, platforms: Vec::new(), size: 0, manifests: Vec::new() }
+        Self {
+            digest,
+            media_type,
+            platforms: Vec::new(),
+            size: 0,
+            manifests: Vec::new(),
+            without_attestations: None,
+        }
     }
 
     /// Whether more than the digest is known.
     pub const fn is_read(&self) -> bool {
         !self.manifests.is_empty()
+    }
+
+    /// The digest of its source.
+    pub fn source_digest(&self) -> &Digest {
+        self.without_attestations.as_ref().map_or(&self.digest, |reduced| &reduced.source_digest)
+    }
+
+    /// Bytes of all manifests and blobs, each counted once.
+    pub fn measure(&self) -> u64 {
+        let blobs: BTreeMap<&Digest, u64> = self
+            .manifests
+            .iter()
+            .flat_map(|manifest| &manifest.blobs)
+            .map(|blob| (&blob.digest, blob.size))
+            .collect();
+        self.manifests.iter().map(|manifest| manifest.size).sum::<u64>() + blobs.values().sum::<u64>()
     }
 }
 
@@ -190,6 +230,12 @@ pub struct Manifest {
     /// Whether the destination repository already lists this digest, and so has all that it references.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub present: bool,
+    /// Whether it only describes other manifests of its index, so that the image runs without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_attestation: bool,
+    /// What the destination is known to refuse in such a manifest, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_be_refused: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

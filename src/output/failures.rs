@@ -81,6 +81,7 @@ mod tests {
             digest: None,
             platforms: Vec::new(),
             size: None,
+            without_attestations: None,
             used_by: Vec::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! What `sync-images` would do and did, for people and for machines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
@@ -354,12 +354,16 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
 
 /// Prints problems and notes to stderr, one line each.
 fn problems(report: &SyncReport) {
+    let mut notes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for image in &report.images {
         match (&image.message, image.result) {
             // Errors and the last line name them.
             (_, ImageResult::Failed | ImageResult::Missing | ImageResult::NotCompared) | (None, _) => {}
-            (Some(message), _) => say(&format!("note: {}: {message}", image.image)),
+            (Some(message), _) => notes.entry(message).or_default().push(image.image.as_written()),
         }
+    }
+    for (message, images) in notes {
+        say(&format!("note: {}: {message}", images.join(", ")));
     }
     for line in image_failures(&report.images) {
         say(&line);

@@ -60,9 +60,7 @@ fn through(proxy: Option<&proxy::Address>) -> String {
 
 /// Status, code and text of a response if present, and what to do about it.
 fn answer(status: u16, code: &str, message: &str, object: &str) -> String {
-    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let text = [code, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
-    let text = if text.is_empty() { reason.unwrap_or_default() } else { &text };
+    let text = answer_text(status, code, message);
     let advice = match status {
         _ if is_full(status, message) => ": no space left in the registry; free some and run again",
         // A failing server may recover later.
@@ -72,7 +70,15 @@ fn answer(status: u16, code: &str, message: &str, object: &str) -> String {
         }
         _ => "",
     };
-    format!("{status} {text}{advice}")
+    format!("{text}{advice}")
+}
+
+/// Status, code and text of a response if present.
+fn answer_text(status: u16, code: &str, message: &str) -> String {
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let text = [code, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+    let text = if text.is_empty() { reason.unwrap_or_default() } else { &text };
+    format!("{status} {text}")
 }
 
 /// Whether a registry's disk is full. Distribution reports error number 28 of its driver, which is ENOSPC on every
@@ -103,6 +109,24 @@ impl Error {
     /// Whether there was no response from the registry at all.
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether a registry refuses the content of a manifest: with 405 (ECR), 400 `MANIFEST_INVALID` (distribution) or
+    /// another status of this kind, and not because something that it names is missing. The text is its answer.
+    pub fn manifest_refusal(&self) -> Option<String> {
+        let Self::Refused { object, status, code, message, .. } = self else { return None };
+        let is_other = matches!(
+            code.as_str(),
+            "BLOB_UNKNOWN"
+                | "MANIFEST_BLOB_UNKNOWN"
+                | "DIGEST_INVALID"
+                | "SIZE_INVALID"
+                | "NAME_INVALID"
+                | "TAG_INVALID"
+        );
+        let is_refusal =
+            object.starts_with("manifest") && matches!(status, 400 | 405 | 406 | 415 | 422) && !is_other;
+        is_refusal.then(|| answer_text(*status, code, message))
     }
 
     /// Whether a retry may succeed.

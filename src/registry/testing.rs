@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use crate::model::image::Digest;
 
 /// The registry's content, its behaviour, and the requests that it received.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) blobs: HashSet<(String, Digest)>,
@@ -37,6 +38,10 @@ pub(crate) struct World {
     pub(crate) faults: Vec<(&'static str, StatusCode, &'static str)>,
     /// Requests that contain this text are never read or answered.
     pub(crate) stalls: Option<&'static str>,
+    /// Manifests that contain this text are answered with 405, as ECR does.
+    pub(crate) refuses: Option<&'static str>,
+    /// Whether a manifest's blobs are looked for before its text is checked.
+    pub(crate) checks_blobs_first: bool,
     /// Blobs that are served with other bytes of the same length.
     pub(crate) corrupt: HashSet<Digest>,
     /// Method, path and query of every request; for ECR's API, the action.
@@ -68,8 +73,7 @@ impl World {
         digest
     }
 
-    /// Adds an index of two platforms and an attestation; `shared` are their common layers, and each platform gets one
-    /// more.
+    /// Adds an index of two platforms; `shared` are their common layers, and each platform gets one more.
     pub(crate) fn add_image(&mut self, repository: &str, tag: &str, shared: &[&[u8]]) -> Digest {
         let mut entries = Vec::new();
         for architecture in ["amd64", "arm64"] {
@@ -106,6 +110,42 @@ impl World {
             "mediaType": "application/vnd.oci.image.index.v1+json",
             "manifests": entries,
         });
+        self.add_manifest(repository, &index, Some(tag))
+    }
+
+    /// Adds an attestation to the image of a tag, as `BuildKit` 0.32 makes it: its config is the empty descriptor with
+    /// inline data, and it names its subject.
+    pub(crate) fn attest(&mut self, repository: &str, tag: &str) -> Digest {
+        let tagged = self.tags[&(repository.to_owned(), tag.to_owned())].clone();
+        let (_, bytes) = self.manifests.remove(&(repository.to_owned(), tagged)).unwrap();
+        let mut index: Value = serde_json::from_slice(&bytes).unwrap();
+        let subject = index["manifests"][0].clone();
+        let statement = format!(r#"{{"_type":"in-toto","of":"{repository}"}}"#);
+        let attestation = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "artifactType": "application/vnd.docker.attestation.manifest.v1+json",
+            "config": {
+                "mediaType": "application/vnd.oci.empty.v1+json",
+                "digest": self.add_blob(repository, b"{}"), "size": 2, "data": "e30=",
+            },
+            "layers": [{
+                "mediaType": "application/vnd.in-toto+json",
+                "digest": self.add_blob(repository, statement.as_bytes()), "size": statement.len(),
+            }],
+            "subject": {
+                "mediaType": subject["mediaType"], "digest": subject["digest"], "size": subject["size"],
+            },
+        });
+        let digest = self.add_manifest(repository, &attestation, None);
+        index["manifests"].as_array_mut().unwrap().push(json!({
+            "mediaType": attestation["mediaType"], "digest": digest, "size": attestation.to_string().len(),
+            "annotations": {
+                "vnd.docker.reference.type": "attestation-manifest",
+                "vnd.docker.reference.digest": subject["digest"],
+            },
+            "platform": {"os": "unknown", "architecture": "unknown"},
+        }));
         self.add_manifest(repository, &index, Some(tag))
     }
 
@@ -225,12 +265,24 @@ fn distribution(
     if *method == Method::PUT {
         let media_type = headers[header::CONTENT_TYPE].to_str().unwrap().to_owned();
         let digest = Digest::compute(&body);
+        let text = str::from_utf8(&body).unwrap_or_default();
+        let is_refused = world.refuses.is_some_and(|refused| text.contains(refused));
+        let refusal = || {
+            let answer = r#"{"errors":[{"code":"UNSUPPORTED","message":"Invalid JSON syntax"}]}"#;
+            (StatusCode::METHOD_NOT_ALLOWED, answer).into_response()
+        };
+        if is_refused && !world.checks_blobs_first {
+            return refusal();
+        }
         for needed in needed(&body) {
             let place = (repository.clone(), needed);
             if !world.blobs.contains(&place) && !world.manifests.contains_key(&place) {
                 return (StatusCode::BAD_REQUEST, r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#)
                     .into_response();
             }
+        }
+        if is_refused {
+            return refusal();
         }
         if reference.parse::<Digest>().is_err() {
             world.tags.insert((repository.clone(), reference.to_owned()), digest.clone());

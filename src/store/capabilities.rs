@@ -15,8 +15,9 @@ pub struct Capabilities {
     pub manifest_interval: Duration,
     /// Why a repository cannot have this path, if it cannot.
     pub repository_fault: fn(&str) -> Option<String>,
-    /// Why the store rejects a manifest with these bytes, if it does.
-    pub manifest_fault: fn(&[u8]) -> Option<String>,
+    /// What such stores are known to refuse in a manifest with these bytes, if anything. Only the store's answer counts:
+    /// this is for explaining it, and for asking early.
+    pub manifest_doubt: fn(&[u8]) -> Option<String>,
 }
 
 /// Which blobs a store mounts from one repository into another, if it supports mounting.
@@ -47,7 +48,7 @@ mod tests {
         let no_layers = br#"{"config":{},"layers":[]}"#;
         for (capabilities, has_rules) in [(ecr, true), (other, false)] {
             assert_eq!((capabilities.repository_fault)("a__b").is_some(), has_rules);
-            assert_eq!((capabilities.manifest_fault)(no_layers).is_some(), has_rules);
+            assert_eq!((capabilities.manifest_doubt)(no_layers).is_some(), has_rules);
         }
     }
 }

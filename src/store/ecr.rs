@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::capabilities::{Capabilities, Mounts};
-use super::ecr_manifests::refused_by_ecr;
+use super::ecr_manifests::may_be_refused;
 use super::listing::Listing;
 use crate::aws::ecr::Ecr;
 use crate::aws::error::Error;
@@ -17,7 +17,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     // Quota: 10 per second (service quotas, `PutImage`).
     manifest_interval: Duration::from_millis(100),
     repository_fault: repository_name_fault,
-    manifest_fault: refused_by_ecr,
+    manifest_doubt: may_be_refused,
 };
 
 /// Everything in `repository`, or `None` if it does not exist.

@@ -53,6 +53,14 @@ impl Error {
         matches!(self, Self::Registry(registry::Error::DigestMismatch { .. })) || self.is_not_found()
     }
 
+    /// The store's answer, if it refuses this manifest, whatever else it has.
+    pub fn manifest_refusal(&self) -> Option<String> {
+        match self {
+            Self::Registry(error) => error.manifest_refusal(),
+            Self::Aws(_) => None,
+        }
+    }
+
     /// Whether the tag is immutable.
     pub const fn is_immutable_tag(&self) -> bool {
         matches!(self, Self::Registry(registry::Error::Immutable { .. }))

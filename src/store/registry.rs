@@ -17,7 +17,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     mounts: Mounts::Any,
     manifest_interval: Duration::ZERO,
     repository_fault: |_| None,
-    manifest_fault: |_| None,
+    manifest_doubt: |_| None,
 };
 
 /// What `repository` holds of `versions`. A missing repository looks like an empty one.

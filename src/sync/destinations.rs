@@ -1,26 +1,25 @@
 //! The stages that fill the destinations: which they are, what to copy, copying and verifying; or a lock instead.
 
 mod lock;
+mod planning;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use self::planning::{assigned, fresh, renewed, warn_of_unused_replacements};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::image::{Image, Mirror};
-use crate::model::inventory::{API_VERSION, Cluster, Inventory};
+use crate::model::inventory::{Cluster, Inventory};
 use crate::model::lock::Lock;
-use crate::model::plan::{DestinationPlan, Plan, PlanKind, PlannedImage, Step};
+use crate::model::plan::{DestinationPlan, Plan, PlannedImage, Step};
 use crate::model::traffic::HostTraffic;
-use crate::store::{self, Error, Store, Stores};
+use crate::store::{self, Store};
 use crate::sync::mirror::{self, Mirrored};
 use crate::sync::mirror_choice;
-use crate::sync::plan::assign_all;
-use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::plan::prepare::{Prepared, Wanted, prepare, renew};
+use crate::sync::plan::assignment::Source;
 use crate::sync::plan::tree::ManifestCache;
-use crate::sync::plan::uploads::join_uploads;
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::settings::Settings;
 use crate::sync::verify::{PlanAge, verify};
@@ -96,7 +95,7 @@ impl<'o> Destinations<'o> {
         let stores = store::open(&mirrors, network, settings.limits, observer).await?;
         let cache = ManifestCache::default();
         let (plan, age) = if let Some(plan) = given {
-            (renewed(plan, settings, &stores).await?, PlanAge::Stored)
+            (renewed(plan, settings, &stores, &cache).await?, PlanAge::Stored)
         } else {
             (fresh(&mirrors, settings, inventory, &stores, &cache, observer).await?, PlanAge::Fresh)
         };
@@ -174,11 +173,12 @@ impl<'o> Destinations<'o> {
         plan: Option<Plan>,
         copying: bool,
     ) -> SyncReport {
-        let report = self.report(inventory, |image| match (image.step.to_write(), copying) {
-            (Some(_), false) => (ImageResult::Missing, Some(NOT_COPIED.to_owned())),
-            (Some(_), true) => (ImageResult::written(&image.step), None),
-            (None, _) => settled(image),
-        });
+        let report =
+            self.report(inventory, &Mirrored::new(), |image| match (image.step.to_write(), copying) {
+                (Some(_), false) => (ImageResult::Missing, Some(NOT_COPIED.to_owned())),
+                (Some(_), true) => (ImageResult::written(&image.step), None),
+                (None, _) => settled(image),
+            });
         // Without copying, there is no plan to report.
         SyncReport { end: RunOutcome::Planned(plan.filter(|_| copying)), ..report }
     }
@@ -206,7 +206,8 @@ impl<'o> Destinations<'o> {
             let destinations: Vec<_> =
                 pairs.map(|(store, plan)| mirror::Destination { store, plan }).collect();
             let uploads = &planned.plan.uploads;
-            mirror::mirror(&planned.sources, &destinations, uploads, &planned.cache, observer).await
+            let (sources, attestations) = (&planned.sources, settings.attestations);
+            mirror::mirror(sources, &destinations, uploads, attestations, &planned.cache, observer).await
         } else {
             Mirrored::new()
         };
@@ -217,7 +218,7 @@ impl<'o> Destinations<'o> {
             locked.push(verified.locked);
             failures.extend(verified.failures);
         }
-        let report = self.report(inventory, |image| {
+        let report = self.report(inventory, &mirrored, |image| {
             let failure = match mirrored.get(&image.destination) {
                 Some(Err(error)) => Some(error),
                 _ => failures.get(&image.destination),
@@ -245,6 +246,7 @@ impl<'o> Destinations<'o> {
     fn report(
         &self,
         inventory: &Inventory,
+        mirrored: &Mirrored,
         result: impl Fn(&PlannedImage) -> (ImageResult, Option<String>),
     ) -> SyncReport {
         let mut report = SyncReport::new(self.mirrors().into_iter().cloned().collect(), inventory);
@@ -254,7 +256,11 @@ impl<'o> Destinations<'o> {
             report.images = images
                 .map(|image| {
                     let (result, message) = result(image);
-                    ImageReport::from_planned(image, result, message)
+                    let written = mirrored.get(&image.destination).and_then(|written| written.as_ref().ok());
+                    match written.and_then(|written| written.reduced.as_ref()) {
+                        Some(reduced) => ImageReport::without_attestations(image, result, reduced),
+                        None => ImageReport::from_planned(image, result, message),
+                    }
                 })
                 .collect();
             report.unreachable_sources = unreachable_sources(&report.images, &planned.sources);
@@ -274,106 +280,6 @@ fn unreachable_sources(images: &[ImageReport], sources: &Store<'_>) -> BTreeSet<
         return BTreeSet::new();
     }
     needed.into_iter().map(|image| image.host().to_owned()).collect()
-}
-
-/// A plan that another run made, with what the destinations hold by now.
-async fn renewed(plan: &Plan, settings: &Settings, stores: &Stores<'_>) -> Result<Plan, CommandError> {
-    let mut prepared = Vec::new();
-    for planned in &plan.destinations {
-        let (mirror, registries) = (&planned.mirror, &settings.mirror.registries);
-        let movable = mirror_choice::movable_tags(mirror, registries, &settings.replace);
-        prepared.push(renew(&stores.destination(mirror), planned, movable).await.map_err(cannot_plan)?);
-    }
-    Ok(with_prepared(plan.clone(), prepared))
-}
-
-/// The plan that brings what is wanted to every mirror.
-async fn fresh(
-    mirrors: &[Mirror],
-    settings: &Settings,
-    inventory: &Inventory,
-    stores: &Stores<'_>,
-    cache: &ManifestCache,
-    observer: Observer<'_>,
-) -> Result<Plan, CommandError> {
-    let clusters = inventory.clusters.iter();
-    let node_platforms: BTreeSet<_> =
-        clusters.flat_map(|cluster| cluster.platforms.iter().cloned()).collect();
-    let mut prepared = Vec::new();
-    for mirror in mirrors {
-        let wanted = Wanted {
-            assignments: assigned(inventory, mirror, settings, observer),
-            node_platforms: node_platforms.clone(),
-            detail: settings.detail,
-            movable: mirror_choice::movable_tags(mirror, &settings.mirror.registries, &settings.replace),
-        };
-        let (sources, destination) = (stores.sources(), stores.destination(mirror));
-        prepared.push(prepare(&sources, &destination, mirror, wanted, cache).await.map_err(cannot_plan)?);
-    }
-    let plan = Plan {
-        api_version: API_VERSION.to_owned(),
-        kind: PlanKind::Plan,
-        created: Timestamp::now(),
-        clusters: inventory.clusters.clone(),
-        destinations: Vec::new(),
-        uploads: Vec::new(),
-        cluster_plans: Vec::new(),
-        notes: Vec::new(),
-    };
-    Ok(with_prepared(plan, prepared))
-}
-
-fn with_prepared(mut plan: Plan, prepared: Vec<Prepared>) -> Plan {
-    plan.destinations.clear();
-    let mut uploads = Vec::new();
-    for prepared in prepared {
-        plan.destinations.push(prepared.plan);
-        plan.notes.extend(prepared.notes);
-        uploads.push(prepared.uploads);
-    }
-    plan.uploads = join_uploads(uploads);
-    plan
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it ends chains of combinators")]
-fn cannot_plan(error: Error) -> CommandError {
-    CommandError::new(format!("error: {error}"))
-}
-
-/// The assignments, with a warning for each `--map` that matches no image, which is probably misspelt.
-fn assigned(
-    inventory: &Inventory,
-    mirror: &Mirror,
-    settings: &Settings,
-    observer: Observer<'_>,
-) -> Vec<Assignment> {
-    let region = settings.mirror.region_of(inventory.clusters.first(), mirror);
-    let maps = settings.mirror.maps_below(mirror);
-    assign_all(inventory, mirror, &maps, region.as_deref(), observer)
-}
-
-/// Warns of each `--replace` that allows nothing.
-fn warn_of_unused_replacements(plan: &Plan, settings: &Settings, observer: Observer<'_>) {
-    let mirrors: Vec<_> = plan.destinations.iter().map(|plan| &plan.mirror).collect();
-    let shown = || mirrors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-    let images =
-        || plan.destinations.iter().flat_map(|plan| plan.images.iter().map(move |image| (plan, image)));
-    for name in &settings.replace {
-        let is_named = |(plan, image): (&DestinationPlan, &PlannedImage)| {
-            let path = image.destination.path();
-            name == path || *name == format!("{}/{path}", plan.mirror.registry)
-        };
-        let is_default =
-            settings.mirror.registries.is_empty() && mirrors.iter().all(|mirror| mirror.is_own());
-        if is_default {
-            observer(Event::Warning(format!(
-                "--replace {name} has no effect: tags in {} are replaced by default",
-                shown()
-            )));
-        } else if !images().any(is_named) {
-            observer(Event::Warning(format!("--replace {name} matches no repository in {}", shown())));
-        }
-    }
 }
 
 const NOT_COPIED: &str = "not found in the registry, and --no-mirror skips copying: run without \

@@ -4,13 +4,14 @@
 //! dropping the outer future cancels everything immediately. An image only fails if something that it needs fails.
 
 mod fan_out;
+mod manifests;
 mod progress;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::stream::{self, FuturesUnordered};
 use futures::{StreamExt as _, future};
@@ -19,16 +20,32 @@ use tokio::time::Instant;
 
 use crate::event::Observer;
 use crate::model::image::{Digest, Image};
-use crate::model::plan::{Blob, Content, DestinationPlan, Manifest, Upload, UploadDestination};
-use crate::store::{Error, Mount, Mounts, Reference, Repository, Started, Store, UploadSession};
+use crate::model::plan::{Blob, Content, DestinationPlan, Upload, UploadDestination};
+use crate::store::{Mount, Mounts, Repository, Started, Store, UploadSession};
 use crate::sync::mirror::progress::Progress;
-use crate::sync::plan::decide::missing_manifests;
-use crate::sync::plan::prepare::repository_at;
-use crate::sync::plan::tree::{ManifestCache, manifest};
+use crate::sync::plan::attestations::Attestations;
+use crate::sync::plan::repositories::repository_at;
+use crate::sync::plan::tree::ManifestCache;
 
-/// By destination reference: whether the registry confirmed the digest of the written manifest, or why the image
-/// failed.
-pub type Mirrored = BTreeMap<Image, Result<bool, String>>;
+/// By destination reference: what was written, or why the image failed.
+pub type Mirrored = BTreeMap<Image, Result<Written, String>>;
+
+/// An image that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Whether the registry confirmed the digest of every manifest.
+    pub is_confirmed: bool,
+    /// If the registry refused attestations: what was written instead of the planned content.
+    pub reduced: Option<Reduced>,
+}
+
+/// An image without the attestations that the registry refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reduced {
+    pub content: Content,
+    /// The registry's answer.
+    pub refusal: String,
+}
 
 /// A destination with its plan.
 pub struct Destination<'t> {
@@ -41,6 +58,7 @@ pub async fn mirror(
     sources: &Store<'_>,
     destinations: &[Destination<'_>],
     uploads: &[Upload],
+    attestations: Attestations,
     cache: &ManifestCache,
     observer: Observer<'_>,
 ) -> Mirrored {
@@ -51,6 +69,7 @@ pub async fn mirror(
     let run = Run {
         sources,
         destinations,
+        attestations,
         cache,
         blobs: gates(uploads.iter().flat_map(|upload| {
             let digest = &upload.blob.digest;
@@ -69,19 +88,23 @@ pub async fn mirror(
         streams: Semaphore::new(limits.uploads),
         small: Semaphore::new(limits.small_writes),
         next_manifest: destinations.iter().map(|_| Mutex::new(Instant::now())).collect(),
+        cleared: HashMap::new(),
         progress,
     };
+    let run = run.with_questions();
     run.progress.begin();
     run.create_repositories().await;
-    let delivered = stream::iter(&uploads)
-        .map(|upload| run.upload(upload))
-        .buffer_unordered(limits.blobs.max(1))
-        .collect::<()>();
+    let (first, others): (Vec<_>, Vec<_>) = uploads.iter().partition(|upload| run.is_for_question(upload));
+    let deliver = |uploads| {
+        let uploads = stream::iter(uploads).map(|upload| run.upload(upload));
+        uploads.buffer_unordered(limits.blobs.max(1)).collect::<()>()
+    };
+    let delivered = future::join(deliver(first), deliver(others));
     let mounts =
         uploads.iter().flat_map(|upload| upload.mounted(destinations).map(move |keys| (upload, keys)));
     let mounts: FuturesUnordered<_> = mounts.map(|(upload, keys)| run.mount(upload, keys)).collect();
     let images: FuturesUnordered<_> = all_copies(destinations).map(|copy| run.image(copy)).collect();
-    let ((), (), mirrored) = future::join3(delivered, mounts.collect::<()>(), images.collect()).await;
+    let (((), ()), (), mirrored) = future::join3(delivered, mounts.collect::<()>(), images.collect()).await;
     run.progress.end();
     mirrored
 }
@@ -168,9 +191,19 @@ fn gates<'p>(places: impl Iterator<Item = ObjectKey<'p>>) -> HashMap<ObjectKey<'
     places.map(|place| (place, Gate::new(None))).collect()
 }
 
+/// Waits until a gate opens.
+async fn opened(gate: &Gate) -> Result<(), Arc<str>> {
+    let mut gate = gate.subscribe();
+    match gate.wait_for(Option::is_some).await {
+        Ok(state) => state.clone().unwrap_or(Ok(())),
+        Err(_) => Err("it was cancelled".into()),
+    }
+}
+
 struct Run<'r> {
     sources: &'r Store<'r>,
     destinations: &'r [Destination<'r>],
+    attestations: Attestations,
     cache: &'r ManifestCache,
     /// Blobs that repositories lack.
     blobs: HashMap<ObjectKey<'r>, Gate>,
@@ -182,6 +215,8 @@ struct Run<'r> {
     small: Semaphore,
     /// When the next manifest may be written to each destination.
     next_manifest: Vec<Mutex<Instant>>,
+    /// Of images that fail if the registry refuses what it may refuse: open as soon as it was asked.
+    cleared: HashMap<(RepositoryKey<'r>, &'r Image), Gate>,
     progress: Progress<'r>,
 }
 
@@ -220,6 +255,12 @@ impl<'r> Run<'r> {
 
     /// Uploads a blob to all repositories that lack it, or with mounting to the first of a destination.
     async fn upload(&self, upload: &'r BlobUpload<'r>) {
+        if let Err(reason) = self.wait_until_wanted(upload).await {
+            for key in &upload.to {
+                self.open(*key, &upload.blob.digest, Err(Arc::clone(&reason)));
+            }
+            return;
+        }
         let keys = upload.uploaded(self.destinations);
         for some in keys.chunks(self.sources.limits().uploads_per_read) {
             let receivers = some.iter().map(|key| Receiver { key: *key, session: None });
@@ -280,95 +321,6 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Writes an image's manifests as soon as everything that they reference is present.
-    async fn image(&self, copy: Copied<'r>) -> (Image, Result<bool, String>) {
-        let Copied { image, content, .. } = copy;
-        let result = self.manifests(copy).await;
-        match &result {
-            Ok(_) => self.progress.copied(image),
-            Err(error) => {
-                for manifest in &content.manifests {
-                    if let Some(gate) = self.written.get(&(copy.key(), &manifest.digest)) {
-                        let reason: Arc<str> = error.as_str().into();
-                        gate.send_if_modified(|state| {
-                            let is_open = state.is_none();
-                            state.get_or_insert(Err(reason));
-                            is_open
-                        });
-                    }
-                }
-                self.progress.failed(image);
-            }
-        }
-        (image.clone(), result)
-    }
-
-    async fn manifests(&self, copy: Copied<'r>) -> Result<bool, String> {
-        let Copied { image, content, .. } = copy;
-        let key = copy.key();
-        let mut confirmed = true;
-        for manifest in missing_manifests(content) {
-            for blob in &manifest.blobs {
-                let arrival = self.wait(&self.blobs, key, &blob.digest).await;
-                arrival.map_err(|reason| reason.to_string())?;
-            }
-            let written = if manifest.digest == content.digest {
-                let tag = image.version().stored_tag();
-                self.write(copy, manifest, Reference::Tag(&tag)).await
-            } else {
-                let write = || self.write(copy, manifest, Reference::Digest(&manifest.digest));
-                match self.children.get(&(key, &manifest.digest)) {
-                    Some(cell) => cell.get_or_try_init(write).await.copied(),
-                    None => write().await,
-                }
-            };
-            confirmed &= written.map_err(|error| error.to_string())?;
-            self.progress.started(image);
-            if let Some(gate) = self.written.get(&(key, &manifest.digest)) {
-                gate.send_replace(Some(Ok(())));
-            }
-        }
-        Ok(confirmed)
-    }
-
-    async fn write(
-        &self,
-        copy: Copied<'r>,
-        planned: &Manifest,
-        reference: Reference<'_>,
-    ) -> Result<bool, Error> {
-        let source = Repository::from_image(copy.source);
-        let fetched = manifest(self.sources, &source, &planned.digest, self.cache).await?;
-        let (key, repository) = (copy.key(), self.repository(copy.key()));
-        let _permit = self.small.acquire().await.ok();
-        self.wait_for_rate_limit(key.destination).await;
-        let store = self.store(key);
-        let written = store.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
-        match written {
-            // A previous attempt whose response was lost may have written it.
-            Err(error) if error.is_immutable_tag() => {
-                let existing = store.describe_manifest(&repository, reference).await?;
-                if existing.digest == planned.digest { Ok(true) } else { Err(error) }
-            }
-            written => written,
-        }
-    }
-
-    /// Waits until the rate limit for manifests allows the next one.
-    async fn wait_for_rate_limit(&self, destination: usize) {
-        let interval = self.destinations[destination].store.capabilities().manifest_interval;
-        if interval == Duration::ZERO {
-            return;
-        }
-        let slot = {
-            let mut next = self.next_manifest[destination].lock().await;
-            let slot = (*next).max(Instant::now());
-            *next = slot + interval;
-            slot
-        };
-        tokio::time::sleep_until(slot).await;
-    }
-
     /// Waits until an object is present; an object without a gate was present before.
     async fn wait(
         &self,
@@ -376,13 +328,9 @@ impl<'r> Run<'r> {
         key: RepositoryKey<'r>,
         digest: &'r Digest,
     ) -> Result<(), Arc<str>> {
-        let Some(gate) = gates.get(&(key, digest)) else {
-            return Ok(());
-        };
-        let mut gate = gate.subscribe();
-        match gate.wait_for(Option::is_some).await {
-            Ok(state) => state.clone().unwrap_or(Ok(())),
-            Err(_) => Err("it was cancelled".into()),
+        match gates.get(&(key, digest)) {
+            Some(gate) => opened(gate).await,
+            None => Ok(()),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::model::image::Mirror;
 use crate::model::lock::Lock;
 use crate::store::{Capabilities, Error, Store};
 use crate::sync::plan::assignment::Source;
-use crate::sync::plan::prepare::{Repositories, list};
+use crate::sync::plan::repositories::{Repositories, list};
 use crate::sync::plan::wanted_images::WantedImage;
 
 /// An image that manifests may not use.

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::inventory::{API_VERSION, ImageField, Inventory, Place};
-use crate::model::plan::{Plan, PlannedImage, Step};
+use crate::model::plan::{Content, Plan, PlannedImage, Step, WithoutAttestations};
 use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
+use crate::sync::mirror::Reduced;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// The result of a run. Its format is stable for scripts: fields are added, never changed.
@@ -85,6 +86,9 @@ pub struct ImageReport {
     /// Bytes of all manifests and blobs; `None` if only the digest was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// What was left out, if the registry has the public image without some attestations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without_attestations: Option<WithoutAttestations>,
     pub used_by: Vec<UseReport>,
 }
 
@@ -215,7 +219,22 @@ impl SyncReport {
 impl ImageReport {
     /// The report on a planned image, with the result and message of mirroring.
     pub fn from_planned(planned: &PlannedImage, result: ImageResult, message: Option<String>) -> Self {
-        let content = planned.step.content();
+        Self::of_content(planned, planned.step.content(), result, message)
+    }
+
+    /// The report on an image whose attestations the registry refused.
+    pub fn without_attestations(planned: &PlannedImage, result: ImageResult, reduced: &Reduced) -> Self {
+        let refusal =
+            format!("mirrored without attestations, which the registry refuses ({})", reduced.refusal);
+        Self::of_content(planned, Some(&reduced.content), result, Some(refusal))
+    }
+
+    fn of_content(
+        planned: &PlannedImage,
+        content: Option<&Content>,
+        result: ImageResult,
+        message: Option<String>,
+    ) -> Self {
         Self {
             image: planned.source.clone().unwrap_or_else(|| planned.destination.clone()),
             destination: planned.destination.clone(),
@@ -225,6 +244,7 @@ impl ImageReport {
             digest: content.map(|content| content.digest.clone()),
             platforms: content.map(|content| content.platforms.clone()).unwrap_or_default(),
             size: content.filter(|content| content.is_read()).map(|content| content.size),
+            without_attestations: content.and_then(|content| content.without_attestations.clone()),
             used_by: planned
                 .used_by
                 .iter()

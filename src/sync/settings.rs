@@ -13,6 +13,7 @@ use crate::model::plan::Plan;
 use crate::store::Limits;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::manifests::Manifest;
+use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::prepare::Detail;
 use crate::transport;
 
@@ -28,6 +29,7 @@ pub struct Settings {
     pub artifacts: Artifacts,
     /// How much to read about images that are up to date.
     pub detail: Detail,
+    pub attestations: Attestations,
     pub dry_run: Option<DryRun>,
     /// Whether to rewrite workloads even if their owner reverts the images immediately.
     pub force: bool,

@@ -26,6 +26,7 @@ use crate::ownership::owners::{OwnershipContext, changed_by, owners};
 use crate::store::listing::Listing;
 use crate::sync::earlier_run::mirror_of;
 use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::attestations::ReducedImages;
 use crate::sync::provenance::is_castai;
 use crate::sync::rewrite::derived_image::{self, MissingDerivedImage};
 
@@ -45,6 +46,7 @@ pub struct SourceSnapshot {
     pub tags: BTreeMap<Image, PublicTag>,
     /// The tags of public repositories by host and path, or the error.
     pub versions: BTreeMap<(String, String), Result<Vec<String>, String>>,
+    pub reduced: ReducedImages,
 }
 
 /// State of a public tag.
@@ -245,8 +247,13 @@ fn in_registry(
         Ok(None) => return State::Missing,
         Ok(Some(registry_digest)) => registry_digest,
     };
+    let is_reduced = |upstream: &Digest| {
+        let key = (assignment.destination.path().to_owned(), (*registry_digest).clone());
+        let reduced = sources(seen).and_then(|sources| sources.reduced.get(&key));
+        reduced.is_some_and(|reduced| reduced.source_digest == *upstream)
+    };
     match sources(seen).and_then(|sources| sources.tags.get(source)) {
-        Some(PublicTag::Names(upstream)) if upstream != *registry_digest => {
+        Some(PublicTag::Names(upstream)) if upstream != *registry_digest && !is_reduced(upstream) => {
             State::Behind(upstream.to_string())
         }
         Some(PublicTag::TagRemoved(why)) => State::TagRemoved(why.clone()),

@@ -9,8 +9,8 @@ use crate::model::image::{Image, Version};
 use crate::model::lock::{LockedDestination, LockedImage};
 use crate::model::plan::{Content, DestinationPlan, Step};
 use crate::store::{Listing, Reference, Repository, Store};
-use crate::sync::mirror::Mirrored;
-use crate::sync::plan::prepare::repository_at;
+use crate::sync::mirror::{Mirrored, Written};
+use crate::sync::plan::repositories::repository_at;
 
 /// Whether the plan's facts about the destination are current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,9 @@ pub async fn verify(
             Step::UpToDate { content } => (content, age == PlanAge::Fresh),
             Step::Copy { content } | Step::Replace { content, .. } => {
                 match mirrored.get(&image.destination) {
-                    Some(Ok(confirmed)) => {
-                        (content, *confirmed && destination.capabilities().writes_prove_children)
+                    Some(Ok(Written { is_confirmed, reduced })) => {
+                        let content = reduced.as_ref().map_or(content, |reduced| &reduced.content);
+                        (content, *is_confirmed && destination.capabilities().writes_prove_children)
                     }
                     Some(Err(_)) | None => continue,
                 }

@@ -1,5 +1,6 @@
 //! `sync-images` without failures.
 
+mod attestations;
 mod discovery;
 mod private_names;
 

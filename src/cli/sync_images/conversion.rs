@@ -1,15 +1,24 @@
 //! The flags of `sync-images` as settings, and which of them go together.
 
-use super::SyncArguments;
+use super::{AttestationMode, SyncArguments};
 use crate::cli::{DryRun, OutputFormat};
 use crate::cluster::Scope;
 use crate::error::CommandError;
+use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::prepare::Detail;
 use crate::sync::settings::Stages;
 
 impl SyncArguments {
     pub fn stages(&self) -> Stages {
         Stages { discover: !self.no_discover, mirror: !self.no_mirror, rewrite: !self.no_rewrite }
+    }
+
+    pub const fn attestations(&self) -> Attestations {
+        match self.attestations {
+            AttestationMode::Keep => Attestations::Keep,
+            AttestationMode::DropRefused => Attestations::DropRefused,
+            AttestationMode::Drop => Attestations::Drop,
+        }
     }
 
     /// Images that are up to date are read too if the output shows details: that needs a request per manifest.
@@ -84,6 +93,12 @@ impl SyncArguments {
         }
         if !stages.mirror && !self.replace.is_empty() {
             return refused("--replace cannot be used with --no-mirror", "remove --no-mirror or --replace");
+        }
+        if !stages.mirror && !matches!(self.attestations, AttestationMode::DropRefused) {
+            return refused(
+                "--attestations cannot be used with --no-mirror",
+                "remove --no-mirror or --attestations",
+            );
         }
         if !stages.mirror && self.plan.is_some() {
             return refused("--plan cannot be used with --no-mirror", "remove --no-mirror or --plan");

@@ -37,6 +37,7 @@ pub(in crate::commands) async fn read(
         replace: sync.replace.clone(),
         artifacts,
         detail: sync.detail(),
+        attestations: sync.attestations(),
         dry_run: dry_run.setting(),
         force: sync.force,
         limits: Limits { blobs: usize::from(sync.jobs), ..Limits::default() },

@@ -1,5 +1,6 @@
 //! From plan to verification, between two real servers on loopback.
 
+mod attestations;
 mod lab;
 
 use std::collections::BTreeSet;

@@ -32,6 +32,8 @@ pub struct Child {
     pub digest: Digest,
     /// For example `linux/arm64/v8`; `None` for attestations.
     pub platform: Option<String>,
+    /// Whether it only describes other manifests of the index.
+    pub is_attestation: bool,
 }
 
 /// The parsed fields of a manifest. The types of oci-spec (0.10) reject manifests without `schemaVersion` and
@@ -85,6 +87,11 @@ impl Platform {
 /// The annotation with which `BuildKit` marks a manifest that only describes another one.
 const ATTESTATION: &str = "vnd.docker.reference.type";
 
+/// Whether an annotation of this name marks a manifest that only describes another one.
+pub(super) fn is_attestation(annotation: &str) -> bool {
+    annotation == ATTESTATION
+}
+
 impl Document {
     /// Parses a manifest.
     ///
@@ -123,9 +130,10 @@ impl Document {
 }
 
 fn child(descriptor: RawDescriptor) -> Child {
-    let is_attestation = descriptor.annotations.contains_key(ATTESTATION);
+    let is_attestation = descriptor.annotations.keys().any(|name| is_attestation(name));
     let platform = descriptor.platform.filter(|_| !is_attestation);
-    Child { digest: descriptor.digest, platform: platform.and_then(|platform| platform.name()) }
+    let platform = platform.and_then(|platform| platform.name());
+    Child { digest: descriptor.digest, platform, is_attestation }
 }
 
 fn is_foreign(media_type: &str) -> bool {
@@ -237,7 +245,7 @@ mod tests {
             let text = format!(r#"{{"manifests": [{{"digest": "{digest}", "platform": {nested}}}]}}"#);
             let index = Document::read(OCI_IMAGE_INDEX_MEDIA_TYPE, text.as_bytes());
             assert_eq!(index.is_ok(), open.starts_with('{'), "a platform is an object");
-            assert_eq!(crate::store::ecr_manifests::refused_by_ecr(text.as_bytes()), None);
+            assert_eq!(crate::store::ecr_manifests::may_be_refused(text.as_bytes()), None);
             assert_eq!(config_platform(nested.as_bytes()), None);
         }
     }

@@ -6,6 +6,7 @@ use crate::model::image::{Digest, Image, Mirror};
 use crate::model::plan::{Content, DestinationPlan, Manifest, PlannedImage, RegistryKind, Step, Upload};
 use crate::store::{Listing, capabilities};
 use crate::sync::plan::assignment::Source;
+use crate::sync::plan::attestations::ReducedImages;
 use crate::sync::plan::uploads::{estimate, uploads};
 use crate::sync::plan::wanted_images::{WantedImage, is_settled};
 
@@ -16,7 +17,8 @@ pub struct Facts {
     /// By path: the content of a destination repository, `None` if it does not exist, or why it is unknown.
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
     /// The results of source requests. Sources without a request are missing.
-    pub sources: BTreeMap<Image, Result<Resolved, String>>,
+    pub sources: BTreeMap<Image, Result<Content, String>>,
+    pub reduced: ReducedImages,
     /// Pairs of destination repository and blob that are present, among those that were checked.
     pub present_blobs: BTreeSet<(String, Digest)>,
     /// Whether the destination mounts blobs from one repository into another.
@@ -46,15 +48,6 @@ impl MovableTags {
             Self::Of(repositories) => repositories.contains(path),
         }
     }
-}
-
-/// An image at its source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    /// With manifests, unless only the digest was requested.
-    pub content: Content,
-    /// Why the destination would reject it.
-    pub fault: Option<String>,
 }
 
 /// The plan for one destination, and its uploads.
@@ -147,11 +140,12 @@ fn step(mirror: &Mirror, wanted_image: &WantedImage, facts: &Facts) -> (Step, Op
         Some(Err(error)) => return failed(error),
     };
     let current = listing.stored(version);
+    let key = |digest: &Digest| (wanted_image.destination.path().to_owned(), digest.clone());
     let up_to_date = |digest: &Digest, media_type: &str| {
-        let read = facts.contents.get(&(wanted_image.destination.path().to_owned(), digest.clone()));
-        Step::UpToDate {
-            content: read.cloned().unwrap_or_else(|| Content::unread(digest.clone(), media_type.to_owned())),
-        }
+        let read = facts.contents.get(&key(digest)).cloned();
+        let content = read.unwrap_or_else(|| Content::unread(digest.clone(), media_type.to_owned()));
+        let without_attestations = facts.reduced.get(&key(digest)).cloned();
+        Step::UpToDate { content: Content { without_attestations, ..content } }
     };
     let Some(source) = source else {
         let Source::Unknown(hint) = &wanted_image.source else {
@@ -162,8 +156,12 @@ fn step(mirror: &Mirror, wanted_image: &WantedImage, facts: &Facts) -> (Step, Op
             None => failed(&format!("not found in the registry, and {hint}")),
         };
     };
-    let is_whole = |digest: &Digest| {
-        !facts.damaged.contains(&(wanted_image.destination.path().to_owned(), digest.clone()))
+    let is_whole = |digest: &Digest| !facts.damaged.contains(&key(digest));
+    let is_same = |current: &Digest, content: &Content| {
+        let reduced = facts.reduced.get(&key(current));
+        *current == content.digest
+            || current == content.source_digest()
+            || reduced.is_some_and(|reduced| reduced.source_digest == *content.source_digest())
     };
     // A digest in the reference is what the tag must have, whatever the source has now.
     if let (Some(current), Some(wanted)) = (current, source.version().digest())
@@ -173,12 +171,11 @@ fn step(mirror: &Mirror, wanted_image: &WantedImage, facts: &Facts) -> (Step, Op
         return (up_to_date(current, ""), None);
     }
     match (facts.sources.get(source), current) {
-        (Some(Ok(resolved)), Some(current)) if *current == resolved.content.digest && is_whole(current) => {
-            (up_to_date(current, &resolved.content.media_type), None)
+        (Some(Ok(content)), Some(current)) if is_same(current, content) && is_whole(current) => {
+            (up_to_date(current, &content.media_type), None)
         }
-        (Some(Ok(Resolved { fault: Some(fault), .. })), _) => failed(fault),
-        (Some(Ok(resolved)), _) => {
-            let mut content = resolved.content.clone();
+        (Some(Ok(content)), _) => {
+            let mut content = content.clone();
             for manifest in &mut content.manifests {
                 manifest.present = listing.digests.contains(&manifest.digest);
             }

@@ -1,9 +1,12 @@
 //! Plans what to copy: names in the mirror, and the content of registries.
 
 pub mod assignment;
+pub mod attestations;
 pub mod content;
 pub mod decide;
 pub mod prepare;
+pub mod repositories;
+pub mod resolve;
 pub mod tree;
 pub mod uploads;
 pub mod wanted_images;

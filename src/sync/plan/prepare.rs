@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 
-use crate::model::image::{Digest, Image, Mirror, Version};
+use crate::model::image::{Digest, Mirror};
 use crate::model::plan::{Content, DestinationPlan, Upload};
-use crate::store::{Capabilities, Error, Listing, Reference, Repository, Store};
+use crate::store::{Error, Reference, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::plan::decide::{Decided, Facts, MovableTags, Resolved, decide};
+use crate::sync::plan::attestations::Attestations;
+use crate::sync::plan::decide::{Decided, Facts, MovableTags, decide};
+use crate::sync::plan::repositories::{Repositories, list, repository_at};
+use crate::sync::plan::resolve::{Pair, Resolved};
 use crate::sync::plan::tree::{ManifestCache, Unread, tree};
 use crate::sync::plan::wanted_images::{WantedImage, wanted_images};
 
@@ -36,10 +39,8 @@ pub struct Wanted {
     pub node_platforms: BTreeSet<String>,
     pub detail: Detail,
     pub movable: MovableTags,
+    pub attestations: Attestations,
 }
-
-/// By path: the content of a destination repository, `None` if it does not exist, or why it is unknown.
-pub(in crate::sync) type Repositories = BTreeMap<String, Result<Option<Listing>, String>>;
 
 /// Finds out what is needed, and decides. Manifests that are read stay in `cache`, so that mirroring and planning for
 /// another destination do not read them again.
@@ -63,12 +64,13 @@ pub async fn prepare(
             keep_complete(read, &mut repositories, &mut notes)
         }
     };
-    let capabilities = destination.capabilities();
-    let resolved = resolve(sources, capabilities, &wanted_images, &repositories, &damaged, cache).await;
+    let pair = Pair { sources, destination, mirror, attestations: wanted.attestations, cache };
+    let Resolved { contents: sources, reduced } = pair.resolve(&wanted_images, &repositories, &damaged).await;
     let facts = Facts {
         registry: destination.kind(),
         repositories,
-        sources: resolved,
+        sources,
+        reduced,
         present_blobs: BTreeSet::new(),
         mounting: false,
         contents,
@@ -80,21 +82,24 @@ pub async fn prepare(
     Ok(Prepared { plan, uploads, notes })
 }
 
-/// Updates a saved plan to the current content of the destination. The content to copy is not changed: sources are not
-/// read again.
+/// Updates a saved plan to the current content of the destination. The content to copy is not changed. Sources are only
+/// read to compare them with what the destination has by now under another digest.
 ///
 /// # Errors
 /// As [`prepare`].
 pub async fn renew(
+    sources: &Store<'_>,
     destination: &Store<'_>,
     plan: &DestinationPlan,
     movable: MovableTags,
+    attestations: Attestations,
+    cache: &ManifestCache,
 ) -> Result<Prepared, Error> {
     let mut wanted_images = Vec::new();
-    let mut sources = BTreeMap::new();
+    let mut contents = BTreeMap::new();
     for image in &plan.images {
         if let (Some(content), Some(source)) = (image.step.to_write(), &image.source) {
-            sources.insert(source.clone(), Ok(Resolved { content: content.clone(), fault: None }));
+            contents.insert(source.clone(), Ok(content.clone()));
             wanted_images.push(WantedImage {
                 destination: image.destination.clone(),
                 source: Source::Known(source.clone()),
@@ -103,10 +108,13 @@ pub async fn renew(
             });
         }
     }
+    let repositories = list(destination, &plan.mirror, &wanted_images).await?;
+    let pair = Pair { sources, destination, mirror: &plan.mirror, attestations, cache };
     let facts = Facts {
-        repositories: list(destination, &plan.mirror, &wanted_images).await?,
+        reduced: pair.compare_planned(&wanted_images, &contents, &repositories).await,
+        repositories,
         registry: destination.kind(),
-        sources,
+        sources: contents,
         present_blobs: BTreeSet::new(),
         mounting: false,
         contents: BTreeMap::new(),
@@ -148,38 +156,6 @@ async fn settle(
     Ok(plan)
 }
 
-/// The content of the destination repositories of `wanted_images`.
-pub(in crate::sync) async fn list(
-    destination: &Store<'_>,
-    mirror: &Mirror,
-    wanted_images: &[WantedImage],
-) -> Result<Repositories, Error> {
-    let mut wanted: BTreeMap<&str, BTreeSet<&Version>> = BTreeMap::new();
-    for wanted_image in wanted_images {
-        let path = wanted_image.destination.path();
-        let is_ours = matches!(wanted_image.source, Source::Known(_) | Source::Unknown(_));
-        if is_ours && (destination.capabilities().repository_fault)(path).is_none() {
-            wanted.entry(path).or_default().insert(wanted_image.destination.version());
-        }
-    }
-    stream::iter(wanted)
-        .map(|(path, versions)| async move {
-            let listed = destination.list(&repository_at(mirror, path), &versions).await;
-            match listed {
-                Err(error) if error.stops_everything() => Err(error),
-                listed => Ok((path.to_owned(), listed.map_err(|error| error.to_string()))),
-            }
-        })
-        .buffer_unordered(destination.limits().reads)
-        .try_collect()
-        .await
-}
-
-/// A repository of the destination.
-pub(in crate::sync) fn repository_at(mirror: &Mirror, path: &str) -> Repository {
-    Repository { host: mirror.registry.clone(), path: path.to_owned() }
-}
-
 /// By path and digest: the result of reading an image of the destination.
 type Read = BTreeMap<(String, Digest), Result<Content, Unread>>;
 /// Complete images, and incomplete ones.
@@ -207,7 +183,7 @@ async fn inspect(
             let content = async {
                 let root = destination.manifest(&repository, Reference::Digest(&digest)).await?;
                 let capabilities = destination.capabilities();
-                Ok(tree(destination, &repository, root, capabilities, cache).await?.content)
+                tree(destination, &repository, root, capabilities, cache).await
             };
             let content = content.await;
             ((path, digest), content)
@@ -238,64 +214,6 @@ fn keep_complete(read: Read, repositories: &mut Repositories, notes: &mut Vec<St
         }
     }
     (contents, damaged)
-}
-
-/// Requests from sources what the destination does not determine: nothing if a pinned digest is present, the digest if
-/// a tag is present, else everything.
-async fn resolve(
-    sources: &Store<'_>,
-    wanted_by: &Capabilities,
-    wanted_images: &[WantedImage],
-    repositories: &Repositories,
-    damaged: &BTreeSet<(String, Digest)>,
-    cache: &ManifestCache,
-) -> BTreeMap<Image, Result<Resolved, String>> {
-    let mut lookups: BTreeMap<&Image, BTreeSet<Option<&Digest>>> = BTreeMap::new();
-    for wanted_image in wanted_images {
-        let (Source::Known(source), Some(Ok(listing))) =
-            (&wanted_image.source, repositories.get(wanted_image.destination.path()))
-        else {
-            continue;
-        };
-        let path = wanted_image.destination.path();
-        let current = listing.as_ref().and_then(|listing| listing.stored(wanted_image.destination.version()));
-        let current = current.filter(|current| !damaged.contains(&(path.to_owned(), (*current).clone())));
-        let wanted = source.version().digest();
-        if current.is_none() || current != wanted {
-            lookups.entry(source).or_default().insert(current);
-        }
-    }
-    stream::iter(lookups)
-        .map(|(source, current)| async move {
-            let resolved = resolve_one(sources, wanted_by, source, &current, cache).await;
-            (source.clone(), resolved.map_err(|unread| unread.reason))
-        })
-        .buffer_unordered(sources.limits().reads)
-        .collect()
-        .await
-}
-
-async fn resolve_one(
-    sources: &Store<'_>,
-    wanted_by: &Capabilities,
-    source: &Image,
-    current: &BTreeSet<Option<&Digest>>,
-    cache: &ManifestCache,
-) -> Result<Resolved, Unread> {
-    let repository = Repository::from_image(source);
-    let reference = Reference::from_version(source.version());
-    if current.contains(&None) || source.version().digest().is_some() {
-        let root = sources.manifest(&repository, reference).await?;
-        return tree(sources, &repository, root, wanted_by, cache).await;
-    }
-    let described = sources.describe_manifest(&repository, reference).await?;
-    if current.iter().all(|current| *current == Some(&described.digest)) {
-        let content = Content::unread(described.digest, described.media_type);
-        return Ok(Resolved { content, fault: None });
-    }
-    let root = Reference::Digest(&described.digest);
-    let root = sources.manifest(&repository, root).await?;
-    tree(sources, &repository, root, wanted_by, cache).await
 }
 
 /// Checks which of the draft's blobs are present, in repositories that exist.

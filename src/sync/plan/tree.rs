@@ -1,6 +1,6 @@
 //! Reads a whole image: its manifest and everything that it references.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -10,7 +10,6 @@ use crate::model::image::Digest;
 use crate::model::plan::{Content, Manifest};
 use crate::store::{Capabilities, Error, Fetched, Reference, Repository, Store};
 use crate::sync::plan::content::{Document, config_platform};
-use crate::sync::plan::decide::Resolved;
 
 /// Manifests and configs by digest, for one run.
 #[derive(Default)]
@@ -38,7 +37,7 @@ impl ManifestCache {
         self.cached().manifests.get(digest).cloned()
     }
 
-    fn keep(&self, fetched: &Fetched) {
+    pub(super) fn keep(&self, fetched: &Fetched) {
         self.cached().manifests.insert(fetched.digest.clone(), fetched.clone());
     }
 
@@ -74,10 +73,10 @@ pub(super) async fn tree(
     root: Fetched,
     wanted_by: &Capabilities,
     cache: &ManifestCache,
-) -> Result<Resolved, Unread> {
+) -> Result<Content, Unread> {
     let limits = store.limits();
     let mut content = Content::unread(root.digest.clone(), root.media_type.clone());
-    let mut fault = None;
+    let mut attestations = BTreeSet::new();
     let mut levels: Vec<Vec<Manifest>> = Vec::new();
     let mut level = vec![root];
     let mut count = 0;
@@ -94,11 +93,14 @@ pub(super) async fn tree(
         let mut manifests = Vec::new();
         for fetched in level {
             cache.keep(&fetched);
-            fault = fault.or_else(|| (wanted_by.manifest_fault)(&fetched.bytes));
             let blobs = match Document::read(&fetched.media_type, &fetched.bytes)? {
                 Document::Index(named) => {
                     for child in named {
                         content.platforms.extend(child.platform);
+                        // Only those of the image's own index can be left out of it.
+                        if child.is_attestation && levels.is_empty() {
+                            attestations.insert(child.digest.clone());
+                        }
                         if !children.contains(&child.digest) {
                             children.push(child.digest);
                         }
@@ -116,7 +118,9 @@ pub(super) async fn tree(
                 }
             };
             manifests.push(Manifest {
-                digest: fetched.digest.clone(),
+                is_attestation: attestations.contains(&fetched.digest),
+                may_be_refused: (wanted_by.manifest_doubt)(&fetched.bytes),
+                digest: fetched.digest,
                 media_type: fetched.media_type,
                 size: fetched.bytes.len() as u64,
                 blobs,
@@ -130,20 +134,13 @@ pub(super) async fn tree(
     let mut seen = BTreeSet::new();
     for manifest in levels.into_iter().rev().flatten() {
         if seen.insert(manifest.digest.clone()) {
-            content.size += manifest.size;
             content.manifests.push(manifest);
         }
     }
-    let blobs: BTreeMap<&Digest, u64> = content
-        .manifests
-        .iter()
-        .flat_map(|manifest| &manifest.blobs)
-        .map(|blob| (&blob.digest, blob.size))
-        .collect();
-    content.size += blobs.values().sum::<u64>();
+    content.size = content.measure();
     content.platforms.sort();
     content.platforms.dedup();
-    Ok(Resolved { content, fault })
+    Ok(content)
 }
 
 async fn fetch_all(

@@ -20,6 +20,7 @@ fn lock(images: &[(&str, &str)]) -> Lock {
         media_type: String::new(),
         platforms: Vec::new(),
         size: None,
+        without_attestations: None,
         verified: Timestamp::UNIX_EPOCH,
     };
     Lock {

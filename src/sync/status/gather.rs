@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use super::registries::{fetch_public_tags, fetch_versions, list_destination};
+use super::registries::{compare_differing, fetch_public_tags, fetch_versions, list_destination};
 use super::{
     OlderDigest, PullFailure, RegistrySnapshot, SourceSnapshot, StatusReport, Subject, digests, namespaces,
     pull_failures, recorded_mirror, statuses, without_outdated,
@@ -22,6 +22,9 @@ use crate::sync::earlier_run;
 use crate::sync::mirror_choice;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::Assignment;
+use crate::sync::plan::attestations::Attestations;
+use crate::sync::plan::resolve::Pair;
+use crate::sync::plan::tree::ManifestCache;
 use crate::sync::settings::MirrorSettings;
 use crate::transport;
 
@@ -162,7 +165,15 @@ async fn read_registries(
         let (seen, tags) = tokio::join!(look_at_mirror, fetch_public_tags(&sources, &assignments));
         // After the tags in use, which count more where a registry limits requests.
         let versions = fetch_versions(&sources, &assignments).await;
-        RegistrySnapshot { sources: Some(SourceSnapshot { tags, versions }), ..seen }
+        let pair = Pair {
+            sources: &sources,
+            destination: &stores.destination(&mirror),
+            mirror: &mirror,
+            attestations: Attestations::default(),
+            cache: &ManifestCache::default(),
+        };
+        let reduced = compare_differing(&pair, &assignments, &seen, &tags).await;
+        RegistrySnapshot { sources: Some(SourceSnapshot { tags, versions, reduced }), ..seen }
     } else {
         look_at_mirror.await
     };

@@ -7,9 +7,11 @@ use futures::{StreamExt as _, stream};
 use crate::model::image::{Image, Mirror};
 use crate::store::{Reference, Repository, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::plan::prepare::list;
+use crate::sync::plan::attestations::ReducedImages;
+use crate::sync::plan::repositories::list;
+use crate::sync::plan::resolve::Pair;
 use crate::sync::plan::wanted_images::wanted_images;
-use crate::sync::status::{PublicTag, RegistrySnapshot};
+use crate::sync::status::{PublicTag, RegistrySnapshot, held_digest};
 
 /// The content of the destination for `assignments`. A failure is stored as the cause, in each repository if it
 /// concerns the whole destination.
@@ -49,6 +51,30 @@ pub async fn fetch_public_tags(
         .buffer_unordered(sources.limits().reads)
         .collect()
         .await
+}
+
+/// Which images of the destination are what their public tags name, without attestations. Only those are read whose
+/// digests differ.
+pub async fn compare_differing(
+    pair: &Pair<'_>,
+    assignments: &[Assignment],
+    seen: &RegistrySnapshot,
+    tags: &BTreeMap<Image, PublicTag>,
+) -> ReducedImages {
+    let mut reduced = ReducedImages::new();
+    for assignment in assignments {
+        let (Source::Known(source), Ok(Some(held))) =
+            (&assignment.source, held_digest(assignment, Some(seen)))
+        else {
+            continue;
+        };
+        let Some(PublicTag::Names(public)) = tags.get(source) else { continue };
+        if public != held {
+            let path = assignment.destination.path();
+            reduced.extend(pair.compare_one(source, public, (path, held)).await);
+        }
+    }
+    reduced
 }
 
 /// All tags of the public repositories of `assignments`, by host and path.

@@ -13,6 +13,7 @@ use crate::registry::testing::{Shared, World, with_registry};
 use crate::store::Limits;
 use crate::store::open::open_for_test;
 use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::decide::MovableTags;
 use crate::sync::plan::prepare::{Detail, Wanted, prepare};
 use crate::sync::plan::uploads::join_uploads;
@@ -27,6 +28,7 @@ pub(super) struct Lab {
     pub(super) mirror: Mirror,
     pub(super) api: Option<Ecr>,
     pub(super) idle_timeout: Duration,
+    pub(super) attestations: Attestations,
     pub(super) events: Mutex<Vec<Event>>,
 }
 
@@ -62,6 +64,7 @@ pub(super) async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
                 mirror,
                 api,
                 idle_timeout: Duration::from_secs(5),
+                attestations: Attestations::default(),
                 events,
             })
             .await;
@@ -84,7 +87,13 @@ impl Lab {
             used_by: Vec::new(),
         };
         let assignments = ["a/one:v1", "a/three:v1", "a/two:v1"].map(assignment).to_vec();
-        Wanted { assignments, node_platforms: BTreeSet::new(), detail, movable: MovableTags::All }
+        Wanted {
+            assignments,
+            node_platforms: BTreeSet::new(),
+            detail,
+            movable: MovableTags::All,
+            attestations: self.attestations,
+        }
     }
 
     pub(super) async fn run(&self) -> Ran {
@@ -114,7 +123,8 @@ impl Lab {
         let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
         assert_eq!(plan, prepared.plan);
         let destinations = [Destination { store: destination, plan: &plan }];
-        let mirrored = mirror(sources, &destinations, &prepared.uploads, &cache, &observer).await;
+        let mirrored =
+            mirror(sources, &destinations, &prepared.uploads, self.attestations, &cache, &observer).await;
         let verified = verify(destination, &plan, &mirrored, PlanAge::Fresh).await;
         Ran { plan, uploads: prepared.uploads, mirrored, verified, notes: prepared.notes }
     }
@@ -142,7 +152,7 @@ impl Lab {
             .iter()
             .map(|prepared| Destination { store: destination, plan: &prepared.plan })
             .collect();
-        let mirrored = mirror(sources, &destinations, &uploads, &cache, &observer).await;
+        let mirrored = mirror(sources, &destinations, &uploads, self.attestations, &cache, &observer).await;
         (uploads, mirrored)
     }
 

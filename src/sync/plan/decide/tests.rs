@@ -49,22 +49,22 @@ fn manifest(name: &str, blobs: &[(&str, u64)]) -> Manifest {
         size: 10,
         blobs: blobs.iter().map(blob).collect(),
         present: false,
+        is_attestation: false,
+        may_be_refused: None,
     }
 }
 
 /// An image with the index `name`, which references one manifest with these blobs.
 #[expect(clippy::unnecessary_wraps, reason = "used in tables with failed responses")]
-fn resolved(name: &str, blobs: &[(&str, u64)]) -> Result<Resolved, String> {
+fn resolved(name: &str, blobs: &[(&str, u64)]) -> Result<Content, String> {
     let child = format!("{name}-child");
-    Ok(Resolved {
-        content: Content {
-            digest: digest(name),
-            media_type: "i".to_owned(),
-            platforms: vec!["linux/amd64".to_owned()],
-            size: 20,
-            manifests: vec![manifest(&child, blobs), manifest(name, &[])],
-        },
-        fault: None,
+    Ok(Content {
+        digest: digest(name),
+        media_type: "i".to_owned(),
+        platforms: vec!["linux/amd64".to_owned()],
+        size: 20,
+        manifests: vec![manifest(&child, blobs), manifest(name, &[])],
+        without_attestations: None,
     })
 }
 
@@ -75,7 +75,7 @@ fn listing(tags: &[(&str, &str)], digests: &[&str]) -> Listing {
     }
 }
 
-fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Resolved, String>)]) -> Facts {
+fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Content, String>)]) -> Facts {
     Facts {
         registry: RegistryKind::Ecr { account: "123456789012".to_owned(), region: "us-east-1".to_owned() },
         repositories: repositories
@@ -83,6 +83,7 @@ fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Reso
             .map(|(path, listing)| ((*path).to_owned(), Ok(listing.clone())))
             .collect(),
         sources: sources.iter().map(|(name, resolved)| (image(name), resolved.clone())).collect(),
+        reduced: BTreeMap::new(),
         present_blobs: BTreeSet::new(),
         mounting: false,
         contents: BTreeMap::new(),
@@ -263,10 +264,7 @@ fn an_image_without_a_source_is_never_copied() {
 
 #[test]
 fn faults_fail_the_image_and_nothing_else() {
-    let mut refused = resolved("one", &[("layer", 5)]);
-    if let Ok(resolved) = &mut refused {
-        resolved.fault = Some("ECR does not accept it".to_owned());
-    }
+    let refused = Err("the source does not answer".to_owned());
     let mut facts = facts(
         &[("a/b", None), ("c/d", None)],
         &[("ghcr.io/a/b:v1", refused), ("ghcr.io/c/d:v1", resolved("two", &[("layer", 5)]))],
@@ -343,7 +341,7 @@ fn images_that_nodes_cannot_run_are_named() {
         let owned =
             |platforms: &[&str]| platforms.iter().map(|platform| (*platform).to_owned()).collect::<Vec<_>>();
         let mut source = resolved("one", &[]).unwrap();
-        source.content.platforms = owned(image);
+        source.platforms = owned(image);
         let mut facts = facts(&[], &[("ghcr.io/a/b:v1", Ok(source))]);
         facts.node_platforms = owned(nodes).into_iter().collect();
         planned(assigned(), &facts).images[0].note.clone()

@@ -49,6 +49,9 @@ pub struct Recipe {
 pub enum Form {
     /// An OCI index with an attestation manifest for each platform, as `BuildKit` makes it.
     Index,
+    /// The same with attestations as artifacts, as `BuildKit` 0.32 makes them (moby/buildkit#7007): the config is the
+    /// empty descriptor with inline data, and the subject is named.
+    IndexWithArtifacts,
     /// A Docker manifest list.
     ManifestList,
     /// One OCI manifest.
@@ -151,8 +154,8 @@ pub fn generate(name: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Image>
             "mediaType": manifest.media_type, "digest": manifest.digest, "size": manifest.bytes.len(),
             "platform": {"architecture": architecture, "os": system},
         }));
-        if recipe.form == Form::Index {
-            let (attestation, blobs) = attest(&manifest.digest, name);
+        if matches!(recipe.form, Form::Index | Form::IndexWithArtifacts) {
+            let (attestation, blobs) = attest(&manifest, name, recipe.form);
             attestations.push(json!({
                 "mediaType": attestation.media_type,
                 "digest": attestation.digest,
@@ -170,7 +173,7 @@ pub fn generate(name: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Image>
         image.manifests.push(manifest);
     }
     let top_type = match recipe.form {
-        Form::Index => INDEX,
+        Form::Index | Form::IndexWithArtifacts => INDEX,
         Form::ManifestList => DOCKER_LIST,
         Form::Single => return Ok(image),
     };
@@ -181,10 +184,10 @@ pub fn generate(name: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Image>
     Ok(image)
 }
 
-/// An attestation manifest as `BuildKit` writes it by default, in the form of an image manifest.
-fn attest(subject: &str, name: &str) -> (Manifest, [Blob; 2]) {
+/// An attestation manifest as `BuildKit` writes it: in the form of an image manifest, or as an artifact.
+fn attest(subject: &Manifest, name: &str, form: Form) -> (Manifest, [Blob; 2]) {
     let predicate = "https://slsa.dev/provenance/v1";
-    let hexadecimal = subject.trim_start_matches("sha256:");
+    let hexadecimal = subject.digest.trim_start_matches("sha256:");
     let statement = json_blob(&json!({
         "_type": "https://in-toto.io/Statement/v0.1",
         "predicateType": predicate,
@@ -197,6 +200,22 @@ fn attest(subject: &str, name: &str) -> (Manifest, [Blob; 2]) {
     }));
     let mut layer = descriptor(IN_TOTO, &statement);
     layer["annotations"] = json!({"in-toto.io/predicate-type": predicate});
+    if form == Form::IndexWithArtifacts {
+        let config = Blob { digest: digest_of(b"{}"), bytes: Bytes::from_static(b"{}") };
+        let mut empty = descriptor("application/vnd.oci.empty.v1+json", &config);
+        empty["data"] = "e30=".into();
+        let attestation = json!({
+            "schemaVersion": 2,
+            "mediaType": IMAGE,
+            "artifactType": "application/vnd.docker.attestation.manifest.v1+json",
+            "config": empty,
+            "layers": [layer],
+            "subject": {
+                "mediaType": subject.media_type, "digest": subject.digest, "size": subject.bytes.len(),
+            },
+        });
+        return (manifest(IMAGE, &attestation), [statement, config]);
+    }
     let attestation = manifest(
         IMAGE,
         &json!({

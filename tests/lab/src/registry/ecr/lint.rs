@@ -3,7 +3,36 @@
 //! AWS does not document these rules, so they are collected from reports of users: a field that ECR's schema
 //! does not have, in an object that it validates.
 
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
 use serde_json::Value;
+
+/// Which rules apply: none of them is verified with today's ECR.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rules {
+    /// All reported ones, before ECR looks for what the manifest names.
+    #[default]
+    Strict,
+    /// All reported ones, after that.
+    StrictAfterBlobs,
+    None,
+}
+
+/// The rules that apply now.
+#[derive(Default)]
+pub struct CurrentRules(Mutex<Rules>);
+
+impl CurrentRules {
+    pub fn get(&self) -> Rules {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set(&self, rules: Rules) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+}
 
 /// Why ECR would reject the manifest, or nothing. Each case names the report that it comes from.
 pub fn objection(manifest: &Value) -> Option<String> {

@@ -27,6 +27,7 @@ use axum::Router;
 use axum::extract::Request;
 
 use self::access::Access;
+use self::lint::CurrentRules;
 use self::settings::Pace;
 use self::state::Store;
 use self::upload::Sessions;
@@ -69,6 +70,7 @@ struct Service {
     access: Arc<Access>,
     sessions: Arc<Sessions>,
     pace: Arc<Pace>,
+    rules: Arc<CurrentRules>,
 }
 
 impl Ecr {
@@ -85,6 +87,7 @@ impl Ecr {
             access: Arc::new(Access::new(settings.access_keys, settings.caller)),
             sessions: Arc::default(),
             pace: Arc::default(),
+            rules: Arc::default(),
         };
         let api = Router::new().fallback(api::answer).with_state(service.clone());
         let api = service.front.guard(address::ECR_API.0, api_action, api);

@@ -10,7 +10,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::Service;
-use super::lint::objection;
+use super::lint::{Rules, objection};
 use super::state::{Image, Repository, now};
 use crate::address::ACCOUNT;
 use crate::registry::image::{DOCKER_IMAGE, DOCKER_LIST, IMAGE, INDEX};
@@ -43,7 +43,9 @@ pub async fn put(service: &Service, repository: &str, reference: &str, request: 
     let Some((media_type, manifest)) = read(&media_type, &bytes) else {
         return refuse(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", INVALID_JSON);
     };
-    if objection(&manifest).is_some() {
+    let rules = service.rules.get();
+    let is_refused = rules != Rules::None && objection(&manifest).is_some();
+    if is_refused && rules == Rules::Strict {
         return refuse(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", INVALID_JSON);
     }
     let tag = (!is_digest(reference)).then_some(reference);
@@ -52,6 +54,9 @@ pub async fn put(service: &Service, repository: &str, reference: &str, request: 
     });
     if let Some((status, code, message)) = refused {
         return refuse(status, code, &message);
+    }
+    if is_refused {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", INVALID_JSON);
     }
     match service.keep(repository, tag, &media_type, bytes).await {
         // ECR sends no Location header here, which clients must accept.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::access::Credentials;
+use super::lint::Rules;
 use super::policy::Policy;
 use super::state::{self, Repository};
 use super::{Service, corrupt};
@@ -80,6 +81,7 @@ struct Change {
     token_lifetime_milliseconds: Option<u64>,
     /// 0 removes the limit.
     put_image_per_second: Option<f64>,
+    manifest_rules: Option<Rules>,
 }
 
 async fn change(State(service): State<Service>, Json(change): Json<Change>) -> Result<(), Failure> {
@@ -91,6 +93,9 @@ async fn change(State(service): State<Service>, Json(change): Json<Change>) -> R
     }
     if let Some(rate) = change.put_image_per_second {
         service.pace.set((rate > 0.0).then_some(rate));
+    }
+    if let Some(rules) = change.manifest_rules {
+        service.rules.set(rules);
     }
     Ok(())
 }

@@ -1,0 +1,141 @@
+//! Manifests that a registry may refuse: it is asked as early as possible, and only its answer counts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::model::image::Digest;
+use crate::model::plan::Manifest;
+use crate::store::{Error, Reference};
+use crate::sync::mirror::{BlobUpload, Copied, Gate, Run, all_copies, opened};
+use crate::sync::plan::attestations::Attestations;
+use crate::sync::plan::decide::missing_manifests;
+
+/// The attestations that the registry refused, with its answers.
+pub(super) type Refusals<'r> = BTreeMap<&'r Digest, Error>;
+
+impl<'r> Run<'r> {
+    /// Prepares the gates of images that fail if the registry refuses what it may refuse. Their layers wait for its
+    /// answer.
+    pub(super) fn with_questions(mut self) -> Self {
+        let is_decisive =
+            |copy: &Copied<'r>| doubtful(*copy).any(|manifest| !self.may_leave_out(*copy, manifest));
+        let copies = all_copies(self.destinations).filter(is_decisive);
+        let cleared: HashMap<_, _> = copies.map(|copy| ((copy.key(), copy.image), Gate::new(None))).collect();
+        self.cleared = cleared;
+        self
+    }
+
+    /// Asks the registry about what it may refuse.
+    ///
+    /// # Errors
+    /// It refuses something that cannot be left out.
+    pub(super) async fn ask(&self, copy: Copied<'r>) -> Result<Refusals<'r>, String> {
+        let answer = self.ask_each(copy).await;
+        if let Some(gate) = self.cleared.get(&(copy.key(), copy.image)) {
+            gate.send_replace(Some(answer.as_ref().map(|_| ()).map_err(|error| error.as_str().into())));
+        }
+        answer
+    }
+
+    async fn ask_each(&self, copy: Copied<'r>) -> Result<Refusals<'r>, String> {
+        let mut refused = Refusals::new();
+        for manifest in doubtful(copy) {
+            let answer = if manifest.is_attestation {
+                // Its blobs are small, and were uploaded first.
+                if self.wait_for_blobs(copy, manifest).await.is_err() {
+                    continue;
+                }
+                self.write_child(copy, manifest).await
+            } else {
+                // Registries check the manifest before they look for its blobs, or after: then they answer that those
+                // are missing, and will be asked again.
+                let bytes = if manifest.digest == copy.content.digest {
+                    self.own_bytes(copy, manifest).await
+                } else {
+                    self.child_bytes(copy, manifest).await.map_err(|error| error.to_string())
+                };
+                let Ok(bytes) = bytes else { continue };
+                self.write(copy, manifest, Reference::Digest(&manifest.digest), bytes).await
+            };
+            let Err(error) = answer else { continue };
+            if error.manifest_refusal().is_none() {
+                continue;
+            }
+            if self.may_leave_out(copy, manifest) {
+                refused.insert(&manifest.digest, error);
+                continue;
+            }
+            let attestations = self.attestations_to_leave_out(copy);
+            let attestations: Vec<_> = attestations.map(|manifest| &manifest.digest).collect();
+            if manifest.digest != copy.content.digest || attestations.is_empty() {
+                return Err(explained(&error, manifest));
+            }
+            // An index, perhaps refused because of what it says about its attestations.
+            refused.extend(attestations.into_iter().map(|digest| (digest, error.clone())));
+        }
+        Ok(refused)
+    }
+
+    /// Whether a blob belongs to an attestation that the registry is asked about.
+    pub(super) fn is_for_question(&self, upload: &BlobUpload<'r>) -> bool {
+        all_copies(self.destinations).any(|copy| {
+            let attestations = doubtful(copy).filter(|manifest| manifest.is_attestation);
+            attestations.flat_map(|manifest| &manifest.blobs).any(|blob| blob.digest == upload.blob.digest)
+        })
+    }
+
+    /// Waits until an image that needs a blob is not going to be refused.
+    ///
+    /// # Errors
+    /// All images that need the blob are refused; the text is why.
+    pub(super) async fn wait_until_wanted(&self, upload: &BlobUpload<'r>) -> Result<(), Arc<str>> {
+        if self.cleared.is_empty() || self.is_for_question(upload) {
+            return Ok(());
+        }
+        let needs = |copy: &Copied<'r>| {
+            let mut blobs = missing_manifests(copy.content).flat_map(|manifest| &manifest.blobs);
+            upload.to.contains(&copy.key()) && blobs.any(|blob| blob.digest == upload.blob.digest)
+        };
+        let mut answer = Ok(());
+        for copy in all_copies(self.destinations).filter(needs) {
+            let Some(gate) = self.cleared.get(&(copy.key(), copy.image)) else { return Ok(()) };
+            answer = opened(gate).await;
+            if answer.is_ok() {
+                return answer;
+            }
+        }
+        answer
+    }
+
+    /// Whether the image can be mirrored without this manifest. Nothing can replace an index that is named by digest.
+    pub(super) fn may_leave_out(&self, copy: Copied<'_>, manifest: &Manifest) -> bool {
+        manifest.is_attestation
+            && self.attestations != Attestations::Keep
+            && copy.source.version().digest().is_none()
+    }
+
+    pub(super) fn attestations_to_leave_out(&self, copy: Copied<'r>) -> impl Iterator<Item = &'r Manifest> {
+        copy.content.manifests.iter().filter(move |manifest| self.may_leave_out(copy, manifest))
+    }
+}
+
+/// The manifests to write that the registry may refuse.
+fn doubtful(copy: Copied<'_>) -> impl Iterator<Item = &Manifest> {
+    missing_manifests(copy.content).filter(|manifest| manifest.may_be_refused.is_some())
+}
+
+/// The registry's answer, with what is known about it, and what to do.
+pub(super) fn explained(error: &Error, manifest: &Manifest) -> String {
+    if error.manifest_refusal().is_none() {
+        return error.to_string();
+    }
+    let cause = manifest.may_be_refused.as_ref();
+    let cause = cause.map(|cause| format!("; known cause: {cause}")).unwrap_or_default();
+    let way_out = if manifest.is_attestation {
+        "; it is an attestation, which can be left out of images that are named by tag, with \
+         --attestations=drop-refused"
+    } else {
+        ""
+    };
+    format!("{error}{cause}{way_out}")
+}
