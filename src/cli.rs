@@ -16,6 +16,7 @@ mod rewrite;
 mod rollback;
 mod rollout;
 mod selection;
+mod source;
 mod status;
 mod sync_images;
 mod values;
@@ -51,6 +52,7 @@ pub use self::values::{
     Engine, Extent, HelmArguments, NamingArguments, PolicyArguments, ValuesArguments, ValuesCommand,
 };
 pub use self::version::{VersionArguments, VersionFormat};
+pub use source::SourceArguments;
 
 /// The version from Cargo.toml, for `--version` and `version`.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{MirrorArguments, OutputFormat, SelectionArguments};
+use super::{MirrorArguments, OutputFormat, SelectionArguments, SourceArguments};
 
 /// Show drift: images that were reverted, are not rewritten, are missing in the registry, or are behind the public tag
 ///
@@ -26,6 +26,9 @@ pub struct StatusArguments {
 
     #[command(flatten)]
     pub selection: SelectionArguments,
+
+    #[command(flatten)]
+    pub source: SourceArguments,
 
     /// Also compare each image with the public registry, with one request for each image
     #[arg(long)]

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{DryRunArguments, MirrorArguments, OutputFormat, RolloutArguments, SelectionArguments};
+use super::{
+    DryRunArguments, MirrorArguments, OutputFormat, RolloutArguments, SelectionArguments, SourceArguments,
+};
 use crate::model::image::Image;
 use crate::store::limits::JOBS;
 
@@ -91,6 +93,9 @@ pub struct SyncArguments {
     /// Also rewrite aws-node (the VPC CNI) if Cast AI has patched it; it is rolled out last
     #[arg(long)]
     pub include_cni: bool,
+
+    #[command(flatten)]
+    pub source: SourceArguments,
 
     /// What to do with attestations (provenance, SBOM), which some registries refuse: keep copies them or fails,
     /// drop-refused copies those that the registry accepts, drop copies none. Images that are named by digest keep theirs

@@ -33,6 +33,7 @@ pub(super) fn settings(arguments: &Arguments, status: &StatusArguments) -> Resul
         scope: arguments.connection.scope(status.selection.selector.as_ref()),
         filter: discovery::filter(&status.selection.filter, &status.mirror)?,
         mirror: status.mirror.settings(),
+        source_registries: status.source.source_registries.clone(),
         upstream: status.upstream,
         cluster_only: status.cluster_only,
     })

@@ -2,6 +2,7 @@
 //!
 //! How they are sent (challenges, tokens) is the registry client's concern.
 
+pub mod docker;
 mod ecr;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 
 use crate::aws::ecr::Ecr;
+use crate::transport::Settings;
 use crate::transport::credential::{Credential, CredentialError};
 
 /// Looks up credentials for a host; `None` if the source does not know the host.
@@ -16,13 +18,16 @@ type Source =
     for<'c> fn(&'c Credentials, &'c str) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>>;
 
 /// The first source that knows a host is used. If none does, requests are anonymous.
-const SOURCES: &[Source] = &[ecr::find];
+const SOURCES: &[Source] = &[ecr::of_destination, docker::find, ecr::of_source];
 
 /// The data that sources use.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// ECR APIs that issue passwords, by registry host.
     pub ecr: BTreeMap<String, Ecr>,
+    pub docker: docker::Files,
+    /// For ECR registries that are no destinations; `None` if they are not logged in to.
+    pub aws: Option<Settings>,
 }
 
 impl Credentials {
@@ -49,17 +54,19 @@ mod tests {
 
     use super::*;
     use crate::registry::testing::{World, with_registry};
+    use crate::transport::credential::Login;
 
     #[tokio::test]
     async fn a_source_of_credentials_serves_its_hosts_and_others_are_anonymous() {
         let world = World { ecr: Some(BTreeSet::new()), token: 7, ..World::default() };
         with_registry(world, async |world, host| {
             let ecr = BTreeMap::from([("ecr.example".to_owned(), Ecr::for_test(&host))]);
-            let credentials = Credentials { ecr };
+            let credentials = Credentials { ecr, ..Credentials::default() };
             assert!(credentials.find("ghcr.io").await.unwrap().is_none());
             assert_eq!(world.lock().unwrap().log.len(), 0, "what a source does not know costs nothing");
             let found = credentials.find("ecr.example").await.unwrap().unwrap();
-            assert_eq!(found.basic.expose_secret(), "ecr7");
+            let Login::Immediate { basic, .. } = &found.login else { panic!("{found:?}") };
+            assert_eq!(basic.expose_secret(), "ecr7");
             assert!(!format!("{found:?}").contains("ecr7"));
 
             world.lock().unwrap().faults = vec![("GetAuthorizationToken", StatusCode::BAD_REQUEST, ""); 9];

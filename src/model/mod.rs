@@ -14,6 +14,7 @@ pub mod plan;
 pub mod pod_template;
 pub mod provenance;
 pub mod record;
+pub mod source_registry;
 pub mod traffic;
 pub mod workload;
 pub mod workload_kind;

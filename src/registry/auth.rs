@@ -10,13 +10,14 @@ use http_auth::parser::ChallengeParser;
 use serde::Deserialize;
 
 use crate::registry::Error;
+use crate::transport::credential::Credential;
 
 /// The authorization scheme of a registry, from its first response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Open,
-    /// Our login, sent with every request.
-    Basic,
+    /// Our login, sent with every request: user and password, or a token that needs no token service.
+    Login,
     Bearer(Challenge),
 }
 
@@ -41,11 +42,27 @@ pub(super) enum Contact {
 pub(super) struct Host {
     pub(super) contact: tokio::sync::Mutex<Contact>,
     tokens: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Token>>>>>,
+    pub(super) credential: tokio::sync::Mutex<LookedUp>,
+    /// What happened to our login, if it was not used or not accepted.
+    pub(super) trouble: Mutex<Option<String>>,
+}
+
+/// Our login for a host.
+#[derive(Debug)]
+pub(super) enum LookedUp {
+    Not,
+    None,
+    Found(Arc<Credential>),
 }
 
 impl Default for Host {
     fn default() -> Self {
-        Self { contact: tokio::sync::Mutex::new(Contact::Never), tokens: Mutex::default() }
+        Self {
+            contact: tokio::sync::Mutex::new(Contact::Never),
+            tokens: Mutex::default(),
+            credential: tokio::sync::Mutex::new(LookedUp::Not),
+            trouble: Mutex::default(),
+        }
     }
 }
 
@@ -54,6 +71,16 @@ impl Host {
     pub(super) fn token(&self, scopes: &[String]) -> Arc<tokio::sync::Mutex<Option<Token>>> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tokens.entry(scopes.join(" ")).or_default())
+    }
+
+    /// Forgets our login, so that the next request looks it up.
+    pub(super) async fn forget_credential(&self) {
+        *self.credential.lock().await = LookedUp::Not;
+    }
+
+    /// Keeps what happened to our login, for the error of a refused request.
+    pub(super) fn note_trouble(&self, trouble: String) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
     }
 }
 
@@ -95,12 +122,28 @@ struct TokenResponse {
 /// Parses the response of a token service.
 pub(super) fn read_token(body: &[u8]) -> Option<Token> {
     let response: TokenResponse = serde_json::from_slice(body).ok()?;
-    let token = response.token.or(response.access_token).filter(|token| !token.is_empty())?;
+    let mut tokens = [response.token, response.access_token].into_iter().flatten();
+    let token = tokens.find(|token| !token.is_empty())?;
     let valid_for = response
         .expires_in
         .filter(|&seconds| seconds > 0)
         .map_or(DEFAULT_LIFETIME, |seconds| Duration::from_secs(seconds.min(24 * 60 * 60)));
     Some(Token::new(secret_header("Bearer", &token)?, valid_for))
+}
+
+/// Whether a response asks for user and password.
+pub(super) fn asks_for_password(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let mut challenges = values.flat_map(|text| ChallengeParser::new(text).map_while(Result::ok));
+    challenges.any(|challenge| challenge.scheme.eq_ignore_ascii_case("basic"))
+}
+
+/// Whether a registry's login may be sent to its token service: on the same host, or on one of the same owner, such as
+/// `auth.docker.io` for `registry-1.docker.io` and `gitlab.com` for `registry.gitlab.com`.
+pub(super) fn is_of_one_owner(registry: &str, service: &str) -> bool {
+    let owner = |host: &str| Some(psl::domain_str(host)?.to_ascii_lowercase());
+    registry.eq_ignore_ascii_case(service)
+        || owner(registry).is_some_and(|registry| owner(service) == Some(registry))
 }
 
 /// The first Bearer challenge of a response.
@@ -189,11 +232,32 @@ mod tests {
         assert_eq!(lifetime(r#"{"token":"x"}"#), Some(45.0));
         assert_eq!(lifetime(r#"{"access_token":"x","expires_in":300}"#), Some(225.0));
         assert_eq!(lifetime(r#"{"token":"","expires_in":300}"#), None);
+        assert_eq!(lifetime(r#"{"token":"","access_token":"x","expires_in":400}"#), Some(300.0));
+        assert_eq!(lifetime(r#"{"token":null,"access_token":"x"}"#), Some(45.0));
         assert_eq!(lifetime(r#"{"details":"denied"}"#), None);
         let twelve_hours = Duration::from_hours(12);
         let token = Token::new(HeaderValue::from_static("x"), twelve_hours);
         let left = token.renew_at.saturating_duration_since(Instant::now());
         assert!(left > Duration::from_hours(10) && left < twelve_hours);
+    }
+
+    #[test]
+    fn a_login_stays_with_its_owner() {
+        for (registry, service, expected) in [
+            ("ghcr.io", "ghcr.io", true),
+            ("registry-1.docker.io", "auth.docker.io", true),
+            ("registry.gitlab.com", "gitlab.com", true),
+            ("harbor.shop.co.uk", "HARBOR.shop.co.uk", true),
+            ("harbor.shop.co.uk", "tokens.other.co.uk", false),
+            ("ghcr.io", "evil.io", false),
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.2", false),
+            ("127.0.0.1", "localhost", false),
+            ("registry", "tokens", false),
+            ("a.s3.amazonaws.com", "b.s3.amazonaws.com", false),
+        ] {
+            assert_eq!(is_of_one_owner(registry, service), expected, "{registry} {service}");
+        }
     }
 
     #[test]

@@ -1,16 +1,26 @@
 //! Authorizes requests: with our login, or with a token from the realm in the registry's challenge.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
-use crate::registry::auth::{self, Host, Scheme, Token};
+use crate::registry::auth::{self, Host, LookedUp, Scheme, Token};
 use crate::registry::client::Client;
 use crate::registry::error::{self, Subject};
 use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
-use crate::registry::request::{BodyMode, Request};
+use crate::registry::request::{BodyMode, RegistryResponse, Request};
 use crate::registry::{Error, Repository};
+use crate::transport::credential::{Consequence, Credential, Login};
+
+/// How long a login without stated end is used before it is looked up again.
+const LOGIN_LIFETIME: Duration = Duration::from_hours(1);
+
+/// Our name at token services.
+const CLIENT_ID: &str = "kubectl-castai-privatelink";
 
 impl Client<'_> {
     pub(super) async fn forget(
@@ -48,37 +58,97 @@ impl Client<'_> {
         }
         let fetched = match scheme {
             Scheme::Open => return Ok(None),
-            Scheme::Basic => match self.login(request.repository).await? {
+            Scheme::Login => match self.login(host, request.repository).await? {
                 Some(fetched) => fetched,
                 None => return Ok(None),
             },
-            Scheme::Bearer(challenge) => self.bearer_token(challenge, request).await?,
+            Scheme::Bearer(challenge) => self.bearer_token(host, challenge, request).await?,
         };
         let header = fetched.header.clone();
         *token = Some(fetched);
         Ok(Some(header))
     }
 
-    /// The scheme for a host's first request: our login if there is one, which is then kept.
+    /// The scheme for a host's first request: our login, if it needs no challenge.
     pub(super) async fn first_scheme(&self, host: &Host, repository: &Repository) -> Result<Scheme, Error> {
-        let Some(token) = self.login(repository).await? else { return Ok(Scheme::Open) };
-        *host.token(&[]).lock().await = Some(token);
-        Ok(Scheme::Basic)
+        let credential = self.credential(host, repository).await?;
+        let is_immediate = credential.is_some_and(|credential| {
+            matches!(credential.login, Login::Immediate { .. } | Login::RegistryToken(_))
+        });
+        Ok(if is_immediate { Scheme::Login } else { Scheme::Open })
     }
 
-    /// Our login, if there is one.
-    async fn login(&self, repository: &Repository) -> Result<Option<Token>, Error> {
+    /// The scheme that the response to an anonymous request demands.
+    pub(super) async fn scheme_after(
+        &self,
+        host: &Host,
+        scheme: Scheme,
+        response: &RegistryResponse,
+    ) -> Scheme {
+        if scheme != Scheme::Open || response.status != StatusCode::UNAUTHORIZED {
+            return scheme;
+        }
+        if let Some(challenge) = auth::challenge(&response.headers) {
+            return Scheme::Bearer(challenge);
+        }
+        let has_password = match &*host.credential.lock().await {
+            LookedUp::Found(credential) => matches!(credential.login, Login::Password(_)),
+            LookedUp::Not | LookedUp::None => false,
+        };
+        if has_password && auth::asks_for_password(&response.headers) { Scheme::Login } else { scheme }
+    }
+
+    /// Our credential for a host, if there is one; it is looked up once, and again when it was not accepted.
+    async fn credential(
+        &self,
+        host: &Host,
+        repository: &Repository,
+    ) -> Result<Option<Arc<Credential>>, Error> {
         let Some(lookup) = &self.credentials else { return Ok(None) };
-        let Some(credential) = lookup(&repository.host).await? else { return Ok(None) };
-        let header = auth::secret_header("Basic", credential.basic.expose_secret());
+        let mut known = host.credential.lock().await;
+        match &*known {
+            LookedUp::Not => {}
+            LookedUp::None => return Ok(None),
+            LookedUp::Found(credential) => return Ok(Some(Arc::clone(credential))),
+        }
+        let credential = match lookup(&repository.host).await {
+            Err(error) if error.consequence == Consequence::Anonymous => {
+                host.note_trouble(format!("its login was not found: {}", error.message));
+                None
+            }
+            credential => credential?.map(Arc::new),
+        };
+        *known = credential.clone().map_or(LookedUp::None, LookedUp::Found);
+        Ok(credential)
+    }
+
+    /// The header of our login, if there is one.
+    async fn login(&self, host: &Host, repository: &Repository) -> Result<Option<Token>, Error> {
+        let Some(credential) = self.credential(host, repository).await? else { return Ok(None) };
+        // The next one is asked for when this one ends.
+        if matches!(credential.login, Login::Immediate { .. }) {
+            host.forget_credential().await;
+        }
+        let (scheme, secret, valid_for) = match &credential.login {
+            Login::Immediate { basic, valid_for } => ("Basic", basic, *valid_for),
+            Login::Password(basic) => ("Basic", basic, LOGIN_LIFETIME),
+            Login::RegistryToken(token) => ("Bearer", token, LOGIN_LIFETIME),
+            Login::IdentityToken(_) => return Ok(None),
+        };
+        let header = auth::secret_header(scheme, secret.expose_secret());
         let header = header.ok_or_else(|| Error::InvalidAnswer {
             repository: repository.clone(),
-            what: "a password with characters that are invalid in a header".to_owned(),
+            what: format!("a login from {} with characters that are invalid in a header", credential.origin),
         })?;
-        Ok(Some(Token::new(header, credential.valid_for)))
+        Ok(Some(Token::new(header, valid_for)))
     }
 
-    async fn bearer_token(&self, challenge: &auth::Challenge, request: &Request<'_>) -> Result<Token, Error> {
+    async fn bearer_token(
+        &self,
+        host: &Host,
+        challenge: &auth::Challenge,
+        request: &Request<'_>,
+    ) -> Result<Token, Error> {
         let invalid = |what: &str| Error::InvalidAnswer {
             repository: request.repository.clone(),
             what: what.to_owned(),
@@ -89,18 +159,23 @@ impl Client<'_> {
         if is_downgrade || !matches!(url.scheme(), "http" | "https") {
             return Err(invalid("a token service without https"));
         }
-        {
-            let mut query = url.query_pairs_mut();
-            if let Some(service) = &challenge.service {
-                query.append_pair("service", service);
+        let credential = self.credential(host, request.repository).await?;
+        let credential = credential.filter(|credential| {
+            let hosts = (request.url.host_str().unwrap_or_default(), url.host_str().unwrap_or_default());
+            let is_trusted = auth::is_of_one_owner(hosts.0, hosts.1);
+            if !is_trusted {
+                host.note_trouble(format!(
+                    "the login from {} was not sent to {}, which the registry names as its token service",
+                    credential.origin, hosts.1
+                ));
             }
-            for scope in &request.scopes {
-                query.append_pair("scope", scope);
-            }
-        }
-        let token_request = Request {
+            is_trusted
+        });
+        let parameters = challenge.service.iter().map(|service| ("service", service.as_str()));
+        let parameters = parameters.chain(request.scopes.iter().map(|scope| ("scope", scope.as_str())));
+        let mut token_request = Request {
             method: Method::GET,
-            url,
+            url: url.clone(),
             repository: request.repository,
             object: "token".to_owned(),
             tag: None,
@@ -109,14 +184,34 @@ impl Client<'_> {
             body: Bytes::new(),
             body_mode: BodyMode::Whole(MAX_EXPLANATION_BYTES),
         };
-        let response = self.exchange(&token_request, None).await?;
+        let mut authorization = None;
+        match credential.as_ref().map(|credential| &credential.login) {
+            Some(Login::IdentityToken(token)) => {
+                token_request.method = Method::POST;
+                let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+                token_request.headers.insert(header::CONTENT_TYPE, form);
+                token_request.body = refresh(url, parameters, token.expose_secret());
+            }
+            login => {
+                url.query_pairs_mut().extend_pairs(parameters);
+                token_request.url = url;
+                if let Some(Login::Password(basic)) = login {
+                    authorization = auth::secret_header("Basic", basic.expose_secret());
+                }
+            }
+        }
+        let has_login = authorization.is_some() || token_request.method == Method::POST;
+        let response = self.exchange(&token_request, authorization.as_ref()).await?;
         match response.status {
             status if status.is_success() => {
                 auth::read_token(&response.body).ok_or_else(|| invalid("an invalid token"))
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
-                let repository = request.repository.clone();
-                Err(Error::NeedsLogin { repository })
+                if let Some(credential) = credential.filter(|_| has_login) {
+                    host.note_trouble(format!("the login from {} was rejected", credential.origin));
+                    host.forget_credential().await;
+                }
+                Err(Error::needs_login(request.repository.clone()))
             }
             status => {
                 let subject = Subject { repository: request.repository, object: "a token", tag: None };
@@ -126,7 +221,23 @@ impl Client<'_> {
     }
 }
 
+/// The body that gets a token for an identity token (distribution specification, `OAuth2` token authentication).
+fn refresh<'p>(mut url: Url, parameters: impl Iterator<Item = (&'p str, &'p str)>, token: &str) -> Bytes {
+    let (scopes, others): (Vec<_>, Vec<_>) = parameters.partition(|(name, _)| *name == "scope");
+    // Here scopes are one list.
+    let scopes = scopes.into_iter().map(|(_, scope)| scope).collect::<Vec<_>>().join(" ");
+    // A form is encoded like a query.
+    url.set_query(None);
+    url.query_pairs_mut()
+        .extend_pairs(others)
+        .append_pair("scope", &scopes)
+        .append_pair("grant_type", "refresh_token")
+        .append_pair("client_id", CLIENT_ID)
+        .append_pair("refresh_token", token);
+    url.query().unwrap_or_default().to_owned().into()
+}
+
 /// A login is valid for all scopes.
 fn token_scopes<'r>(scheme: &Scheme, request: &'r Request<'_>) -> &'r [String] {
-    if *scheme == Scheme::Basic { &[] } else { &request.scopes }
+    if *scheme == Scheme::Login { &[] } else { &request.scopes }
 }

@@ -11,7 +11,7 @@ use probe::proxy::Proxies;
 use crate::event::{Event, Observer};
 use crate::model::traffic::HostTraffic;
 use crate::registry::Error;
-use crate::registry::auth::{self, Contact, Host, Scheme};
+use crate::registry::auth::{Contact, Host, Scheme};
 use crate::registry::error::{self, Subject};
 use crate::registry::request::{OnceBody, RegistryResponse, Request};
 use crate::registry::retry::Retries;
@@ -90,8 +90,18 @@ impl<'o> Client<'o> {
 
     /// Sends `request` with authorization, and retries it if that may help. A response without success is an error.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<RegistryResponse, Error> {
+        let host = self.host(&request.repository.host);
+        self.send_to(&host, request).await.map_err(|error| match error {
+            Error::NeedsLogin { repository, .. } => {
+                let trouble = host.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Error::NeedsLogin { repository, trouble }
+            }
+            error => error,
+        })
+    }
+
+    async fn send_to(&self, host: &Host, request: &Request<'_>) -> Result<RegistryResponse, Error> {
         let name = &request.repository.host;
-        let host = self.host(name);
         let (response, used) = {
             let mut contact = host.contact.lock().await;
             match &*contact {
@@ -99,19 +109,22 @@ impl<'o> Client<'o> {
                 Contact::Reached(scheme) => {
                     let scheme = scheme.clone();
                     drop(contact);
-                    let authorization = self.authorization(&host, &scheme, request).await?;
+                    let authorization = self.authorization(host, &scheme, request).await?;
                     let response = self.exchange(request, authorization.as_ref()).await?;
                     (response, authorization)
                 }
                 Contact::Never => {
-                    let scheme = self.first_scheme(&host, request.repository).await?;
-                    let authorization = self.authorization(&host, &scheme, request).await?;
+                    let scheme = self.first_scheme(host, request.repository).await?;
+                    let authorization = self.authorization(host, &scheme, request).await?;
                     let response = self.exchange(request, authorization.as_ref()).await;
                     match &response {
                         Err(error @ Error::Unreachable { host, .. }) if host == name => {
                             *contact = Contact::Unreachable(error.clone());
                         }
-                        Ok(response) => *contact = Contact::Reached(scheme_after(scheme, response)),
+                        Ok(response) => {
+                            let scheme = self.scheme_after(host, scheme, response).await;
+                            *contact = Contact::Reached(scheme);
+                        }
                         Err(_) => *contact = Contact::Reached(scheme),
                     }
                     (response?, authorization)
@@ -119,7 +132,7 @@ impl<'o> Client<'o> {
             }
         };
         let response = if is_token_refused(&response) {
-            self.send_again(&host, request, response, used).await?
+            self.send_again(host, request, response, used).await?
         } else {
             response
         };
@@ -141,11 +154,11 @@ impl<'o> Client<'o> {
         let scheme = {
             let mut contact = host.contact.lock().await;
             let scheme = match (&*contact, &used) {
-                (Contact::Reached(Scheme::Basic), _) => Scheme::Basic,
+                (Contact::Reached(Scheme::Login), _) => Scheme::Login,
                 // The realm is already known. For expired tokens, nvcr.io names another realm, which only serves
                 // accounts (NVIDIA/nvidia-container-toolkit issue 1945).
                 (Contact::Reached(scheme @ Scheme::Bearer(_)), Some(_)) => scheme.clone(),
-                _ => scheme_after(Scheme::Open, &response),
+                _ => self.scheme_after(host, Scheme::Open, &response).await,
             };
             *contact = Contact::Reached(scheme.clone());
             scheme
@@ -155,6 +168,9 @@ impl<'o> Client<'o> {
         }
         if let Some(used) = used {
             self.forget(host, &scheme, request, &used).await;
+            if scheme == Scheme::Login {
+                host.forget_credential().await;
+            }
         }
         let authorization = self.authorization(host, &scheme, request).await?;
         self.exchange(request, authorization.as_ref()).await
@@ -225,15 +241,5 @@ fn is_token_refused(response: &RegistryResponse) -> bool {
         StatusCode::UNAUTHORIZED => true,
         StatusCode::FORBIDDEN => ended(),
         _ => false,
-    }
-}
-
-/// The scheme that the response to an anonymous request demands.
-fn scheme_after(scheme: Scheme, response: &RegistryResponse) -> Scheme {
-    match auth::challenge(&response.headers) {
-        Some(challenge) if scheme == Scheme::Open && response.status == StatusCode::UNAUTHORIZED => {
-            Scheme::Bearer(challenge)
-        }
-        _ => scheme,
     }
 }

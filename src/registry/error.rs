@@ -16,11 +16,12 @@ use crate::transport::credential::CredentialError;
 pub enum Error {
     #[error("{object} not found in {repository}: check the name, and whether it was deleted")]
     NotFound { repository: Repository, object: String },
-    #[error(
-        "{repository} does not exist or requires a login, which is supported only for ECR: check the name; \
-         copy private images with another tool, or exclude them with --exclude"
-    )]
-    NeedsLogin { repository: Repository },
+    #[error("{repository} does not exist or requires a login{}", login_advice(.repository, .trouble.as_deref()))]
+    NeedsLogin {
+        repository: Repository,
+        /// What happened to our login, if there is one.
+        trouble: Option<String>,
+    },
     #[error("access denied to {repository}: {message}")]
     Denied { repository: Repository, message: String },
     #[error(
@@ -52,6 +53,19 @@ pub enum Error {
     /// Fetching the credential failed.
     #[error(transparent)]
     NoCredential(#[from] CredentialError),
+}
+
+/// How to log in: `docker login` calls Docker Hub by no name.
+fn login_advice(repository: &Repository, trouble: Option<&str>) -> String {
+    let host = &repository.host;
+    let login = match host.as_str() {
+        "registry-1.docker.io" => "docker login".to_owned(),
+        host => format!("docker login {host}"),
+    };
+    match trouble {
+        Some(trouble) => format!(" ({trouble}): check the name, or log in again with `{login}`"),
+        None => format!(": check the name, or log in with `{login}`"),
+    }
 }
 
 fn through(proxy: Option<&proxy::Address>) -> String {
@@ -94,8 +108,8 @@ fn limited(host: &str, message: &str, wait: Option<Duration>) -> String {
     let is_docker_hub = host == "docker.io" || host.ends_with(".docker.io");
     match wait {
         _ if is_docker_hub => format!(
-            "{text}: it limits pulls without a login by IP address; run again in a few hours, or on a machine \
-             with another address (this version does not use the credentials of `docker login` yet)"
+            "{text}: it limits pulls without a login by IP address; log in with `docker login`, or run again in \
+             a few hours"
         ),
         Some(wait) if wait > MAX_RETRY_AFTER => {
             let minutes = wait.as_secs().div_ceil(60);
@@ -106,6 +120,10 @@ fn limited(host: &str, message: &str, wait: Option<Duration>) -> String {
 }
 
 impl Error {
+    pub(super) const fn needs_login(repository: Repository) -> Self {
+        Self::NeedsLogin { repository, trouble: None }
+    }
+
     /// Whether there was no response from the registry at all.
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
@@ -208,7 +226,7 @@ pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, headers: &Heade
             let object = subject.object.to_owned();
             return Error::NotFound { repository, object };
         }
-        (StatusCode::UNAUTHORIZED, _) => return Error::NeedsLogin { repository },
+        (StatusCode::UNAUTHORIZED, _) => return Error::needs_login(repository),
         (StatusCode::FORBIDDEN, _) => {
             let message = if message.is_empty() { "403 without a reason".to_owned() } else { message };
             return Error::Denied { repository, message };

@@ -28,6 +28,10 @@ pub(crate) struct World {
     pub(crate) mounting: bool,
     /// Whether requests need a Bearer token.
     pub(crate) wants_token: bool,
+    /// The login that the token service asks for, or the registry itself without one.
+    pub(crate) login: Option<Login>,
+    /// The host of the token service, `127.0.0.1` by default.
+    pub(crate) token_host: Option<&'static str>,
     /// Serial number of the currently valid token; others get 401.
     pub(crate) token: u32,
     /// Whether blobs are redirected to another origin, `localhost` instead of `127.0.0.1`.
@@ -50,6 +54,14 @@ pub(crate) struct World {
     pub(crate) leaked: Vec<String>,
     pub(crate) uploads: u32,
     pub(crate) port: u16,
+}
+
+/// A login that a registry accepts.
+#[derive(Clone, Copy)]
+pub(crate) enum Login {
+    /// User and password, encoded.
+    Basic(&'static str),
+    Identity(&'static str),
 }
 
 pub(crate) type Shared = Arc<Mutex<World>>;
@@ -194,7 +206,32 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
         std::future::pending::<()>().await;
     }
     if path == "/token" {
-        let token = lock(&world).token;
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let (login, token) = {
+            let mut world = lock(&world);
+            let seen = parts.headers.get(header::AUTHORIZATION);
+            let is_elsewhere = world.token_host.is_some();
+            world.leaked.extend(seen.filter(|_| is_elsewhere).map(|value| format!("{value:?}")));
+            world.leaked.extend((is_elsewhere && !body.is_empty()).then(|| format!("{body:?}")));
+            (world.login, world.token)
+        };
+        let seen = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let is_accepted = match login {
+            None => true,
+            Some(Login::Basic(basic)) => seen == Some(&format!("Basic {basic}")),
+            Some(Login::Identity(token)) => {
+                let body = String::from_utf8_lossy(&body).into_owned();
+                let has = |part: &str| body.split('&').any(|seen| seen == part);
+                parts.method == Method::POST
+                    && has("grant_type=refresh_token")
+                    && has(&format!("refresh_token={token}"))
+                    && has("service=test")
+                    && body.contains("scope=repository%3A")
+            }
+        };
+        if !is_accepted {
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
         return axum::Json(json!({"token": format!("t{token}"), "expires_in": 300})).into_response();
     }
     if let Some(bytes) = path.strip_prefix("/elsewhere/") {
@@ -223,8 +260,11 @@ fn refuse(world: &World, headers: &HeaderMap) -> Option<Response> {
     let (wanted, challenge) = if world.ecr.is_some() {
         (format!("Basic ecr{}", world.token), r#"Basic realm="ecr""#.to_owned())
     } else if world.wants_token {
-        let realm = format!(r#"Bearer realm="http://127.0.0.1:{}/token",service="test""#, world.port);
+        let host = world.token_host.unwrap_or("127.0.0.1");
+        let realm = format!(r#"Bearer realm="http://{host}:{}/token",service="test""#, world.port);
         (format!("Bearer t{}", world.token), realm)
+    } else if let Some(Login::Basic(basic)) = world.login {
+        (format!("Basic {basic}"), r#"Basic realm="registry""#.to_owned())
     } else {
         return None;
     };

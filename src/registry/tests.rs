@@ -13,7 +13,7 @@ use super::testing::{Shared, World, with_registry};
 use super::*;
 use crate::event::Event;
 use crate::transport::Settings;
-use crate::transport::credential::{Credential, CredentialError};
+use crate::transport::credential::{Consequence, Credential, CredentialError, Login};
 
 fn settings() -> Settings {
     Settings {
@@ -98,7 +98,8 @@ async fn a_login_is_sent_with_the_first_request_and_renewed_when_rejected() {
             move |host: &str| {
                 lookups.lock().unwrap().push(host.to_owned());
                 let basic = format!("ecr{}", world.lock().unwrap().token).into();
-                let credential = Credential { basic, valid_for: Duration::from_mins(1) };
+                let login = Login::Immediate { basic, valid_for: Duration::from_mins(1) };
+                let credential = Credential { login, origin: "the test".to_owned() };
                 async move { Ok(Some(credential)) }.boxed()
             }
         };
@@ -121,7 +122,8 @@ async fn a_login_is_sent_with_the_first_request_and_renewed_when_rejected() {
 async fn a_failed_credential_lookup_is_an_error_and_sends_no_request() {
     with_registry(World::default(), async |world, host| {
         let lookup = |_: &str| {
-            let error = CredentialError { message: "expired".to_owned(), stops_everything: true };
+            let error =
+                CredentialError { message: "expired".to_owned(), consequence: Consequence::EverythingFails };
             async move { Err(error) }.boxed()
         };
         let client = client().with_credentials(Box::new(lookup));
@@ -318,4 +320,101 @@ async fn concurrent_requests_to_an_unresponsive_host_share_its_retries() {
         assert!(matches!(error, Error::Unreachable { cause: Cause::Refused, .. }), "{error}");
     }
     assert_eq!(*tries.lock().unwrap(), 3, "one request and its retries, not five");
+}
+
+/// A registry that asks for a login, and the client's answer to it.
+async fn logged_in(world: World, login: Login, test: impl AsyncFnOnce(&Shared, Result<(), Error>)) {
+    let world = World { login: world.login, ..world };
+    with_registry(world, async |world, host| {
+        world.lock().unwrap().add_image("a/b", "v1", &[]);
+        let lookup = move |_: &str| {
+            let credential = Credential { login: login.clone(), origin: "FILE".to_owned() };
+            async move { Ok(Some(credential)) }.boxed()
+        };
+        let client = client().with_credentials(Box::new(lookup));
+        let answer = client.manifest(&repository(&host), Reference::Tag("v1")).await.map(|_| ());
+        test(&world, answer).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_kind_of_login_is_sent_as_its_registry_asks_for_it() {
+    let (password, identity) = (testing::Login::Basic("dTpw"), testing::Login::Identity("r%2Bt"));
+    let with_password = || Login::Password("dTpw".to_owned().into());
+    let cases: [(bool, Option<testing::Login>, Login); 5] = [
+        (false, Some(password), with_password()),
+        (true, Some(password), with_password()),
+        (true, Some(identity), Login::IdentityToken("r+t".to_owned().into())),
+        (true, None, Login::RegistryToken("t0".to_owned().into())),
+        // Nobody asks for it.
+        (false, None, with_password()),
+    ];
+    for (wants_token, login, ours) in cases {
+        let world = World { wants_token, login, ..World::default() };
+        logged_in(world, ours, async |world, answer| {
+            answer.unwrap();
+            assert_eq!(count(world, &["/manifests/"]), 1 + usize::from(login.is_some()));
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_sent_to_no_other_host_and_the_error_says_so() {
+    let password = || Login::Password("dTpw".to_owned().into());
+    let identity = || Login::IdentityToken("t".to_owned().into());
+    for ours in [password(), identity()] {
+        let login = Some(testing::Login::Basic("dTpw"));
+        let world = World { wants_token: true, login, token_host: Some("localhost"), ..World::default() };
+        logged_in(world, ours, async |world, answer| {
+            let error = answer.unwrap_err().to_string();
+            assert!(error.contains("the login from FILE was not sent to localhost"), "{error}");
+            assert_eq!(world.lock().unwrap().leaked, Vec::<String>::new());
+        })
+        .await;
+    }
+    let world =
+        World { wants_token: true, login: Some(testing::Login::Basic("b3RoZXI=")), ..World::default() };
+    logged_in(world, password(), async |_, answer| {
+        let error = answer.unwrap_err().to_string();
+        assert!(
+            error.contains("(the login from FILE was rejected): check the name, or log in again"),
+            "{error}"
+        );
+        assert!(error.contains("`docker login 127.0.0.1:"), "{error}");
+    })
+    .await;
+    // Blobs are redirected to another origin.
+    let world = World { login: Some(testing::Login::Basic("dTpw")), redirects: true, ..World::default() };
+    with_registry(world, async |world, host| {
+        let digest = world.lock().unwrap().add_blob("a/b", b"layer");
+        let lookup = move |_: &str| {
+            let login = Login::Password("dTpw".to_owned().into());
+            async move { Ok(Some(Credential { login, origin: "FILE".to_owned() })) }.boxed()
+        };
+        let client = client().with_credentials(Box::new(lookup));
+        client.blob(&repository(&host), &digest, 5).await.unwrap();
+        assert_eq!(world.lock().unwrap().leaked, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_its_login_public_content_is_read() {
+    with_registry(World { wants_token: true, ..World::default() }, async |world, host| {
+        world.lock().unwrap().add_image("a/b", "v1", &[]);
+        let lookup = |_: &str| {
+            let message = "FILE (docker-credential-x could not be run)".to_owned();
+            let error = CredentialError { message, consequence: Consequence::Anonymous };
+            async move { Err(error) }.boxed()
+        };
+        let client = client().with_credentials(Box::new(lookup));
+        client.manifest(&repository(&host), Reference::Tag("v1")).await.unwrap();
+        world.lock().unwrap().login = Some(testing::Login::Basic("dTpw"));
+        world.lock().unwrap().token += 1;
+        let error = client.manifest(&repository(&host), Reference::Tag("v1")).await.unwrap_err().to_string();
+        assert!(error.contains("its login was not found: FILE (docker-credential-x"), "{error}");
+    })
+    .await;
 }

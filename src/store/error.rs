@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::transport::credential::Consequence;
 use crate::{aws, registry};
 
 /// A request to a store failed.
@@ -19,7 +20,9 @@ impl Error {
     /// Whether it concerns the whole store or the caller, so that every other request would fail too.
     pub const fn stops_everything(&self) -> bool {
         match self {
-            Self::Registry(registry::Error::NoCredential(error)) => error.stops_everything,
+            Self::Registry(registry::Error::NoCredential(error)) => {
+                matches!(error.consequence, Consequence::EverythingFails)
+            }
             Self::Registry(error) => error.is_unreachable(),
             Self::Aws(error) => error.stops_everything(),
         }
@@ -76,15 +79,15 @@ mod tests {
     #[test]
     fn only_errors_about_the_whole_store_or_the_caller_stop_everything() {
         let repository = || Repository { host: "registry.example".to_owned(), path: "a".to_owned() };
-        let credential = |stops_everything| CredentialError { message: String::new(), stops_everything };
+        let credential = |consequence| CredentialError { message: String::new(), consequence };
         let unreachable =
             registry::Error::Unreachable { host: String::new(), proxy: None, cause: Cause::Refused };
         let throttled = aws::error::Error::Throttled { action: String::new() };
         let cases: [(Error, bool); 7] = [
             (unreachable.into(), true),
-            (registry::Error::NoCredential(credential(true)).into(), true),
-            (registry::Error::NoCredential(credential(false)).into(), false),
-            (registry::Error::NeedsLogin { repository: repository() }.into(), false),
+            (registry::Error::NoCredential(credential(Consequence::EverythingFails)).into(), true),
+            (registry::Error::NoCredential(credential(Consequence::HostFails)).into(), false),
+            (registry::Error::NeedsLogin { repository: repository(), trouble: None }.into(), false),
             (registry::Error::NotFound { repository: repository(), object: String::new() }.into(), false),
             (aws::error::Error::Expired.into(), true),
             (throttled.into(), false),

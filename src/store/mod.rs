@@ -26,6 +26,7 @@ use crate::aws::ecr::Ecr;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Digest, Version};
 use crate::model::plan::RegistryKind;
+use crate::model::source_registry::SourceRegistry;
 use crate::registry::Client;
 pub use crate::registry::{
     BlobReader, Described, Fetched, Mount, Reference, Repository, Started, UploadBody, UploadSession,
@@ -45,6 +46,8 @@ pub struct Store<'o> {
     client: Arc<Client<'o>>,
     kind: Kind,
     limits: Limits,
+    /// What images are read through.
+    source_registries: Arc<[SourceRegistry]>,
 }
 
 /// What each kind needs besides the distribution API.

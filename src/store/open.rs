@@ -8,10 +8,11 @@ use futures::FutureExt as _;
 use super::{Kind, Limits, Store};
 use crate::aws::ecr::Ecr;
 use crate::aws::identity;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, docker};
 use crate::event::Observer;
 use crate::model::image::Mirror;
 use crate::model::image::ecr::EcrRegistry;
+use crate::model::source_registry::SourceRegistry;
 use crate::registry::Client;
 use crate::transport::{self, Settings};
 
@@ -21,18 +22,32 @@ pub struct Stores<'o> {
     /// What the destinations are that have an API of their own, by host.
     ecr: BTreeMap<String, Ecr>,
     limits: Limits,
+    source_registries: Vec<SourceRegistry>,
 }
 
 impl<'o> Stores<'o> {
+    /// The same, with sources that are read through other registries.
+    #[must_use]
+    pub fn reading_through(self, registries: &[SourceRegistry]) -> Self {
+        Self { source_registries: registries.to_vec(), ..self }
+    }
+
     /// Any registry, as a source of images.
     pub fn sources(&self) -> Store<'o> {
-        Store { client: Arc::clone(&self.client), kind: Kind::Registry, limits: self.limits }
+        let source_registries = self.source_registries.clone().into();
+        Store {
+            client: Arc::clone(&self.client),
+            kind: Kind::Registry,
+            limits: self.limits,
+            source_registries,
+        }
     }
 
     /// The store of a destination.
     pub fn destination(&self, mirror: &Mirror) -> Store<'o> {
         let kind = self.ecr.get(&mirror.registry).cloned().map_or(Kind::Registry, Kind::Ecr);
-        Store { client: Arc::clone(&self.client), kind, limits: self.limits }
+        let source_registries = Arc::default();
+        Store { client: Arc::clone(&self.client), kind, limits: self.limits, source_registries }
     }
 }
 
@@ -56,16 +71,23 @@ pub async fn open<'o>(
             ecr.insert(mirror.registry.clone(), Ecr::new(&configuration, registry));
         }
     }
-    Ok(with_client(client, ecr, limits))
+    let credentials = Credentials { ecr, docker: docker::Files::from_environment(), aws: Some(*settings) };
+    Ok(with_client(client, credentials, limits))
 }
 
-fn with_client(client: Client<'_>, ecr: BTreeMap<String, Ecr>, limits: Limits) -> Stores<'_> {
-    let credentials = Arc::new(Credentials { ecr: ecr.clone() });
+fn with_client(client: Client<'_>, credentials: Credentials, limits: Limits) -> Stores<'_> {
+    let ecr = credentials.ecr.clone();
+    let credentials = Arc::new(credentials);
     let lookup = move |host: &str| {
         let (credentials, host) = (Arc::clone(&credentials), host.to_owned());
         async move { credentials.find(&host).await }.boxed()
     };
-    Stores { client: Arc::new(client.with_credentials(Box::new(lookup))), ecr, limits }
+    Stores {
+        client: Arc::new(client.with_credentials(Box::new(lookup))),
+        ecr,
+        limits,
+        source_registries: Vec::new(),
+    }
 }
 
 /// Stores for tests: `host` is an ECR if it has an API.
@@ -78,5 +100,6 @@ pub(crate) fn open_for_test<'o>(
     observer: Observer<'o>,
 ) -> Stores<'o> {
     let ecr = api.into_iter().map(|api| (host.to_owned(), api)).collect();
-    with_client(Client::new(settings, observer).unwrap(), ecr, limits)
+    let credentials = Credentials { ecr, ..Credentials::default() };
+    with_client(Client::new(settings, observer).unwrap(), credentials, limits)
 }

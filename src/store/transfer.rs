@@ -9,10 +9,17 @@ use super::{
     UploadSession,
 };
 use crate::model::image::{Digest, Image};
+use crate::model::source_registry::SourceRegistry;
 use crate::model::traffic::HostTraffic;
 use crate::registry;
 
 impl Store<'_> {
+    /// The repository that a source image is read from.
+    pub fn repository_of(&self, image: &Image) -> Repository {
+        let (host, path) = SourceRegistry::place_of(&self.source_registries, image);
+        Repository { host, path }
+    }
+
     /// Digest and media type of a manifest, without its bytes if the store supports that.
     pub async fn describe_manifest(
         &self,
@@ -85,7 +92,7 @@ impl Store<'_> {
 
     /// Whether the first request to the registry of `image` got no response.
     pub fn is_unreachable(&self, image: &Image) -> bool {
-        self.client.is_unreachable(&Repository::from_image(image).host)
+        self.client.is_unreachable(&self.repository_of(image).host)
     }
 
     /// Requests and bytes so far, by host, of all stores that share the client.

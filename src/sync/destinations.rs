@@ -93,6 +93,7 @@ impl<'o> Destinations<'o> {
         mirrors.iter().try_for_each(mirror_choice::refuse_path)?;
         mirror_choice::refuse_maps(&mirrors, &settings.mirror.maps)?;
         let stores = store::open(&mirrors, network, settings.limits, observer).await?;
+        let stores = stores.reading_through(&settings.source_registries);
         let cache = ManifestCache::default();
         let (plan, age) = if let Some(plan) = given {
             (renewed(plan, settings, &stores, &cache).await?, PlanAge::Stored)

@@ -35,6 +35,7 @@ pub(in crate::commands) async fn read(
         manifests,
         mirror: sync.mirror.settings(),
         replace: sync.replace.clone(),
+        source_registries: sync.source.source_registries.clone(),
         artifacts,
         detail: sync.detail(),
         attestations: sync.attestations(),

@@ -87,10 +87,10 @@ impl<'r> Run<'r> {
 
     /// The repositories with the blob: the planned one, then those of the other images that share it.
     fn sources(&self, upload: &BlobUpload<'_>) -> Vec<Repository> {
-        let mut sources = vec![Repository::from_image(upload.from)];
+        let mut sources = vec![self.sources.repository_of(upload.from)];
         for copy in all_copies(self.destinations) {
             let mut blobs = copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs);
-            let source = Repository::from_image(copy.source);
+            let source = self.sources.repository_of(copy.source);
             if !sources.contains(&source) && blobs.any(|blob| blob.digest == upload.blob.digest) {
                 sources.push(source);
             }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::model::image::{Digest, Image};
 use crate::model::plan::{Manifest, WithoutAttestations};
-use crate::store::{Error, Reference, Repository};
+use crate::store::{Error, Reference};
 use crate::sync::mirror::refusals::{Refusals, explained};
 use crate::sync::mirror::{Copied, Reduced, Run, Written};
 use crate::sync::plan::attestations;
@@ -99,7 +99,7 @@ impl<'r> Run<'r> {
 
     /// The bytes of the manifest that the tag names.
     pub(super) async fn own_bytes(&self, copy: Copied<'r>, own: &Manifest) -> Result<Bytes, String> {
-        let source = Repository::from_image(copy.source);
+        let source = self.sources.repository_of(copy.source);
         let digest = copy.content.source_digest();
         let fetched = manifest(self.sources, &source, digest, self.cache).await;
         let bytes = fetched.map_err(|error| error.to_string())?.bytes;
@@ -113,7 +113,7 @@ impl<'r> Run<'r> {
     }
 
     pub(super) async fn child_bytes(&self, copy: Copied<'r>, planned: &Manifest) -> Result<Bytes, Error> {
-        let source = Repository::from_image(copy.source);
+        let source = self.sources.repository_of(copy.source);
         Ok(manifest(self.sources, &source, &planned.digest, self.cache).await?.bytes)
     }
 

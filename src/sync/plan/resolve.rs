@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::plan::Content;
-use crate::store::{Fetched, Reference, Repository, Store};
+use crate::store::{Fetched, Reference, Store};
 use crate::sync::plan::assignment::Source;
 use crate::sync::plan::attestations::{self, Attestations, ReducedImages};
 use crate::sync::plan::repositories::{Repositories, repository_at};
@@ -69,7 +69,7 @@ impl Pair<'_> {
         source: &Image,
         current: &BTreeSet<Current<'_>>,
     ) -> Result<(Content, ReducedImages), Unread> {
-        let repository = Repository::from_image(source);
+        let repository = self.sources.repository_of(source);
         let reference = Reference::from_version(source.version());
         let is_pinned = source.version().digest().is_some();
         let is_everywhere = !current.contains(&None) && !is_pinned;
@@ -128,7 +128,7 @@ impl Pair<'_> {
         digest: &Digest,
         image: (&str, &Digest),
     ) -> ReducedImages {
-        let repository = Repository::from_image(source);
+        let repository = self.sources.repository_of(source);
         match manifest(self.sources, &repository, digest, self.cache).await {
             Ok(root) => self.compare(&root, [image].into_iter()).await,
             Err(_) => ReducedImages::new(),

@@ -13,6 +13,7 @@ use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::image::Mirror;
 use crate::model::inventory::{Cluster, Inventory};
+use crate::model::source_registry::SourceRegistry;
 use crate::model::workload::Workload;
 use crate::store::choose::{self, Unidentified};
 use crate::store::{self, Limits, Reference, Repository, Store};
@@ -33,6 +34,7 @@ pub struct Settings {
     pub scope: Scope,
     pub filter: ImageFilter,
     pub mirror: MirrorSettings,
+    pub source_registries: Vec<SourceRegistry>,
     /// Whether to compare public tags too.
     pub upstream: bool,
     /// Whether to read no registry.
@@ -154,6 +156,7 @@ async fn read_registries(
         return Ok(Registries { mirror, assignments, seen: None, older_digests: Vec::new() });
     }
     let stores = store::open(slice::from_ref(&mirror), network, Limits::default(), observer).await?;
+    let stores = stores.reading_through(&settings.source_registries);
     let sources = stores.sources();
     let look_at_mirror = async {
         match &refusal {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, stream};
 
 use crate::model::image::{Image, Mirror};
-use crate::store::{Reference, Repository, Store};
+use crate::store::{Reference, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::attestations::ReducedImages;
 use crate::sync::plan::repositories::list;
@@ -83,13 +83,15 @@ pub async fn fetch_versions(
     assignments: &[Assignment],
 ) -> BTreeMap<(String, String), Result<Vec<String>, String>> {
     let images = assignments.iter().filter_map(|assignment| match &assignment.source {
-        Source::Known(source) => Some((source.host().to_owned(), source.path().to_owned())),
+        Source::Known(source) => {
+            let key = (source.host().to_owned(), source.path().to_owned());
+            Some((key, sources.repository_of(source)))
+        }
         _ => None,
     });
-    let repositories: BTreeSet<_> = images.collect();
+    let repositories: BTreeMap<_, _> = images.collect();
     stream::iter(repositories)
-        .map(|(host, path)| async move {
-            let repository = Repository { host: host.clone(), path: path.clone() };
+        .map(|((host, path), repository)| async move {
             let tags = sources.tags(&repository).await;
             let tags = tags.map_err(|error| format!("cannot list versions: {error}"));
             ((host, path), tags)
@@ -100,7 +102,7 @@ pub async fn fetch_versions(
 }
 
 async fn public_tag(sources: &Store<'_>, image: &Image) -> PublicTag {
-    let repository = Repository::from_image(image);
+    let repository = sources.repository_of(image);
     let reference = Reference::from_version(image.version());
     let digest = match sources.describe_manifest(&repository, reference).await {
         // Some registries answer HEAD with 404 for existing manifests.

@@ -1,0 +1,127 @@
+//! The file of `docker login` (docker/cli `cli/config/configfile/file.go`), which Podman writes too. No I/O.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::{Deserialize, Deserializer};
+
+/// Docker Hub's key, from the time of its first API.
+const DOCKER_HUB: &str = "https://index.docker.io/v1/";
+
+/// With or without padding.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Config {
+    #[serde(deserialize_with = "or_default")]
+    auths: BTreeMap<String, Option<Stored>>,
+    #[serde(deserialize_with = "or_default")]
+    cred_helpers: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    creds_store: String,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Stored {
+    #[serde(deserialize_with = "or_default")]
+    auth: String,
+    #[serde(deserialize_with = "or_default")]
+    username: String,
+    #[serde(deserialize_with = "or_default")]
+    password: String,
+    #[serde(deserialize_with = "or_default")]
+    identitytoken: String,
+    #[serde(deserialize_with = "or_default")]
+    registrytoken: String,
+}
+
+/// A login in the file.
+#[derive(PartialEq, Eq)]
+pub(super) enum Entry {
+    Password { username: String, password: String },
+    IdentityToken(String),
+    RegistryToken(String),
+}
+
+impl Config {
+    /// # Errors
+    /// The place of what is wrong, without text of the file.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self::default());
+        }
+        serde_json::from_slice(bytes)
+            .map_err(|error| format!("invalid JSON at line {} column {}", error.line(), error.column()))
+    }
+
+    /// The credential helper for a host.
+    pub(super) fn helper(&self, host: &str) -> Option<&str> {
+        let own = self.cred_helpers.iter().find(|(key, _)| is_for(key, host)).map(|(_, name)| name);
+        let name = own.unwrap_or(&self.creds_store).as_str();
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// The login for a host. Entries without content only say that a helper has it.
+    ///
+    /// # Errors
+    /// What is wrong, without text of the file.
+    pub(super) fn entry(&self, host: &str) -> Result<Option<Entry>, String> {
+        let entries = self.auths.iter().filter(|(key, _)| is_for(key, host));
+        for auth in entries.filter_map(|(_, auth)| auth.as_ref()) {
+            if !auth.identitytoken.is_empty() {
+                return Ok(Some(Entry::IdentityToken(auth.identitytoken.clone())));
+            }
+            if !auth.registrytoken.is_empty() {
+                return Ok(Some(Entry::RegistryToken(auth.registrytoken.clone())));
+            }
+            if !auth.auth.is_empty() {
+                let invalid = || format!("auth of {host} is not the Base64 of user:password");
+                let decoded = LENIENT.decode(auth.auth.trim()).map_err(|_| invalid())?;
+                let decoded = String::from_utf8(decoded).map_err(|_| invalid())?;
+                let (username, password) = decoded.split_once(':').ok_or_else(invalid)?;
+                // Docker once padded passwords with NUL.
+                let (username, password) = (username.to_owned(), password.trim_end_matches('\0').to_owned());
+                return Ok(Some(Entry::Password { username, password }));
+            }
+            if !auth.username.is_empty() {
+                let (username, password) = (auth.username.clone(), auth.password.clone());
+                return Ok(Some(Entry::Password { username, password }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What a helper is asked for.
+pub(super) fn server(host: &str) -> &str {
+    if is_docker_hub(host) { DOCKER_HUB } else { host }
+}
+
+/// Whether a key of the file, a host or a URL of a registry's API, is for `host`.
+fn is_for(key: &str, host: &str) -> bool {
+    let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
+    // Podman's keys for a single namespace or repository are for others.
+    let is_whole = matches!(path.trim_end_matches('/'), "" | "v1" | "v2");
+    let name = name.to_ascii_lowercase();
+    is_whole && (name == host || (is_docker_hub(&name) && is_docker_hub(host)))
+}
+
+fn is_docker_hub(host: &str) -> bool {
+    matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io")
+}
+
+/// `null` is the same as absence.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -1,0 +1,113 @@
+//! Logins of `docker login`, `podman login` and their credential helpers.
+
+mod config;
+mod helper;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use self::config::{Config, Entry};
+use super::Credentials;
+use crate::transport::credential::{Consequence, Credential, CredentialError, Login};
+
+/// Maximum size of a file, in bytes.
+const FILE_LIMIT: u64 = 1024 * 1024;
+
+/// The files to look into, in this order.
+#[derive(Clone, Debug, Default)]
+pub struct Files(Vec<PathBuf>);
+
+impl Files {
+    /// The files of this user. `REGISTRY_AUTH_FILE` (containers-auth.json(5)) and `DOCKER_CONFIG` name one each; without
+    /// them, Docker's file and then those of Podman are read.
+    pub fn from_environment() -> Self {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let mut files: Vec<PathBuf> = set("REGISTRY_AUTH_FILE").into_iter().collect();
+        let home = std::env::home_dir();
+        let docker = set("DOCKER_CONFIG").or_else(|| Some(home.as_ref()?.join(".docker")));
+        files.extend(docker.map(|folder| folder.join("config.json")));
+        if set("REGISTRY_AUTH_FILE").is_none() {
+            files.extend(set("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")));
+            let config = set("XDG_CONFIG_HOME").or_else(|| Some(home?.join(".config")));
+            files.extend(config.map(|folder| folder.join("containers/auth.json")));
+        }
+        Self(files)
+    }
+}
+
+pub(super) fn find<'c>(
+    credentials: &'c Credentials,
+    host: &'c str,
+) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>> {
+    async move {
+        for path in &credentials.docker.0 {
+            let Some(config) = read(path)? else { continue };
+            if let Some(credential) = of_config(&config, path, host).await? {
+                return Ok(Some(credential));
+            }
+        }
+        Ok(None)
+    }
+    .boxed()
+}
+
+/// The login that a file or its helpers have for `host`.
+async fn of_config(config: &Config, path: &Path, host: &str) -> Result<Option<Credential>, CredentialError> {
+    if let Some(name) = config.helper(host) {
+        let server = config::server(host);
+        let answer = helper::get(name, server).await;
+        if let Some(answer) = answer.map_err(|error| unavailable(format!("{} ({error})", path.display())))? {
+            let origin = format!("docker-credential-{name}");
+            return Ok(Some(Credential { login: login(&answer.username, &answer.secret), origin }));
+        }
+    }
+    let entry = config.entry(host).map_err(|error| unavailable(format!("{}: {error}", path.display())))?;
+    let origin = path.display().to_string();
+    Ok(entry.map(|entry| Credential {
+        login: match entry {
+            Entry::Password { username, password } => login(&username, &password),
+            Entry::IdentityToken(token) => Login::IdentityToken(token.into()),
+            Entry::RegistryToken(token) => Login::RegistryToken(token.into()),
+        },
+        origin,
+    }))
+}
+
+fn login(username: &str, secret: &str) -> Login {
+    // docker-credential-helpers: this user name says that the secret is an identity token.
+    if username == "<token>" {
+        return Login::IdentityToken(secret.to_owned().into());
+    }
+    Login::Password(STANDARD.encode(format!("{username}:{secret}")).into())
+}
+
+/// The file, if there is one. Its text is never part of an error.
+fn read(path: &Path) -> Result<Option<Config>, CredentialError> {
+    let wrong = |what: &str| unavailable(format!("{}: {what}", path.display()));
+    // A directory or a pipe would not end.
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(wrong("not a regular file")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(wrong(&error.to_string())),
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| wrong(&error.to_string()))?;
+    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error.to_string()))?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err(wrong("longer than 1 MiB"));
+    }
+    Config::parse(&bytes).map(Some).map_err(|error| wrong(&error))
+}
+
+fn unavailable(message: String) -> CredentialError {
+    CredentialError { message, consequence: Consequence::Anonymous }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
+
+use super::*;
+
+/// Searches these texts, each a file, in this order.
+async fn search(files: &[&str], host: &str) -> Result<Option<String>, String> {
+    let folder = TempDir::new().unwrap();
+    let path = |index: usize| folder.path().join(format!("{index}.json"));
+    for (index, text) in files.iter().enumerate() {
+        std::fs::write(path(index), text).unwrap();
+    }
+    let mut paths = vec![folder.path().join("absent.json")];
+    paths.extend((0..files.len()).map(path));
+    let credentials = Credentials { docker: Files(paths), ..Credentials::default() };
+    match find(&credentials, host).await {
+        Ok(found) => Ok(found.map(|found| shown(&found.login))),
+        Err(error) => {
+            assert_eq!(error.consequence, Consequence::Anonymous);
+            Err(error.message.replace(folder.path().to_str().unwrap(), "FOLDER"))
+        }
+    }
+}
+
+fn shown(login: &Login) -> String {
+    match login {
+        Login::Password(basic) => {
+            let decoded = STANDARD.decode(basic.expose_secret()).unwrap();
+            format!("password {}", String::from_utf8(decoded).unwrap())
+        }
+        Login::IdentityToken(token) => format!("identity {}", token.expose_secret()),
+        Login::RegistryToken(token) => format!("registry {}", token.expose_secret()),
+        Login::Immediate { .. } => panic!("only ECR's passwords are sent unasked"),
+    }
+}
+
+#[tokio::test]
+async fn logins_are_found_as_docker_and_podman_write_them() {
+    let hub = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "dTpw"}}}"#;
+    let cases: &[(&str, &str, Option<&str>)] = &[
+        (hub, "registry-1.docker.io", Some("password u:p")),
+        (hub, "ghcr.io", None),
+        (r#"{"auths": {"docker.io": {"auth": "dTpw"}}}"#, "registry-1.docker.io", Some("password u:p")),
+        (r#"{"auths": {"ghcr.io": {"auth": "dTpw"}}}"#, "ghcr.io", Some("password u:p")),
+        (r#"{"auths": {"https://GHCR.io/v2/": {"auth": "dTpw"}}}"#, "ghcr.io", Some("password u:p")),
+        (r#"{"auths": {"http://ghcr.io": {"auth": "dTpw"}}}"#, "ghcr.io", Some("password u:p")),
+        (r#"{"auths": {"ghcr.io": {"auth": "dTpw"}}}"#, "notghcr.io", None),
+        (r#"{"auths": {"ghcr.io": {"auth": "dTpw"}}}"#, "ghcr.io:5000", None),
+        (r#"{"auths": {"h:5000": {"auth": "dTpw"}}}"#, "h:5000", Some("password u:p")),
+        // Podman's key for one namespace.
+        (r#"{"auths": {"quay.io/team": {"auth": "dTpw"}}}"#, "quay.io", None),
+        // A password with colons, without padding, and padded with NUL.
+        (r#"{"auths": {"h.io": {"auth": "dTpwOnE"}}}"#, "h.io", Some("password u:p:q")),
+        (r#"{"auths": {"h.io": {"auth": "dTpwAAA="}}}"#, "h.io", Some("password u:p")),
+        (r#"{"auths": {"h.io": {"username": "u", "password": "p"}}}"#, "h.io", Some("password u:p")),
+        (r#"{"auths": {"h.io": {"auth": "dTo=", "identitytoken": "t"}}}"#, "h.io", Some("identity t")),
+        (r#"{"auths": {"h.io": {"registrytoken": "t"}}}"#, "h.io", Some("registry t")),
+        (r#"{"auths": {"h.io": {}, "https://h.io/v1/": {"auth": "dTpw"}}}"#, "h.io", Some("password u:p")),
+        (r#"{"auths": {"h.io": null}, "credsStore": null, "credHelpers": null}"#, "h.io", None),
+        (r#"{"auths": {"h.io": {"auth": null, "email": "x"}}, "HttpHeaders": {}}"#, "h.io", None),
+        ("{}", "h.io", None),
+        ("", "h.io", None),
+        ("\u{feff}{\"auths\": {\"h.io\": {\"auth\": \"dTpw\"}}}", "h.io", Some("password u:p")),
+    ];
+    for (text, host, expected) in cases {
+        let found = search(&[text], host).await;
+        assert_eq!(found, Ok(expected.map(str::to_owned)), "{text} {host}");
+    }
+    let both = search(&[r#"{"auths": {"a.io": {}}}"#, hub], "registry-1.docker.io").await;
+    assert_eq!(both, Ok(Some("password u:p".to_owned())));
+}
+
+#[tokio::test]
+async fn errors_name_the_file_and_never_its_text() {
+    for (text, expected) in [
+        ("{\n\"auths\": s3cret}", "FOLDER/0.json: invalid JSON at line 2 column 10"),
+        (r#"{"auths": "s3cret"}"#, "FOLDER/0.json: invalid JSON at line 1 column 18"),
+        (
+            r#"{"auths": {"h.io": {"auth": "s3cret!"}}}"#,
+            "FOLDER/0.json: auth of h.io is not the Base64 of user:password",
+        ),
+        (
+            r#"{"auths": {"h.io": {"auth": "dXA="}}}"#,
+            "FOLDER/0.json: auth of h.io is not the Base64 of user:password",
+        ),
+    ] {
+        assert_eq!(search(&[text], "h.io").await, Err(expected.to_owned()), "{text}");
+    }
+    let large = " ".repeat(1_048_577);
+    assert_eq!(search(&[&large], "h.io").await, Err("FOLDER/0.json: longer than 1 MiB".to_owned()));
+    let folder = TempDir::new().unwrap();
+    let files = Files(vec![folder.path().to_owned()]);
+    let credentials = Credentials { docker: files, ..Credentials::default() };
+    let error = find(&credentials, "h.io").await.unwrap_err();
+    assert!(error.message.ends_with(": not a regular file"), "{error}");
+}
+
+/// The answer of a helper with this script.
+async fn answered(script: &str) -> Result<Option<String>, String> {
+    let folder = TempDir::new().unwrap();
+    let name = format!("test-{}", rand::random::<u64>());
+    let program = folder.path().join(format!("docker-credential-{name}"));
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let answer = helper::get_from(&program, &name, "h.io").await;
+    let answer = answer.map_err(|error| error.replace(&name, "NAME"))?;
+    Ok(answer.map(|answer| shown(&login(&answer.username, &answer.secret))))
+}
+
+#[tokio::test]
+async fn helpers_are_asked_by_their_protocol() {
+    let echo = r#"test "$1" = get && read server; printf '{"ServerURL":"x","Username":"u","Secret":"%s"}' "$server""#;
+    assert_eq!(answered(echo).await, Ok(Some("password u:h.io".to_owned())));
+    let token = r#"cat >/dev/null; echo '{"Username":"<token>","Secret":"t"}'"#;
+    assert_eq!(answered(token).await, Ok(Some("identity t".to_owned())));
+    let unknown = "echo credentials not found in native keychain; exit 1";
+    assert_eq!(answered(unknown).await, Ok(None));
+    let by_hand = "; try it by hand: echo h.io | docker-credential-NAME get";
+    for (script, expected) in [
+        ("echo s3cret; exit 1", format!("docker-credential-NAME failed{by_hand}")),
+        ("echo s3cret", format!("docker-credential-NAME printed no login{by_hand}")),
+        ("yes '{'", format!("docker-credential-NAME failed{by_hand}")),
+    ] {
+        assert_eq!(answered(script).await, Err(expected), "{script}");
+    }
+    let absent = search(&[r#"{"credsStore": "not-installed"}"#], "h.io").await.unwrap_err();
+    assert!(
+        absent.starts_with("FOLDER/0.json (docker-credential-not-installed could not be run: "),
+        "{absent}"
+    );
+    let path = search(&[r#"{"credHelpers": {"h.io": "../x"}}"#], "h.io").await.unwrap_err();
+    assert!(path.contains("characters other than letters"), "{path}");
+}
