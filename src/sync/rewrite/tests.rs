@@ -21,6 +21,7 @@ fn lock(images: &[(&str, &str)]) -> Lock {
         platforms: Vec::new(),
         size: None,
         verified: Timestamp::UNIX_EPOCH,
+        not_compared: None,
     };
     Lock {
         api_version: API_VERSION.to_owned(),
