@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::output::causes::Causes;
 use crate::output::inventory::incompleteness;
 use crate::output::sync::mirrors;
-use crate::output::table::count;
-use crate::output::unchecked::{Causes, PUBLIC_TAGS, unchecked};
+use crate::output::table::{count, first_names};
+use crate::output::unchecked::{PUBLIC_TAGS, unchecked};
 use crate::output::workloads::place;
 use crate::sync::status::{ImageStatus, State, StatusReport, Subject};
-
-/// Maximum number of named workloads whose pods cannot pull; the table lists all.
-const NAMED: usize = 3;
 
 /// The verdict; `None` if no image was found, which is reported as an error.
 pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> {
@@ -100,15 +98,6 @@ fn cannot_pull(report: &StatusReport) -> Option<String> {
     Some(format!("{} {verb}: {named}", count(pods.len(), "pod")))
 }
 
-/// The first names, and the number of others.
-fn first_names(names: impl ExactSizeIterator<Item = String>) -> String {
-    let more = match names.len().checked_sub(NAMED) {
-        None | Some(0) => String::new(),
-        Some(more) => format!(" and {more} more"),
-    };
-    names.take(NAMED).collect::<Vec<_>>().join(", ") + &more
-}
-
 /// Pods run what their tag named when they were started.
 fn older_digests(report: &StatusReport) -> Option<String> {
     let places: BTreeSet<_> = report.older_digests.iter().map(|older| place(&older.place)).collect();
@@ -157,7 +146,8 @@ fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
     let mut causes = Causes::new();
     for image in &report.images {
         for not_checked in image.not_checked.iter().filter(|not_checked| not_checked.subject == subject) {
-            causes.entry(&not_checked.cause).or_default().insert(name(image));
+            let names = [Some(&image.image), image.source.as_ref(), image.destination.as_ref()];
+            causes.add(&not_checked.cause, names.into_iter().flatten(), name(image));
         }
     }
     let (what, place) = match (subject, &report.destinations[..]) {
