@@ -35,6 +35,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
         parts.push(format!("up to date{seen}"));
         parts.extend(qualifiers(report));
     }
+    parts.extend(unknown_sources(report));
     parts.extend(newer(report));
     if cluster_only {
         parts.push("the registry was not checked (--cluster-only)".to_owned());
@@ -158,6 +159,16 @@ fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
     unchecked(what, &place, &causes)
 }
 
+/// Images that cannot be compared, even with `--upstream`, which reports them as not checked.
+fn unknown_sources(report: &StatusReport) -> Option<String> {
+    let is_unread =
+        |image: &&ImageStatus| image.not_checked.iter().any(|one| one.subject == Subject::PublicTags);
+    let unknown = report.images.iter().filter(|image| matches!(image.state, State::SourceUnknown(_)));
+    let unknown: BTreeSet<_> = unknown.filter(|image| !is_unread(image)).map(name).collect();
+    let images = count(unknown.len(), "image");
+    (!unknown.is_empty()).then(|| format!("{images} of unknown source (set it with --map)"))
+}
+
 /// Images with newer versions at their source: this is news, and nothing to fix.
 fn newer(report: &StatusReport) -> Option<String> {
     let images: BTreeSet<_> = report.images.iter().filter(|image| image.newer.is_some()).map(name).collect();
@@ -174,10 +185,6 @@ fn qualifiers(report: &StatusReport) -> Vec<String> {
     let is_skipped = |subject| report.skipped.contains(&subject);
     if is_skipped(Subject::PublicTags) && !is_skipped(Subject::Registry) {
         parts.push("public tags not checked (use --upstream)".to_owned());
-    }
-    let unknown = images(report, |state| matches!(state, State::SourceUnknown(_)));
-    if !unknown.is_empty() {
-        parts.push(format!("{} of unknown source (set it with --map)", count(unknown.len(), "image")));
     }
     let skipped_images = images(report, |state| matches!(state, State::Skipped(_)));
     if !skipped_images.is_empty() {
