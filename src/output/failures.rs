@@ -25,7 +25,11 @@ pub(super) fn image_failures(images: &[ImageReport]) -> Vec<String> {
             }
         }
     }
-    if causes.all().iter().any(|cause| cause.message.contains("is not authorized to perform")) {
+    // AWS's own errors name this command, those of its registry do not.
+    let is_denied = |message: &str| {
+        message.contains("is not authorized to perform") && !message.contains("permissions iam")
+    };
+    if causes.all().iter().any(|cause| is_denied(cause.message)) {
         lines.push(
             "hint: `kubectl castai-privatelink permissions iam` prints the IAM policy that the caller needs"
                 .to_owned(),

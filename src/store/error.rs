@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::error::CommandError;
 use crate::{aws, registry};
 
 /// A request to a store failed.
@@ -13,6 +14,15 @@ pub enum Error {
     /// From ECR's own API.
     #[error(transparent)]
     Aws(#[from] aws::error::Error),
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Aws(error) => error.into(),
+            Error::Registry(error) => Self::new(format!("error: {error}")),
+        }
+    }
 }
 
 impl Error {

@@ -13,7 +13,7 @@ use crate::model::inventory::{API_VERSION, Cluster, Inventory};
 use crate::model::lock::Lock;
 use crate::model::plan::{DestinationPlan, Plan, PlanKind, PlannedImage, Step};
 use crate::model::traffic::HostTraffic;
-use crate::store::{self, Error, Store, Stores};
+use crate::store::{self, Store, Stores};
 use crate::sync::mirror::{self, Mirrored};
 use crate::sync::mirror_choice;
 use crate::sync::plan::assign_all;
@@ -286,7 +286,7 @@ async fn renewed(plan: &Plan, settings: &Settings, stores: &Stores<'_>) -> Resul
     for planned in &plan.destinations {
         let (mirror, registries) = (&planned.mirror, &settings.mirror.registries);
         let movable = mirror_choice::movable_tags(mirror, registries, &settings.replace);
-        prepared.push(renew(&stores.destination(mirror), planned, movable).await.map_err(cannot_plan)?);
+        prepared.push(renew(&stores.destination(mirror), planned, movable).await?);
     }
     Ok(with_prepared(plan.clone(), prepared))
 }
@@ -312,7 +312,7 @@ async fn fresh(
             movable: mirror_choice::movable_tags(mirror, &settings.mirror.registries, &settings.replace),
         };
         let (sources, destination) = (stores.sources(), stores.destination(mirror));
-        prepared.push(prepare(&sources, &destination, mirror, wanted, cache).await.map_err(cannot_plan)?);
+        prepared.push(prepare(&sources, &destination, mirror, wanted, cache).await?);
     }
     let plan = Plan {
         api_version: API_VERSION.to_owned(),
@@ -337,11 +337,6 @@ fn with_prepared(mut plan: Plan, prepared: Vec<Prepared>) -> Plan {
     }
     plan.uploads = join_uploads(uploads);
     plan
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it ends chains of combinators")]
-fn cannot_plan(error: Error) -> CommandError {
-    CommandError::new(format!("error: {error}"))
 }
 
 /// The assignments, with a warning for each `--map` that matches no image, which is probably misspelt.

@@ -88,6 +88,7 @@ fn three_machines_share_the_work() {
     let mirror = [&[SYNC, "--no-rewrite", "--yes", "--lock", "lock.json"], &inventory[..]].concat();
     let mirrored = plugin_without_kubeconfig(&lab, &mirror, "");
     assert_eq!(mirrored.code, Some(0), "{}", mirrored.stderr);
+    assert!(!mirrored.stderr.contains("context: "), "no cluster is connected: {}", mirrored.stderr);
     for image in first_images() {
         assert!(mirrored_digest(&lab, &image).is_some(), "{image}");
     }

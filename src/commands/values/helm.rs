@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         .collect::<BTreeMap<_, _>>();
     let not_stored = &images.snapshot.releases_not_stored;
     if decided.is_empty() {
-        return Err(no_release(not_stored));
+        return Err(no_release(not_stored, images.snapshot.releases_forbidden));
     }
     let mut exit_status = if images.is_incomplete() { ExitStatus::Attention } else { ExitStatus::Done };
     if !not_stored.is_empty() {
@@ -132,20 +132,26 @@ fn not_in_cluster(releases: &[(String, String)]) -> String {
 }
 
 /// Why there is nothing to print values for.
-fn no_release(not_stored: &[(String, String)]) -> CommandError {
+fn no_release(not_stored: &[(String, String)], is_forbidden: bool) -> CommandError {
     let message = "error: no Helm release of Cast AI found";
     if !not_stored.is_empty() {
         let hint =
             format!("{}; {GET_MANIFEST}; without Helm use `values kustomize`", not_in_cluster(not_stored));
         return CommandError::with_hint(message, hint);
     }
-    CommandError::with_hint(
-        message,
-        "Helm stores releases in Secrets or ConfigMaps, which must be listable (`permissions rbac`); before \
-         the installation, pipe `helm template` to `values helm -f -`; for Argo CD set the keys of \
-         docs/persist.md in the Application, or use `values policy`; without Helm use `values kustomize`",
-    )
+    if is_forbidden {
+        let hint = "Helm stores releases in Secrets, which must be listable: grant the role of `kubectl \
+                    castai-privatelink permissions rbac` and run again";
+        return CommandError::with_hint(message, hint);
+    }
+    CommandError::with_hint(message, WITHOUT_RELEASE)
 }
+
+const WITHOUT_RELEASE: &str = concat!(
+    "before the installation, run `helm template … | kubectl castai-privatelink values helm -f -`; with Argo CD, see ",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/blob/main/docs/persist.md; without Helm, run `kubectl castai-privatelink values kustomize`",
+);
 
 fn text(document: &Document) -> std::io::Result<String> {
     Ok(format!("{}{}", document.comment, output::yaml(&document.value)?))
