@@ -1,6 +1,7 @@
 //! Exit code 0 and a good last line mean that everything that was asked for was looked at and found good. Each row is
 //! something that cannot be looked at, with the exit code, the last line and the field of the JSON document that say so.
 
+mod gitops;
 mod malformed;
 mod releases_and_files;
 
