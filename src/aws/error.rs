@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
+use crate::error::CommandError;
 use crate::printable::one_line;
 use crate::transport::fault::{Fault, causes};
 
@@ -15,11 +16,13 @@ const PROCESS: &str = "external process";
 const PROCESS_FAILED: &str =
     "the credential_process of the AWS profile failed or printed no credentials; run it by hand to see why";
 
+const LOG_IN: &str = "log in (aws sso login, aws configure) or set AWS_PROFILE";
+
 /// A failed call to AWS. `call` is the action as IAM writes it, with the resource if there is one: `ecr:ListImages on
 /// arn:aws:ecr:…`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("no AWS credentials ({reason}): log in (aws sso login, aws configure) or set AWS_PROFILE")]
+    #[error("no AWS credentials ({reason}): {LOG_IN}")]
     NoCredentials { reason: String },
     #[error("the AWS credentials have expired: renew them (for example with aws sso login) and run again")]
     Expired,
@@ -32,7 +35,10 @@ pub enum Error {
     )]
     Clock { call: String, message: String },
     /// AWS's message names the caller.
-    #[error("access denied for {call}: {message}: allow it in the caller's IAM policy")]
+    #[error(
+        "access denied for {call}: {message}: allow it in the caller's IAM policy (`kubectl castai-privatelink \
+         permissions iam`)"
+    )]
     Denied { call: String, message: String },
     #[error("{call} got no response from AWS ({reason}): check the network, the proxy and --region")]
     Unreachable { call: String, reason: String },
@@ -131,6 +137,17 @@ impl Error {
             | Self::Throttled { .. }
             | Self::QuotaUsedUp { .. }
             | Self::Service { .. } => false,
+        }
+    }
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NoCredentials { reason } => {
+                Self::with_hint(format!("error: no AWS credentials ({reason})"), LOG_IN)
+            }
+            error => Self::new(format!("error: {error}")),
         }
     }
 }

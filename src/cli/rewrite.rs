@@ -13,7 +13,7 @@ use super::{FilterArguments, MirrorArguments};
 /// registry has every image that the output would name. Manifests without images of Cast AI pass unchanged. The
 /// cluster is not changed; it is read only where neither --registry nor --lock names the registry.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = concat!("Examples:
   # Install with private images
   kubectl castai-privatelink sync-images -f agent.yaml --no-rewrite
   kubectl castai-privatelink rewrite -f agent.yaml | kubectl apply -f -
@@ -23,12 +23,13 @@ use super::{FilterArguments, MirrorArguments};
     --post-renderer kubectl-castai_privatelink \\
     --post-renderer-args rewrite --post-renderer-args -f --post-renderer-args -
 
-  # As a post-renderer of Helm 4, which must be a plugin of Helm: docs/persist.md
+  # As a post-renderer of Helm 4, which must be a plugin of Helm:
+  # ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/persist.md
   helm upgrade castai-agent castai-helm/castai-agent --namespace castai-agent \\
     --post-renderer castai-privatelink
 
   # Without registry and cluster, with the images that another machine verified
-  kubectl castai-privatelink rewrite -f agent.yaml --lock lock.json")]
+  kubectl castai-privatelink rewrite -f agent.yaml --lock lock.json"))]
 pub struct RewriteArguments {
     /// Manifests: a file, a directory, or - for standard input; may be repeated
     #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR", required = true)]

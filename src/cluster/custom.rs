@@ -8,6 +8,7 @@ use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::list::Malformed;
 use super::objects::{self, Object};
+use super::refused::refusals;
 use crate::model::knowledge::CustomResource;
 use crate::parse;
 
@@ -27,7 +28,7 @@ pub struct Resource {
 #[derive(Clone, Debug, Default)]
 pub struct ListedResources {
     pub resources: Vec<Resource>,
-    /// Why kinds could not be listed, one sentence each.
+    /// Why kinds could not be listed, one sentence for each cause.
     pub notes: Vec<String>,
     /// Kinds that cannot be listed, as kubectl names them.
     pub unlisted: Vec<String>,
@@ -43,7 +44,7 @@ pub async fn list_custom_resources(
     definitions: &[&CustomResource],
     namespace: Option<&str>,
 ) -> Result<ListedResources, Error> {
-    let mut all = ListedResources::default();
+    let (mut all, mut refused) = (ListedResources::default(), Vec::new());
     for definition in definitions {
         match list(connection, definition, namespace).await {
             Ok(found) => {
@@ -57,13 +58,11 @@ pub async fn list_custom_resources(
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Unauthorized) => {
                 return Err(error);
             }
-            Err(error) => {
-                let kind = definition.plural();
-                all.notes.push(format!("cannot list {kind}: {error}; images in them are not found"));
-                all.unlisted.push(kind);
-            }
+            Err(error) => refused.push((definition.plural(), error)),
         }
     }
+    all.notes = refusals(&refused);
+    all.unlisted = refused.into_iter().map(|(kind, _)| kind).collect();
     Ok(all)
 }
 

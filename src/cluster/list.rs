@@ -9,6 +9,7 @@ use kube::{Api, Resource as _};
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::listed::{Object, Page};
+use super::refused::refusals;
 use super::{namespaces, pages};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::workload::Workload;
@@ -22,7 +23,7 @@ const CONCURRENCY: usize = 2;
 pub struct Listed {
     /// Sorted.
     pub workloads: Vec<Workload>,
-    /// Why kinds could not be listed, one sentence each.
+    /// Why kinds could not be listed, one sentence for each cause.
     pub notes: Vec<String>,
     /// Kinds that cannot be listed (forbidden), as kubectl names them.
     pub unlisted: Vec<String>,
@@ -53,7 +54,7 @@ pub async fn list_workloads(
         .map(async |(index, kind)| (index, kind, list(connection, kind, namespace, selector).await));
     let mut lists: Vec<_> = lists.buffer_unordered(CONCURRENCY).collect().await;
     lists.sort_by_key(|(index, ..)| *index);
-    let (mut all, mut refused) = (Listed::default(), None);
+    let (mut all, mut refused) = (Listed::default(), Vec::new());
     for (_, kind, listed) in lists {
         match listed {
             Ok((mut found, mut malformed)) => {
@@ -61,24 +62,21 @@ pub async fn list_workloads(
                 all.malformed.append(&mut malformed);
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => {
-                let kind = plural(kind);
-                all.notes.push(format!("cannot list {kind}: {error}; images in them are not found"));
-                all.unlisted.push(kind);
-                refused.get_or_insert(error);
+                refused.push((plural(kind), error));
             }
             Err(error) => return Err(error),
         }
     }
-    match refused {
-        Some(error) if all.unlisted.len() == WorkloadKind::ALL.len() => Err(error),
-        _ => {
-            if let (Some(namespace), true) = (namespace, all.workloads.is_empty()) {
-                namespaces::check(connection, namespace).await?;
-            }
-            all.workloads.sort_by(|left, right| left.name.cmp(&right.name));
-            Ok(all)
-        }
+    if refused.len() == WorkloadKind::ALL.len() {
+        return Err(refused.swap_remove(0).1);
     }
+    all.notes = refusals(&refused);
+    all.unlisted = refused.into_iter().map(|(kind, _)| kind).collect();
+    if let (Some(namespace), true) = (namespace, all.workloads.is_empty()) {
+        namespaces::check(connection, namespace).await?;
+    }
+    all.workloads.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok(all)
 }
 
 /// Reads the current state of one workload.

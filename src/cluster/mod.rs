@@ -19,6 +19,7 @@ mod pages;
 mod patch;
 pub mod pods;
 pub mod policy;
+mod refused;
 pub mod release;
 mod request_limit;
 mod request_log;

@@ -83,6 +83,8 @@ pub struct Releases {
     /// Releases that workloads name and that are not stored in the cluster, by namespace and name: Helm's SQL driver
     /// stores them elsewhere.
     pub not_stored: Vec<(String, String)>,
+    /// Whether listing Secrets is forbidden, at least in a namespace, so that releases are missing.
+    pub is_forbidden: bool,
 }
 
 /// Where to search for releases, and which ones to read: other releases are not read, because their values may be
@@ -121,6 +123,7 @@ pub async fn list_releases(connection: &Connection, search: Search<'_>) -> Resul
     let unseen = |kind: &str, error: &Error| {
         format!("cannot list {kind}: {error}; images of Helm releases and their hooks are not found there")
     };
+    found.is_forbidden = !forbidden.is_empty();
     found.notes.extend(forbidden.iter().map(|error| unseen("secrets", error)));
     if forbidden.is_empty() && !missing.is_empty() {
         // Almost no cluster has releases in ConfigMaps: the permission is only missed where one was not found.

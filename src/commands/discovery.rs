@@ -31,6 +31,10 @@ pub(super) fn knowledge(wanted: &KnowledgeArguments) -> Result<Knowledge, Comman
     Ok(knowledge)
 }
 
+/// Where the documentation is that users of a released binary have.
+const KNOWLEDGE_FILE: &str =
+    concat!("the format is described at ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/images.md");
+
 /// What the file of `--knowledge` adds.
 pub(super) fn knowledge_file(wanted: &KnowledgeFileArguments) -> Result<Knowledge, CommandError> {
     let Some(path) = &wanted.path else { return Ok(Knowledge::default()) };
@@ -39,7 +43,7 @@ pub(super) fn knowledge_file(wanted: &KnowledgeFileArguments) -> Result<Knowledg
         .map_err(|error| CommandError::new(format!("error: reading --knowledge {shown}: {error}")))?;
     let wrong = |why: String| {
         let message = format!("error: --knowledge {shown}: {why}");
-        CommandError::with_hint(message, "docs/images.md describes this file")
+        CommandError::with_hint(message, KNOWLEDGE_FILE)
     };
     let mut documents = documents::read(&text).map_err(|fault| wrong(fault.why))?;
     match (documents.pop(), documents.is_empty()) {

@@ -18,10 +18,9 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
     let found_nothing = report.destinations.is_empty();
     if found_nothing {
         let place = discovery::place(arguments, Some(&connection.name));
-        output::error(
-            &format!("error: no image of Cast AI found {place}"),
-            Some("choose another cluster with --context, or remove -n, -l, --only and --exclude"),
-        );
+        let hint = discovery::narrowing(arguments, &status.selection)
+            .unwrap_or_else(|| "install Cast AI first, or choose another cluster with --context".to_owned());
+        output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
     }
     text::status(&report, has_flags(&settings, status), status.output)?;
     Ok(if report.needs_attention() || found_nothing { ExitStatus::Attention } else { ExitStatus::Done })

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::image::{Digest, Image, Mirror};
-use crate::model::plan::{Content, WithoutAttestations};
+use crate::model::plan::{Content, PlannedImage, WithoutAttestations};
 
 /// The images that were verified in their destinations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,20 +53,24 @@ pub struct LockedImage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_attestations: Option<WithoutAttestations>,
     pub verified: Timestamp,
+    /// Why it is unknown whether the source still has this digest; missing if the two were compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_compared: Option<String>,
 }
 
 impl LockedImage {
-    /// Records that `destination` had `content` at the time `verified`.
-    pub fn new(source: &Image, destination: &Image, content: &Content, verified: Timestamp) -> Self {
+    /// Records that the destination of `image`, a copy of `source`, had `content` at the time `verified`.
+    pub fn new(image: &PlannedImage, source: &Image, content: &Content, verified: Timestamp) -> Self {
         Self {
             source: source.clone(),
-            destination: destination.clone(),
+            destination: image.destination.clone(),
             digest: content.digest.clone(),
             media_type: content.media_type.clone(),
             platforms: content.platforms.clone(),
             size: content.is_read().then_some(content.size),
             without_attestations: content.without_attestations.clone(),
             verified,
+            not_compared: image.not_compared.clone(),
         }
     }
 }

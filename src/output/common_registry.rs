@@ -1,5 +1,5 @@
-//! The registry that the names in a table have in common: it is printed once above the table, and the names in it are
-//! relative to it and start with `/`.
+//! The registries that the names in a table have in common: each is printed once above the table, and the names in it
+//! are relative to it: `/castai/x:v1`, or with the registry's number if there are several: `2/castai/x:v1`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,19 +8,19 @@ use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, Mirror};
 
 /// Empty in a pipe, where all names are printed in full.
-pub(super) struct CommonRegistry(Option<String>);
+pub(super) struct CommonRegistry(Vec<String>);
 
 impl CommonRegistry {
-    /// The mirror of a run; the first if there are several.
+    /// The mirrors of a run.
     pub(super) fn of_mirrors(mirrors: &[Mirror], width: Option<usize>) -> Self {
-        Self(mirrors.first().filter(|_| is_folded(width)).map(ToString::to_string))
+        Self(mirrors.iter().filter(|_| is_folded(width)).map(ToString::to_string).collect())
     }
 
     /// The registry, with the path, of all `images`, or else that of those in ECR, whose names are long. None if no two
     /// are in it.
     pub(super) fn of_images<'i>(images: impl Iterator<Item = &'i Image>, width: Option<usize>) -> Self {
         if !is_folded(width) {
-            return Self(None);
+            return Self(Vec::new());
         }
         let mut by_host: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for image in images {
@@ -32,23 +32,38 @@ impl CommonRegistry {
             let is_written = names.iter().all(|name| name.starts_with(host));
             names.len() > 1 && is_written && (is_only || EcrRegistry::of_host(host).is_some())
         });
-        Self(registries.max_by_key(|(_, names)| names.len()).map(|(_, names)| common_folder(&names)))
+        let most = registries.max_by_key(|(_, names)| names.len());
+        Self(most.map(|(_, names)| common_folder(&names)).into_iter().collect())
     }
 
-    /// Whether this is `mirror`.
+    /// Whether `mirror` is named above the table, and is the only one.
     pub(super) fn is_mirror(&self, mirror: &Mirror) -> bool {
-        self.0.as_ref().is_some_and(|registry| *registry == mirror.to_string())
+        matches!(&self.0[..], [only] if *only == mirror.to_string())
     }
 
-    /// The line above the table.
+    /// The lines above the table.
     pub(super) fn line(&self) -> String {
-        self.0.as_ref().map_or_else(String::new, |registry| format!("registry: {registry}\n"))
+        match &self.0[..] {
+            [only] => format!("registry: {only}\n"),
+            several => {
+                let numbered = several.iter().enumerate();
+                numbered.fold(String::new(), |lines, (index, registry)| {
+                    lines + &format!("registry {}: {registry}\n", index + 1)
+                })
+            }
+        }
     }
 
-    /// `name` relative to the registry, or in full if it is in another one.
+    /// `name` relative to its registry, or in full if it is in none of them.
     pub(super) fn relative(&self, name: &str) -> String {
-        let path = self.0.as_ref().and_then(|registry| name.strip_prefix(registry.as_str()));
-        path.filter(|path| path.starts_with('/')).unwrap_or(name).to_owned()
+        let within =
+            |registry: &String| name.strip_prefix(registry.as_str()).filter(|path| path.starts_with('/'));
+        let found = self.0.iter().enumerate().find_map(|(index, registry)| Some((index, within(registry)?)));
+        match found {
+            None => name.to_owned(),
+            Some((_, path)) if self.0.len() == 1 => path.to_owned(),
+            Some((index, path)) => format!("{}{path}", index + 1),
+        }
     }
 }
 
@@ -112,5 +127,14 @@ mod tests {
         for other in ["castai/hibernate:v1".to_owned(), format!("{mirror}-old/castai/hibernate:v1")] {
             assert_eq!(registry.relative(&other), other);
         }
+    }
+
+    #[test]
+    fn several_mirrors_are_numbered() {
+        let mirrors: [Mirror; 2] = ["a.example/x", "b.example/x"].map(|mirror| mirror.parse().unwrap());
+        let registry = CommonRegistry::of_mirrors(&mirrors, Some(80));
+        assert_eq!(registry.line(), "registry 1: a.example/x\nregistry 2: b.example/x\n");
+        assert_eq!(registry.relative("b.example/x/castai/agent:v1"), "2/castai/agent:v1");
+        assert!(!registry.is_mirror(&mirrors[0]));
     }
 }

@@ -1,27 +1,21 @@
 //! Failed images: those with one cause share one error.
 
-use std::cmp::Reverse;
-
 use crate::model::image::Image;
+use crate::output::causes::{Cause, Causes};
 use crate::output::table::count;
 use crate::sync::report::{ImageReport, ImageResult};
 
 /// One line for each cause, followed by the images if it fails several, and a hint if AWS permissions are missing.
 pub(super) fn image_failures(images: &[ImageReport]) -> Vec<String> {
-    let mut causes: Vec<(String, &str, Vec<&ImageReport>)> = Vec::new();
-    for image in images {
-        let (ImageResult::Failed | ImageResult::Missing, Some(message)) = (image.result, &image.message)
-        else {
-            continue;
-        };
-        let cause = cause(message, [&image.image, &image.destination]);
-        match causes.iter_mut().find(|(known, ..)| *known == cause) {
-            Some((.., others)) => others.push(image),
-            None => causes.push((cause, message, vec![image])),
+    let mut causes = Causes::new();
+    for (index, image) in images.iter().enumerate() {
+        if let (ImageResult::Failed | ImageResult::Missing, Some(message)) = (image.result, &image.message) {
+            causes.add(message, [&image.image, &image.destination], index);
         }
     }
     let mut lines = Vec::new();
-    for (_, message, images) in &causes {
+    for Cause { message, items, .. } in causes.all() {
+        let images: Vec<_> = items.iter().map(|index| &images[*index]).collect();
         match &images[..] {
             [only] => lines.push(format!("error: {}: {message}", only.image)),
             images => {
@@ -31,7 +25,11 @@ pub(super) fn image_failures(images: &[ImageReport]) -> Vec<String> {
             }
         }
     }
-    if causes.iter().any(|(_, message, _)| message.contains("is not authorized to perform")) {
+    // AWS's own errors name this command, those of its registry do not.
+    let is_denied = |message: &str| {
+        message.contains("is not authorized to perform") && !message.contains("permissions iam")
+    };
+    if causes.all().iter().any(|cause| is_denied(cause.message)) {
         lines.push(
             "hint: `kubectl castai-privatelink permissions iam` prints the IAM policy that the caller needs"
                 .to_owned(),
@@ -49,22 +47,6 @@ fn failed(message: &str, image: &ImageReport) -> &'static str {
         _ if names(&image.image) && !names(&image.destination) => "failed to pull from source",
         _ => "failed",
     }
-}
-
-/// `message` without the names of the images that it is about, so that messages with one cause are equal.
-fn cause(message: &str, images: [&Image; 2]) -> String {
-    let mut names: Vec<_> = images
-        .iter()
-        .flat_map(|image| {
-            [image.as_written().to_owned(), image.repository().to_owned(), format!("/{}", image.path())]
-        })
-        .collect();
-    // A name may contain another one.
-    names.sort_by_key(|name| Reverse(name.len()));
-    let cause = names.iter().fold(message.to_owned(), |cause, name| cause.replace(name.as_str(), "/"));
-    let tags = images.map(|image| image.version().stored_tag());
-    let words = cause.split(' ').map(|word| if tags.iter().any(|tag| **tag == *word) { "tag" } else { word });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::model::inventory::{Inventory, Use, WantedImage};
 use crate::model::provenance::Provenance;
 use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
-use crate::output::table::{self, Column};
+use crate::output::table::{self, Column, first_names};
 use crate::output::workloads::place;
 use crate::output::{document, lines, result, say, width_for};
 
@@ -76,7 +76,7 @@ pub(super) fn incompleteness(unlisted: &[String], unreadable: &[String]) -> Opti
     }
     let kinds = format!(
         "incomplete: cannot list {}: grant the role of `kubectl castai-privatelink permissions rbac` and run again",
-        unlisted.join(", ")
+        first_names(unlisted.iter().cloned())
     );
     Some(if objects.is_empty() { kinds } else { format!("{kinds}; {objects}") })
 }

@@ -1,5 +1,6 @@
 //! All printing is done here: results on stdout, everything else on stderr.
 
+mod causes;
 mod changes;
 mod common_registry;
 mod failures;

@@ -78,7 +78,7 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
         Outcome::NotRewritable(_) => "not changeable",
         Outcome::Failed(_) => "failed",
         Outcome::Restored(_) => "kept private",
-        Outcome::NotStarted => "not started",
+        Outcome::NotStarted => "not updated",
     };
     let is_shown =
         |workload: &&WorkloadReport| !workload.changes.is_empty() || workload.outcome != Outcome::Unchanged;

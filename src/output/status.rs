@@ -10,7 +10,7 @@ use crate::output::ownership::{describe_ownership, owner_table, revert_notes};
 use crate::output::pull_hint::pull_hint;
 use crate::output::table::Column;
 use crate::output::verdict::verdict;
-use crate::output::workloads::place;
+use crate::output::workloads::{WorkloadWords, place};
 use crate::output::{document, lines, result, say, table, width_for};
 use crate::ownership::owners::ChangedBy;
 use crate::sync::status::{ImageStatus, NotChecked, OlderDigest, PullFailure, State, StatusReport, Subject};
@@ -80,7 +80,7 @@ fn images(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>
         Column::wrapped("USED BY", 18),
         Column::wrapped("FIELD", 28).yielding(0).joined(),
         Column::wrapped("IMAGE", 18),
-        Column::wrapped("STATUS", 11),
+        Column::wrapped("STATUS", 12),
         // A time is not broken.
         Column::wrapped("DETAIL", 24).repeated(),
     ];
@@ -105,7 +105,7 @@ fn pull_failures(report: &StatusReport, registry: &CommonRegistry, width: Option
         Column::wrapped("FIELD", 28).yielding(0).joined(),
         Column::wrapped("IMAGE", 20),
         Column::whole("PODS").yielding(2),
-        Column::wrapped("CANNOT PULL", 11).shared(),
+        Column::whole("CANNOT PULL").shared(),
         Column::wrapped("DETAIL", 20).yielding(3).repeated(),
     ];
     table::fitted(columns, &rows, width)
@@ -211,8 +211,8 @@ fn detail(image: &ImageStatus, registry: &CommonRegistry) -> String {
 fn state_detail(image: &ImageStatus, registry: &CommonRegistry) -> String {
     match &image.state {
         State::Mirrored => image.ownership.as_ref().map_or_else(|| "-".to_owned(), describe_ownership),
+        State::NotRewritable(why) => format!("{why}{}", WorkloadWords::SYNC.next(&image.place)),
         State::Unchecked(why)
-        | State::NotRewritable(why)
         | State::Skipped(why)
         | State::SourceUnknown(why)
         | State::TagRemoved(why)

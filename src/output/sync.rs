@@ -86,7 +86,7 @@ pub fn show_planned(report: &SyncReport) {
 
 /// The clusters of a run, before anything is changed.
 pub fn clusters(report: &SyncReport) -> String {
-    let clusters = report.inventory.clusters.iter();
+    let clusters = report.clusters.iter();
     clusters.map(|cluster| cluster_lines(&cluster.name, cluster.account.as_deref())).collect()
 }
 
@@ -192,24 +192,21 @@ fn conclusion(report: &SyncReport) -> String {
     if !relinquished.is_empty() {
         parts.push(format!("ownership relinquished on {}", count(relinquished.len(), "workload")));
     }
-    let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
     if !report.needs_attention() {
         return format!("done: {}", parts.join("; "));
     }
-    if not_compared > 0 {
-        parts.push(format!("{} not compared with public tags", count(not_compared, "image")));
-    }
+    let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
+    let failures = [
+        (failed, "image", "failed"),
+        (waiting, "workload", "not updated"),
+        (not_compared, "image", "not compared with public tags"),
+    ];
+    let failures = failures.into_iter().filter(|(number, ..)| *number > 0);
+    let failures = failures.map(|(number, noun, what)| format!("{} {what}", count(number, noun)));
+    let parts = failures.chain(parts).collect::<Vec<_>>().join("; ");
     // What could not be looked at is named in a line of its own.
-    if failed == 0 && waiting == 0 {
-        return format!("incomplete: {}", parts.join("; "));
-    }
-    if failed > 0 {
-        parts.push(format!("{} failed", count(failed, "image")));
-    }
-    if waiting > 0 {
-        parts.push(format!("{} not updated", count(waiting, "workload")));
-    }
-    format!("incomplete: {}; fix the errors above and run again to continue", parts.join("; "))
+    let next = if failed + waiting > 0 { "; fix the errors above and run again to continue" } else { "" };
+    format!("incomplete: {parts}{next}")
 }
 
 /// The changed workloads, or the images if no workload was to be changed.
@@ -229,12 +226,18 @@ fn names(report: &SyncReport, rewriting: bool) -> io::Result<()> {
 }
 
 fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) -> String {
+    let registry = CommonRegistry::of_mirrors(&report.destinations, width);
+    // The public name does not tell the copies in several registries apart.
+    let name = |image: &ImageReport| match report.destinations.len() {
+        0 | 1 => image.image.to_string(),
+        _ => registry.relative(image.destination.as_written()),
+    };
     let rows: Vec<_> = report
         .images
         .iter()
         .map(|image| {
             [
-                image.image.to_string(),
+                name(image),
                 image.digest.as_ref().map_or_else(|| "-".to_owned(), |digest| digest.short().to_owned()),
                 platforms(image),
                 image.size.map_or_else(|| "-".to_owned(), bytes),
@@ -248,7 +251,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) 
     let columns = [
         Column::wrapped("IMAGE", 30),
         Column::whole("DIGEST").yielding(0),
-        Column::wrapped("PLATFORMS", 9).yielding(1).shared(),
+        Column::wrapped("PLATFORMS", 10).yielding(1).shared(),
         Column::whole("SIZE").yielding(2),
         Column::wrapped("RESULT", 10),
     ];
@@ -299,7 +302,9 @@ fn workloads(report: &SyncReport, wide: bool, width: Option<usize>) -> String {
             [
                 workload.workload.namespace.clone(),
                 workload.workload.to_string(),
-                image_fields(workload),
+                Some(image_fields(workload))
+                    .filter(|fields| !fields.is_empty())
+                    .unwrap_or_else(|| "-".to_owned()),
                 outcome(workload, DRY_RUN).to_owned(),
             ]
         })
@@ -348,7 +353,7 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
         Outcome::NotRewritable(_) => "not rewritable",
         Outcome::Failed(_) => "failed",
         Outcome::Restored(_) => "restored",
-        Outcome::NotStarted => "not started",
+        Outcome::NotStarted => "not updated",
     }
 }
 

@@ -14,6 +14,9 @@ use crate::printable::one_line;
 /// Maximum length of a cell, in characters: longer than any legitimate value.
 const CELL_LIMIT: usize = 2000;
 
+/// Maximum number of names in a sentence; a table, warning or document has all.
+const NAMED: usize = 3;
+
 /// Spaces between two columns.
 const GAP: usize = 3;
 
@@ -134,6 +137,15 @@ pub fn bytes(count: u64) -> String {
 /// A number with its noun: `1 image`, `3 images`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// The first names, and the number of others.
+pub fn first_names(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = match names.len().checked_sub(NAMED) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(" and {more} more"),
+    };
+    names.take(NAMED).collect::<Vec<_>>().join(", ") + &more
 }
 
 #[cfg(test)]

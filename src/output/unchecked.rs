@@ -1,7 +1,8 @@
 //! Images of which something could not be read, with the causes, for a last line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use crate::output::causes::{Cause, Causes};
 use crate::output::inventory::incompleteness;
 use crate::output::say;
 use crate::output::table::count;
@@ -14,14 +15,12 @@ const CAUSE_LIMIT: usize = 400;
 /// What `status --upstream` and `sync-images` compare with the content of the registry.
 pub(super) const PUBLIC_TAGS: &str = "public tags not checked:";
 
-/// The images by cause.
-pub(super) type Causes<'c> = BTreeMap<&'c str, BTreeSet<&'c str>>;
-
 /// `what` was not read, of how many images `place` names, and the most frequent cause; `None` if there is none.
-pub(super) fn unchecked(what: &str, place: &str, causes: &Causes<'_>) -> Option<String> {
-    let (cause, _) = causes.iter().max_by_key(|(_, images)| images.len())?;
-    let cause = one_line(cause, CAUSE_LIMIT);
-    let images: BTreeSet<_> = causes.values().flatten().collect();
+pub(super) fn unchecked(what: &str, place: &str, causes: &Causes<'_, &str>) -> Option<String> {
+    let causes = causes.all();
+    let most = causes.iter().max_by_key(|cause| cause.items.len())?;
+    let cause = one_line(most.message, CAUSE_LIMIT);
+    let images: BTreeSet<_> = causes.iter().flat_map(|cause| &cause.items).collect();
     let images = count(images.len(), "image");
     Some(match causes.len() {
         1 => format!("{what} {images}{place}: {cause}"),
@@ -43,18 +42,18 @@ pub(super) fn incomplete_run(report: &SyncReport) {
 /// Names the images that could not be compared; a single cause is in the last line.
 pub(super) fn not_compared_problems(report: &SyncReport) {
     let causes = not_compared(report);
-    for (cause, images) in causes.iter().filter(|_| causes.len() > 1) {
-        let images = images.iter().copied().collect::<Vec<_>>().join(", ");
-        say(&format!("note: {images}: not compared with the public tag: {cause}"));
+    for Cause { message, items, .. } in causes.all().iter().filter(|_| causes.all().len() > 1) {
+        let images = items.iter().copied().collect::<Vec<_>>().join(", ");
+        say(&format!("note: {images}: not compared with the public tag: {message}"));
     }
 }
 
 /// The images that could not be compared with their sources, by cause.
-fn not_compared(report: &SyncReport) -> Causes<'_> {
+fn not_compared(report: &SyncReport) -> Causes<'_, &str> {
     let mut causes = Causes::new();
     for image in report.images.iter().filter(|image| image.result == ImageResult::NotCompared) {
-        let cause = image.message.as_deref().unwrap_or_default();
-        causes.entry(cause).or_default().insert(image.image.as_written());
+        let message = image.message.as_deref().unwrap_or_default();
+        causes.add(message, [&image.image, &image.destination], image.image.as_written());
     }
     causes
 }

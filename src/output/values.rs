@@ -74,17 +74,23 @@ fn not_in_cluster(releases: &[(String, String)]) -> String {
 }
 
 /// Why there is nothing to print values for.
-pub fn no_release(not_stored: &[(String, String)]) -> CommandError {
+pub fn no_release(not_stored: &[(String, String)], is_forbidden: bool) -> CommandError {
     let message = "error: no Helm release of Cast AI found";
     if !not_stored.is_empty() {
         let hint =
             format!("{}; {GET_MANIFEST}; without Helm use `values kustomize`", not_in_cluster(not_stored));
         return CommandError::with_hint(message, hint);
     }
-    CommandError::with_hint(
-        message,
-        "Helm stores releases in Secrets or ConfigMaps, which must be listable (`permissions rbac`); before \
-         the installation, pipe `helm template` to `values helm -f -`; for Argo CD set the keys of \
-         docs/persist.md in the Application, or use `values policy`; without Helm use `values kustomize`",
-    )
+    if is_forbidden {
+        let hint = "Helm stores releases in Secrets, which must be listable: grant the role of `kubectl \
+                    castai-privatelink permissions rbac` and run again";
+        return CommandError::with_hint(message, hint);
+    }
+    CommandError::with_hint(message, WITHOUT_RELEASE)
 }
+
+const WITHOUT_RELEASE: &str = concat!(
+    "before the installation, run `helm template … | kubectl castai-privatelink values helm -f -`; with Argo CD, see ",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/blob/main/docs/persist.md; without Helm, run `kubectl castai-privatelink values kustomize`",
+);

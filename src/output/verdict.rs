@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::output::causes::Causes;
 use crate::output::inventory::incompleteness;
 use crate::output::sync::mirrors;
-use crate::output::table::count;
-use crate::output::unchecked::{Causes, PUBLIC_TAGS, unchecked};
+use crate::output::table::{count, first_names};
+use crate::output::unchecked::{PUBLIC_TAGS, unchecked};
 use crate::output::workloads::place;
 use crate::sync::status::{ImageStatus, State, StatusReport, Subject};
-
-/// Maximum number of named workloads whose pods cannot pull; the table lists all.
-const NAMED: usize = 3;
 
 /// The verdict; `None` if no image was found, which is reported as an error.
 pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> {
@@ -37,6 +35,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
         parts.push(format!("up to date{seen}"));
         parts.extend(qualifiers(report));
     }
+    parts.extend(unknown_sources(report));
     parts.extend(newer(report));
     if cluster_only {
         parts.push("the registry was not checked (--cluster-only)".to_owned());
@@ -100,15 +99,6 @@ fn cannot_pull(report: &StatusReport) -> Option<String> {
     Some(format!("{} {verb}: {named}", count(pods.len(), "pod")))
 }
 
-/// The first names, and the number of others.
-fn first_names(names: impl ExactSizeIterator<Item = String>) -> String {
-    let more = match names.len().checked_sub(NAMED) {
-        None | Some(0) => String::new(),
-        Some(more) => format!(" and {more} more"),
-    };
-    names.take(NAMED).collect::<Vec<_>>().join(", ") + &more
-}
-
 /// Pods run what their tag named when they were started.
 fn older_digests(report: &StatusReport) -> Option<String> {
     let places: BTreeSet<_> = report.older_digests.iter().map(|older| place(&older.place)).collect();
@@ -157,7 +147,8 @@ fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
     let mut causes = Causes::new();
     for image in &report.images {
         for not_checked in image.not_checked.iter().filter(|not_checked| not_checked.subject == subject) {
-            causes.entry(&not_checked.cause).or_default().insert(name(image));
+            let names = [Some(&image.image), image.source.as_ref(), image.destination.as_ref()];
+            causes.add(&not_checked.cause, names.into_iter().flatten(), name(image));
         }
     }
     let (what, place) = match (subject, &report.destinations[..]) {
@@ -166,6 +157,16 @@ fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
         (Subject::PublicTags, _) => (PUBLIC_TAGS, String::new()),
     };
     unchecked(what, &place, &causes)
+}
+
+/// Images that cannot be compared, even with `--upstream`, which reports them as not checked.
+fn unknown_sources(report: &StatusReport) -> Option<String> {
+    let is_unread =
+        |image: &&ImageStatus| image.not_checked.iter().any(|one| one.subject == Subject::PublicTags);
+    let unknown = report.images.iter().filter(|image| matches!(image.state, State::SourceUnknown(_)));
+    let unknown: BTreeSet<_> = unknown.filter(|image| !is_unread(image)).map(name).collect();
+    let images = count(unknown.len(), "image");
+    (!unknown.is_empty()).then(|| format!("{images} of unknown source (set it with --map)"))
 }
 
 /// Images with newer versions at their source: this is news, and nothing to fix.
@@ -184,10 +185,6 @@ fn qualifiers(report: &StatusReport) -> Vec<String> {
     let is_skipped = |subject| report.skipped.contains(&subject);
     if is_skipped(Subject::PublicTags) && !is_skipped(Subject::Registry) {
         parts.push("public tags not checked (use --upstream)".to_owned());
-    }
-    let unknown = images(report, |state| matches!(state, State::SourceUnknown(_)));
-    if !unknown.is_empty() {
-        parts.push(format!("{} of unknown source (set it with --map)", count(unknown.len(), "image")));
     }
     let skipped_images = images(report, |state| matches!(state, State::Skipped(_)));
     if !skipped_images.is_empty() {

@@ -29,7 +29,14 @@ impl WorkloadWords {
     };
 
     /// What to do about a workload that was not changed.
-    const fn next(self, kind: WorkloadKind) -> &'static str {
+    pub(super) const fn next(self, place: &Place) -> &'static str {
+        match place {
+            Place::Workload(WorkloadName { kind, .. }) => self.next_of(*kind),
+            _ => "",
+        }
+    }
+
+    const fn next_of(self, kind: WorkloadKind) -> &'static str {
         match kind {
             WorkloadKind::Job => self.job,
             _ => "",
@@ -55,7 +62,7 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
                 ));
             }
             Outcome::NotRewritable(why) => {
-                say(&format!("note: {name} {not_rewritable} {why}{}", words.next(workload.workload.kind)));
+                say(&format!("note: {name} {not_rewritable} {why}{}", words.next_of(workload.workload.kind)));
             }
             Outcome::HeldBack(_)
             | Outcome::Updated

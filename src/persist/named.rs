@@ -83,7 +83,7 @@ impl NamedImages {
         }
         Err(CommandError::with_hint(
             format!(
-                "error: no Cast AI image to mirror found in {}",
+                "error: no image of Cast AI to mirror found in cluster {}",
                 self.snapshot.environment.connection.name
             ),
             "before the first installation use `values helm -f` or `values policy --extent=prefixes`; or choose \

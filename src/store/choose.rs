@@ -27,7 +27,9 @@ impl Unidentified {
     }
 
     pub fn into_error(self) -> CommandError {
-        CommandError { message: format!("error: {self}"), hint: self.hint().map(str::to_owned) }
+        let hint = self.hint().map(str::to_owned);
+        let error = CommandError::from(self.0);
+        CommandError { hint: hint.or(error.hint), ..error }
     }
 }
 

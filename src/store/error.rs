@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::error::CommandError;
 use crate::transport::credential::Consequence;
 use crate::{aws, registry};
 
@@ -14,6 +15,15 @@ pub enum Error {
     /// From ECR's own API.
     #[error(transparent)]
     Aws(#[from] aws::error::Error),
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Aws(error) => error.into(),
+            Error::Registry(error) => Self::new(format!("error: {error}")),
+        }
+    }
 }
 
 impl Error {

@@ -32,7 +32,7 @@ pub(super) enum Destinations<'o> {
         lock: Lock,
         /// Of each destination in the lock's order.
         skipped_images: Vec<BTreeSet<Image>>,
-        /// Private images that the lock does not contain, and whose sources are unknown.
+        /// Images that were not compared with their sources when the lock was written, or whose sources are unknown.
         not_compared: Vec<ImageReport>,
     },
 }
@@ -62,11 +62,16 @@ impl<'o> Destinations<'o> {
         for (locked, mirror) in lock.destinations.iter().zip(&mirrors) {
             let mut skipped = BTreeSet::new();
             for assignment in assigned(inventory, mirror, settings, observer) {
-                let unknown = lock::unknown_source(locked, &assignment);
-                if unknown.is_some() || matches!(assignment.source, Source::Reachable(_)) {
+                let entry = lock::entry(locked, &assignment);
+                let is_skipped = match &assignment.source {
+                    Source::Reachable(_) => true,
+                    Source::Unknown(_) => entry.is_none(),
+                    Source::Known(_) | Source::InvalidName(_) => false,
+                };
+                if is_skipped {
                     skipped.extend(assignment.used_by.iter().map(|used| used.image.clone()));
                 }
-                not_compared.extend(unknown);
+                not_compared.extend(lock::not_compared(entry, &assignment));
             }
             skipped_images.push(skipped);
         }

@@ -56,13 +56,13 @@ pub async fn run(
         return Ok(SyncReport::discovered(&inventory));
     }
 
+    let region = settings.mirror.region.as_deref();
+    let connected: Vec<_> = clusters.iter().map(|cluster| cluster.environment.cluster(region)).collect();
     // With a lock from another machine, the lock states what is verified; otherwise the registries do.
     let destinations = if let Some(lock) = settings.artifacts.lock.given() {
         Destinations::of_lock(lock.clone(), &inventory, settings, observer)?
     } else {
-        let region = settings.mirror.region.as_deref();
-        let described: Vec<_> = clusters.iter().map(|cluster| cluster.environment.cluster(region)).collect();
-        let described = if described.is_empty() { &inventory.clusters } else { &described };
+        let described = if connected.is_empty() { &inventory.clusters } else { &connected };
         Destinations::plan(settings, &ports.network, &inventory, described, observer).await?
     };
     let expected = destinations.expected_lock(stages.mirror);
@@ -80,6 +80,7 @@ pub async fn run(
         return Ok(planned.with_traffic(destinations.traffic()));
     }
     planned.workloads = rewrites.preview();
+    planned.clusters = connected;
     let (copies, upload_bytes) = destinations.copies();
     let proposal = Proposal { planned: &planned, copies, upload_bytes, patches: rewrites.patches() };
     if !approve(&proposal).await? {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::model::image::{Digest, Image, Mirror};
-use crate::model::inventory::{API_VERSION, ImageField, Inventory, Place};
+use crate::model::inventory::{API_VERSION, Cluster, ImageField, Inventory, Place};
 use crate::model::plan::{Content, Plan, PlannedImage, Step, WithoutAttestations};
 use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
@@ -32,6 +32,9 @@ pub struct SyncReport {
     pub unreadable: Vec<String>,
     #[serde(skip)]
     pub end: RunOutcome,
+    /// The clusters that this run is connected to; an inventory from another machine names others.
+    #[serde(skip)]
+    pub clusters: Vec<Cluster>,
     /// The images, and where they are used.
     #[serde(skip)]
     pub inventory: Inventory,
@@ -163,6 +166,7 @@ impl SyncReport {
             unlisted: inventory.unlisted.clone(),
             unreadable: inventory.unreadable.clone(),
             end: RunOutcome::Done,
+            clusters: Vec::new(),
             inventory: inventory.clone(),
             unreachable_sources: BTreeSet::new(),
             traffic: Vec::new(),

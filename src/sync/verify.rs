@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::image::{Image, Version};
 use crate::model::lock::{LockedDestination, LockedImage};
-use crate::model::plan::{Content, DestinationPlan, Step};
+use crate::model::plan::{Content, DestinationPlan, PlannedImage, Step};
 use crate::store::{Listing, Reference, Repository, Store};
 use crate::sync::mirror::{Mirrored, Written};
 use crate::sync::plan::repositories::repository_at;
@@ -36,8 +36,8 @@ pub async fn verify(
     mirrored: &Mirrored,
     age: PlanAge,
 ) -> Verified {
-    let mut proven: Vec<(&Image, &Image, &Content)> = Vec::new();
-    let mut open: BTreeMap<&str, Vec<(&Image, &Image, &Content)>> = BTreeMap::new();
+    let mut proven: Vec<(&PlannedImage, &Image, &Content)> = Vec::new();
+    let mut open: BTreeMap<&str, Vec<(&PlannedImage, &Image, &Content)>> = BTreeMap::new();
     for image in &plan.images {
         let Some(source) = &image.source else { continue };
         let (content, is_proven) = match &image.step {
@@ -53,7 +53,7 @@ pub async fn verify(
             }
             Step::Skip { .. } | Step::Failed { .. } => continue,
         };
-        let entry = (&image.destination, source, content);
+        let entry = (image, source, content);
         if is_proven {
             proven.push(entry);
         } else {
@@ -63,12 +63,15 @@ pub async fn verify(
     let answers: Vec<_> = stream::iter(open)
         .map(|(path, images)| async move {
             let repository = repository_at(&plan.mirror, path);
-            let versions: BTreeSet<&Version> = images.iter().map(|(image, ..)| image.version()).collect();
+            let versions: BTreeSet<&Version> =
+                images.iter().map(|(image, ..)| image.destination.version()).collect();
             let listing = destination.list(&repository, &versions).await;
             let mut results = Vec::new();
             for entry in images {
+                let (image, _, content) = entry;
+                let image = &image.destination;
                 let result = match &listing {
-                    Ok(listing) => judge(destination, &repository, listing.as_ref(), entry.0, entry.2).await,
+                    Ok(listing) => judge(destination, &repository, listing.as_ref(), image, content).await,
                     Err(error) => Err(error.to_string()),
                 };
                 results.push((entry, result));
@@ -82,15 +85,15 @@ pub async fn verify(
     for (entry, result) in answers.into_iter().flatten() {
         match result {
             Ok(()) => proven.push(entry),
-            Err(reason) => failures.push((entry.0.clone(), reason)),
+            Err(reason) => failures.push((entry.0.destination.clone(), reason)),
         }
     }
-    proven.sort_by_key(|(destination, ..)| *destination);
+    proven.sort_by_key(|(image, ..)| &image.destination);
     failures.sort();
     let verified = Timestamp::now();
     let images = proven
         .into_iter()
-        .map(|(destination, source, content)| LockedImage::new(source, destination, content, verified))
+        .map(|(image, source, content)| LockedImage::new(image, source, content, verified))
         .collect();
     let mirror = plan.mirror.clone();
     Verified { locked: LockedDestination { mirror, images }, failures }

@@ -88,6 +88,7 @@ fn three_machines_share_the_work() {
     let mirror = [&[SYNC, "--no-rewrite", "--yes", "--lock", "lock.json"], &inventory[..]].concat();
     let mirrored = plugin_without_kubeconfig(&lab, &mirror, "");
     assert_eq!(mirrored.code, Some(0), "{}", mirrored.stderr);
+    assert!(!mirrored.stderr.contains("context: "), "no cluster is connected: {}", mirrored.stderr);
     for image in first_images() {
         assert!(mirrored_digest(&lab, &image).is_some(), "{image}");
     }
@@ -143,6 +144,32 @@ fn an_image_of_unknown_source_is_named_and_its_workload_is_rewritten() {
     let output = plugin(&lab, 0, &[SYNC, "--yes", "--map", &map]);
     assert!(output.stderr.lines().last().unwrap().starts_with("done: "), "{}", output.stderr);
     plugin(&lab, 0, &["status", "--upstream", "--map", &map]);
+}
+
+/// The registry's content is verified and the nodes need it, but the lock does not claim that it is current.
+#[test]
+fn a_lock_says_which_images_were_not_compared_with_their_sources() {
+    let lab = own_lab();
+    sync(&lab, 0, &["--lock", "lock.json"]);
+    let entries = |lab: &Lab| read_json_file(lab, "lock.json")["destinations"][0]["images"].clone();
+    let before = entries(&lab);
+    let silent = json!({"host": "ghcr.io", "action": {"kind": "silence"}});
+    lab.control().post("/source/faults", &silent).unwrap();
+    sync(&lab, 1, &["--no-rewrite", "--lock", "lock.json", "--idle-timeout=5s"]);
+    let after = entries(&lab);
+    for (before, after) in before.as_array().unwrap().iter().zip(after.as_array().unwrap()) {
+        let source = after["source"].as_str().unwrap();
+        assert_eq!((&before["source"], &before["digest"]), (&after["source"], &after["digest"]));
+        assert!(before["notCompared"].is_null(), "{before}");
+        let cause = after["notCompared"].as_str().unwrap_or_default();
+        assert_eq!(cause.contains("ghcr.io cannot be reached"), source.starts_with("ghcr.io/"), "{after}");
+    }
+    // A machine that only reads the lock says so, too.
+    let read = sync(&lab, 1, &["--no-mirror", "--lock", "lock.json"]);
+    let verified = after[0]["verified"].as_str().unwrap().split('.').next().unwrap();
+    let last =
+        format!("error: incomplete: public tags not checked: 3 images: at {verified}Z: ghcr.io cannot be");
+    assert!(read.stderr.lines().last().unwrap().starts_with(&last), "{}", read.stderr);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Exit code 0 and a good last line mean that everything that was asked for was looked at and found good. Each row is
 //! something that cannot be looked at, with the exit code, the last line and the field of the JSON document that say so.
 
+mod gitops;
 mod malformed;
 mod releases_and_files;
 
@@ -161,35 +162,65 @@ fn preflight_is_green_only_if_everything_was_looked_at() {
             DAEMONSETS,
             "preflight",
             1,
-            &["Not proven: ", "cannot list daemonsets.apps", "permissions rbac"],
+            &["Private connectivity not verified: ", "cannot list daemonsets.apps", "permissions rbac"],
             (unread, "CPL101"),
         ),
-        (PODS, "preflight", 1, &["Not proven: ", "cannot list pods", "permissions rbac"], (unread, "CPL101")),
+        (
+            PODS,
+            "preflight",
+            1,
+            &["Private connectivity not verified: ", "cannot list pods", "permissions rbac"],
+            (unread, "CPL101"),
+        ),
         (
             NODES,
             "preflight",
             1,
-            &["Not proven: ", "cannot list nodes", "permissions rbac"],
+            &["Private connectivity not verified: ", "cannot list nodes", "permissions rbac"],
             (unread, "CPL110"),
         ),
         (NODES, "preflight --here=inside --region=us-east-1", 0, &good, ("/notCovered", "pods")),
-        (SECRETS, "preflight", 1, &["Not proven: ", "Forbidden", "permissions rbac"], (unread, "CPL103")),
-        (Fault::Forbidden("/configmaps"), "preflight", 1, &["Not proven: ", "Forbidden"], (unread, "CPL103")),
-        (Fault::Forbidden("/"), "preflight", 1, &["Not proven: ", "permissions rbac"], (unread, "CPL101")),
+        (
+            SECRETS,
+            "preflight",
+            1,
+            &["Private connectivity not verified: ", "Forbidden", "permissions rbac"],
+            (unread, "CPL103"),
+        ),
+        (
+            Fault::Forbidden("/configmaps"),
+            "preflight",
+            1,
+            &["Private connectivity not verified: ", "Forbidden"],
+            (unread, "CPL103"),
+        ),
+        (
+            Fault::Forbidden("/"),
+            "preflight",
+            1,
+            &["Private connectivity not verified: ", "permissions rbac"],
+            (unread, "CPL101"),
+        ),
         (
             Fault::Nothing,
             "preflight --here=outside",
             1,
-            &["Not proven: ", "run from a machine in the VPC"],
+            &["Private connectivity not verified: ", "run from a machine in the VPC"],
             (unread, "CPL110"),
         ),
         (Fault::Nothing, "preflight --only=CPL101", 0, &["The selected checks passed"], NONE),
-        (NODES, "preflight --only=CPL240", 1, &["Not proven: ", "permissions rbac"], (unread, "CPL240")),
+        (
+            NODES,
+            "preflight --only=CPL240",
+            1,
+            &["Private connectivity not verified: ", "permissions rbac"],
+            (unread, "CPL240"),
+        ),
         (
             Fault::NoCredentials,
             "preflight --here=inside",
             1,
-            &["Not proven: ", "no AWS credentials"],
+            &["Private connectivity not verified: ", "no AWS credentials"],
             (unread, "CPL302"),
         ),
         (
@@ -203,7 +234,7 @@ fn preflight_is_green_only_if_everything_was_looked_at() {
             Fault::Denied("DescribeRepositories"),
             "preflight",
             1,
-            &["Not proven: ", "ecr:DescribeRepositories"],
+            &["Private connectivity not verified: ", "ecr:DescribeRepositories"],
             (unread, "CPL303"),
         ),
         (Fault::Rejected, "preflight", 1, &["Not ready for PrivateLink: ECR of"], ("/counts/fail", "1")),

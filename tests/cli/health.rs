@@ -69,7 +69,7 @@ fn healthy_workloads_are_restored_and_broken_ones_only_have_to_start() {
     let mut logs = output.stderr.lines().filter(|line| line.starts_with("    "));
     assert!(logs.any(|line| line.contains("castai/broken:v1")), "{}", output.stderr);
     assert_eq!(container_image(lab, "broken", "main"), format!("{MIRROR}/ghcr.io/castai/broken:v1"));
-    for (name, result) in [("broken", "image updated"), ("first", "restored"), ("later", "not started")] {
+    for (name, result) in [("broken", "image updated"), ("first", "restored"), ("later", "not updated")] {
         let name = format!("deployment.apps/{name} ");
         let mut lines = output.stdout.lines();
         assert!(lines.any(|line| line.contains(&name) && line.ends_with(result)), "{}", output.stdout);

@@ -206,7 +206,11 @@ fn outside_the_vpc_network_checks_are_unknown_with_a_fix() {
 
     let table = plugin(&lab, 1, &["preflight"]).stdout;
     let last = table.lines().last().unwrap();
-    assert!(last.starts_with("Not proven: ") && last.contains("run from a machine in the VPC"), "{table}");
+    assert!(
+        last.starts_with("Private connectivity not verified: ")
+            && last.contains("run from a machine in the VPC"),
+        "{table}"
+    );
     assert_eq!(table.matches("preflight --here=inside").count(), 1, "{table}");
     // A flag overrides this.
     let report = preflight(&lab, 1, &["--here=inside"]);

@@ -56,7 +56,10 @@ fn workloads_never_rewritten_are_reported_and_unchanged() {
     let alone = plugin(lab, 1, &["status", "--cluster-only"]);
     assert_stderr_contains(&alone, &["7 not rewritten: run"]);
     let none = plugin(lab, 1, &["status", "-n", "shop"]);
-    assert_stderr_contains(&none, &["error: no image of Cast AI found", "--context"]);
+    assert_stderr_contains(
+        &none,
+        &["error: no image of Cast AI found in namespace shop", "hint: remove or change -n"],
+    );
     assert_eq!(castai_workloads(lab), before);
 }
 

@@ -172,7 +172,7 @@ fn without_cast_ai_values_prints_nothing() {
         let refused = plugin(&lab, 2, &["values", kind]);
         assert_stderr_contains(
             &refused,
-            &["no Cast AI image to mirror found", "before the first installation"],
+            &["no image of Cast AI to mirror found", "before the first installation"],
         );
         assert_eq!(refused.stdout, "");
     }

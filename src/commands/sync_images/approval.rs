@@ -25,7 +25,7 @@ pub(super) async fn confirm(wanted: &SyncArguments, proposal: &Proposal<'_>) -> 
         size => bytes(size),
     };
     let copying = (images > 0).then(|| format!("copy {} ({size}) to {place}", count(images, "image")));
-    let clusters = planned.inventory.clusters.iter().map(|cluster| cluster.name.as_str());
+    let clusters = planned.clusters.iter().map(|cluster| cluster.name.as_str());
     let clusters = clusters.collect::<Vec<_>>().join(" and ");
     let rewriting =
         (workloads > 0).then(|| format!("change {} in cluster {clusters}", count(workloads, "workload")));

@@ -29,7 +29,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         .collect::<BTreeMap<_, _>>();
     let not_stored = &images.snapshot.releases_not_stored;
     if decided.is_empty() {
-        return Err(text::no_release(not_stored));
+        return Err(text::no_release(not_stored, images.snapshot.releases_forbidden));
     }
     let components = components(&images.snapshot.resources, &decided);
     text::not_stored(not_stored);

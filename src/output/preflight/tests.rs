@@ -137,7 +137,7 @@ Unknown CPL110 and 2 more: 2 subjects
   fix        look from inside
 
 0 passed, 3 unknown
-Not proven: 3 checks could not run: assumed to be outside; look from inside
+Private connectivity not verified: 3 checks could not run: assumed to be outside; look from inside
 "
     );
 }
@@ -290,14 +290,14 @@ fn the_verdict_covers_only_what_was_checked() {
         ),
         (
             report(vec![inside(), pass(), denied()]),
-            "Not proven: 1 check could not run: no permission; allow it",
+            "Private connectivity not verified: 1 check could not run: no permission; allow it",
         ),
         (
             report(vec![
                 denied(),
                 finding("CPL101", SubjectKind::Cluster, "c", Judgement::unknown("no API")),
             ]),
-            "Not proven: 2 checks could not run: no API; and another cause, see Unknown above",
+            "Private connectivity not verified: 2 checks could not run: no API; and another cause, see Unknown above",
         ),
         (
             report(hosts(6)),
@@ -314,14 +314,18 @@ fn the_verdict_covers_only_what_was_checked() {
         ),
         (
             narrowed(vec![skipped("CPL240", "a", "CPL211"), skipped("CPL240", "b", "CPL211")]),
-            "Not proven: 2 checks could not run: CPL211 did not pass",
+            "Private connectivity not verified: 2 checks could not run: CPL211 did not pass",
         ),
-        (narrowed(Vec::new()), "Not proven: none of the selected checks applies to this cluster"),
+        (
+            narrowed(Vec::new()),
+            "Private connectivity not verified: none of the selected checks applies to this cluster",
+        ),
     ];
     for (report, expected) in cases {
         let text = plain(&report, false, None);
         assert_eq!(text.lines().last(), Some(expected), "{text}");
-        let is_good = !expected.starts_with("Not ");
+        let is_good =
+            !expected.starts_with("Not ready") && !expected.starts_with("Private connectivity not verified");
         assert_eq!(report.needs_attention(), !is_good, "{expected}");
     }
 }

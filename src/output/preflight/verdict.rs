@@ -31,11 +31,15 @@ pub fn verdict(report: &Report) -> String {
     }
     let mut blocked = report.findings.iter().filter(|finding| finding.needs_attention());
     if let Some(reason) = blocked.next().and_then(|finding| finding.outcome.reason()) {
-        return format!("Not proven: {}: {reason}", could_not_run(1 + blocked.count()));
+        return format!(
+            "Private connectivity not verified: {}: {reason}",
+            could_not_run(1 + blocked.count())
+        );
     }
     let warnings = if of("Warn").is_empty() { "" } else { "; see the warnings above" };
     match (report.findings.is_empty(), report.narrowed) {
-        (true, _) => "Not proven: none of the selected checks applies to this cluster".to_owned(),
+        (true, _) => "Private connectivity not verified: none of the selected checks applies to this cluster"
+            .to_owned(),
         (false, true) => format!("The selected checks passed{warnings}"),
         (false, false) => format!(
             "Cast AI is privately reachable from this machine{warnings}; not checked: {}",
@@ -49,7 +53,11 @@ fn not_proven(report: &Report, first: &Cause<'_>, others: &[&Cause<'_>]) -> Stri
     let unknown = |outcome: &Outcome| matches!(outcome, Outcome::Unknown { .. });
     let number = report.findings.iter().filter(|finding| unknown(&finding.outcome)).count();
     let reason = first.first.outcome.reason().unwrap_or_default();
-    let mut text = format!("Not proven: {}: {}", could_not_run(number), one_line(&reason, CAUSE_LIMIT));
+    let mut text = format!(
+        "Private connectivity not verified: {}: {}",
+        could_not_run(number),
+        one_line(&reason, CAUSE_LIMIT)
+    );
     if let Some(fix) = first.first.fixes.first() {
         text = format!("{text}; {}", fix.text);
     }

@@ -133,9 +133,15 @@ fn the_verdict_nothing_to_do_covers_only_what_was_checked() {
     assert_verdict(
         &report(others),
         &format!(
-            "up to date{UNKNOWN_TAGS}; 1 image of unknown source (set it with --map); 1 image skipped, in \
-             registries that are not checked"
+            "up to date{UNKNOWN_TAGS}; 1 image skipped, in registries that are not checked; 1 image of unknown \
+             source (set it with --map)"
         ),
+    );
+    let unknown = image(State::SourceUnknown("add --map".to_owned()), &[]);
+    assert_verdict(
+        &report(vec![image(State::Missing, &[]), other("y", unknown)]),
+        "1 missing in the registry: run kubectl castai-privatelink sync-images; 1 image of unknown source (set it with \
+         --map)",
     );
     let unknown = image(State::SourceUnknown("u".to_owned()), &[(Subject::PublicTags, "add --map")]);
     assert_verdict(

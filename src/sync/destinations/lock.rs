@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::inventory::API_VERSION;
 use crate::model::lock::{Lock, LockKind, LockedDestination, LockedImage};
-use crate::model::plan::{DestinationPlan, PlannedImage, Step};
+use crate::model::plan::{Content, DestinationPlan, PlannedImage, Step};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::report::{ImageReport, ImageResult};
 
@@ -20,26 +20,36 @@ pub(super) fn expected_destination(
 ) -> LockedDestination {
     let locked = |image: &PlannedImage| {
         let content = image.step.content().filter(|_| copying || image.step.to_write().is_none())?;
-        Some(LockedImage::new(image.source.as_ref()?, &image.destination, content, now))
+        Some(LockedImage::new(image, image.source.as_ref()?, content, now))
     };
     LockedDestination { mirror: plan.mirror.clone(), images: plan.images.iter().filter_map(locked).collect() }
 }
 
-/// The report on a private image that a plan would only compare, if its source is unknown and `locked` does not contain
-/// it. Its workloads already have its name, so it holds nothing back.
-pub(super) fn unknown_source(locked: &LockedDestination, assignment: &Assignment) -> Option<ImageReport> {
-    let Source::Unknown(cause) = &assignment.source else { return None };
-    if locked.images.iter().any(|locked| locked.destination.is_same(&assignment.destination)) {
-        return None;
-    }
+/// What a lock says about a private image.
+pub(super) fn entry<'l>(locked: &'l LockedDestination, assignment: &Assignment) -> Option<&'l LockedImage> {
+    locked.images.iter().find(|locked| locked.destination.is_same(&assignment.destination))
+}
+
+/// The report on an image that was not compared with its source when the lock was written, or that the lock does not
+/// contain because its source is unknown. The registry has it, so it holds nothing back.
+pub(super) fn not_compared(entry: Option<&LockedImage>, assignment: &Assignment) -> Option<ImageReport> {
+    let (source, step, cause) = match (entry, &assignment.source) {
+        (Some(locked), _) => {
+            let cause = format!("at {:.0}: {}", locked.verified, locked.not_compared.as_ref()?);
+            let content = Content::unread(locked.digest.clone(), locked.media_type.clone());
+            (Some(locked.source.clone()), Step::UpToDate { content }, cause)
+        }
+        (None, Source::Unknown(cause)) => (None, Step::Skip { reason: cause.clone() }, cause.clone()),
+        (None, _) => return None,
+    };
     let image = PlannedImage {
         destination: assignment.destination.clone(),
-        source: None,
+        source,
         provenance: assignment.provenance,
-        step: Step::Skip { reason: cause.clone() },
+        step,
         note: None,
         not_compared: Some(cause.clone()),
         used_by: assignment.used_by.clone(),
     };
-    Some(ImageReport::from_planned(&image, ImageResult::NotCompared, Some(cause.clone())))
+    Some(ImageReport::from_planned(&image, ImageResult::NotCompared, Some(cause)))
 }

@@ -9,7 +9,7 @@ use crate::event::{Event, Observer};
 use crate::model::image::Mirror;
 use crate::model::inventory::{API_VERSION, Inventory};
 use crate::model::plan::{DestinationPlan, Plan, PlanKind, PlannedImage};
-use crate::store::{Error, Stores};
+use crate::store::Stores;
 use crate::sync::mirror_choice;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::Assignment;
@@ -31,7 +31,7 @@ pub(super) async fn renewed(
         let movable = mirror_choice::movable_tags(mirror, registries, &settings.replace);
         let (sources, destination) = (stores.sources(), stores.destination(mirror));
         let renewed = renew(&sources, &destination, planned, movable, settings.attestations, cache).await;
-        prepared.push(renewed.map_err(cannot_plan)?);
+        prepared.push(renewed?);
     }
     Ok(with_prepared(plan.clone(), prepared))
 }
@@ -58,7 +58,7 @@ pub(super) async fn fresh(
             attestations: settings.attestations,
         };
         let (sources, destination) = (stores.sources(), stores.destination(mirror));
-        prepared.push(prepare(&sources, &destination, mirror, wanted, cache).await.map_err(cannot_plan)?);
+        prepared.push(prepare(&sources, &destination, mirror, wanted, cache).await?);
     }
     let plan = Plan {
         api_version: API_VERSION.to_owned(),
@@ -83,11 +83,6 @@ fn with_prepared(mut plan: Plan, prepared: Vec<Prepared>) -> Plan {
     }
     plan.uploads = join_uploads(uploads);
     plan
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it ends chains of combinators")]
-fn cannot_plan(error: Error) -> CommandError {
-    CommandError::new(format!("error: {error}"))
 }
 
 /// The assignments, with a warning for each `--map` that matches no image, which is probably misspelt.

@@ -37,6 +37,8 @@ pub struct ClusterSnapshot {
     pub releases: Vec<Release>,
     /// Releases that workloads name and that are not stored in the cluster, by namespace and name.
     pub releases_not_stored: Vec<(String, String)>,
+    /// Whether releases may be missing because listing them is forbidden.
+    pub releases_forbidden: bool,
     pub resources: Vec<Resource>,
     /// Pods that wait for an image, if they were listed.
     pub pods: Vec<WaitingPod>,
@@ -75,8 +77,12 @@ impl ClusterSnapshot {
             malformed.into_iter().partition(|one: &Malformed| knowledge.is_namespace(&one.namespace));
         let unreadable: Vec<_> = own.into_iter().map(|malformed| malformed.why).collect();
         notes.extend(foreign.into_iter().map(|malformed| malformed.why));
-        let Releases { releases, notes: unopened, not_stored: releases_not_stored } =
-            releases(connection, namespace, selector, filter, &workloads).await?;
+        let Releases {
+            releases,
+            notes: unopened,
+            not_stored: releases_not_stored,
+            is_forbidden: releases_forbidden,
+        } = releases(connection, namespace, selector, filter, &workloads).await?;
         notes.extend(unread.into_iter().chain(unopened));
         let no_nodes = environment.nodes.forbidden.iter();
         notes.extend(no_nodes.map(|why| format!("{why}; platforms and region are unknown")));
@@ -88,6 +94,7 @@ impl ClusterSnapshot {
             workloads,
             releases,
             releases_not_stored,
+            releases_forbidden,
             resources,
             pods,
             ownership_context,

@@ -22,6 +22,7 @@ fn lock(images: &[(&str, &str)]) -> Lock {
         size: None,
         without_attestations: None,
         verified: Timestamp::UNIX_EPOCH,
+        not_compared: None,
     };
     Lock {
         api_version: API_VERSION.to_owned(),

@@ -40,7 +40,7 @@ fn invalid_credentials_stop_the_run_before_any_change() {
         snapshot_output("no-aws-credentials", "sync-images --yes", &output);
         let said = output.stderr;
         assert!(said.contains("no AWS credentials") && said.contains("aws sso login"), "{said}");
-        assert_eq!(said.lines().count(), 1, "the error is one line: {said}");
+        assert_eq!(said.lines().count(), 2, "an error and a hint: {said}");
     }
     control.put("/aws/identity", &Identity::of_account("210987654321")).unwrap();
     let output = sync(&lab, 2, &[]);

@@ -34,7 +34,7 @@ fn ecr_failures_are_reported_and_a_missing_permission_is_unknown() {
     assert_eq!(text(listing, "result"), "Unknown");
     assert_eq!(text(listing, "reason"), "no permission for ecr:DescribeRepositories");
     let table = plugin(&lab, 1, &["preflight"]).stdout;
-    let last = "Not proven: 1 check could not run: no permission for ecr:DescribeRepositories; allow \
+    let last = "Private connectivity not verified: 1 check could not run: no permission for ecr:DescribeRepositories; allow \
                 ecr:DescribeRepositories to these AWS credentials\n";
     assert!(table.ends_with(last), "{table}");
 

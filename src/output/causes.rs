@@ -1,0 +1,54 @@
+//! Images by cause: messages that differ only in the names of their images have one cause.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use crate::model::image::Image;
+
+/// What has problems, by cause, in the order of the first of each.
+pub(super) struct Causes<'c, T>(Vec<Cause<'c, T>>);
+
+/// A cause, in the words of the first message.
+pub(super) struct Cause<'c, T> {
+    key: String,
+    pub(super) message: &'c str,
+    pub(super) items: BTreeSet<T>,
+}
+
+impl<'c, T: Ord> Causes<'c, T> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds an item with its message, which may name `images`.
+    pub(super) fn add<'i>(&mut self, message: &'c str, images: impl IntoIterator<Item = &'i Image>, item: T) {
+        let key = key(message, images);
+        match self.0.iter_mut().find(|cause| cause.key == key) {
+            Some(cause) => {
+                cause.items.insert(item);
+            }
+            None => self.0.push(Cause { key, message, items: BTreeSet::from([item]) }),
+        }
+    }
+
+    pub(super) fn all(&self) -> &[Cause<'c, T>] {
+        &self.0
+    }
+}
+
+/// `message` without the names of the images that it is about.
+fn key<'i>(message: &str, images: impl IntoIterator<Item = &'i Image>) -> String {
+    let images: Vec<_> = images.into_iter().collect();
+    let mut names: Vec<_> = images
+        .iter()
+        .flat_map(|image| {
+            [image.as_written().to_owned(), image.repository().to_owned(), format!("/{}", image.path())]
+        })
+        .collect();
+    // A name may contain another one.
+    names.sort_by_key(|name| Reverse(name.len()));
+    let key = names.iter().fold(message.to_owned(), |key, name| key.replace(name.as_str(), "/"));
+    let tags: Vec<_> = images.iter().map(|image| image.version().stored_tag()).collect();
+    let is_tag = |word: &str| tags.iter().any(|tag| **tag == *word.trim_end_matches(':'));
+    key.split(' ').map(|word| if is_tag(word) { "tag" } else { word }).collect::<Vec<_>>().join(" ")
+}
