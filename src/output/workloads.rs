@@ -62,7 +62,11 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
                 ));
             }
             Outcome::NotRewritable(why) => {
-                say(&format!("note: {name} {not_rewritable} {why}{}", words.next_of(workload.workload.kind)));
+                let kind = if workload.needs_attention() { "error" } else { "note" };
+                say(&format!(
+                    "{kind}: {name} {not_rewritable} {why}{}",
+                    words.next_of(workload.workload.kind)
+                ));
             }
             Outcome::HeldBack(_)
             | Outcome::Updated

@@ -1,15 +1,18 @@
 //! The stages that change clusters: what is to be done with the workloads of each, shown and carried out.
 
+use crate::cluster::pods::{PodProblem, ProblemKind};
 use crate::error::CommandError;
 use crate::event::Observer;
 use crate::model::cluster_plan::ClusterPlan;
+use crate::model::inventory::Place;
 use crate::model::lock::Lock;
 use crate::sync::destinations::Destinations;
 use crate::sync::discover::ImageFilter;
+use crate::sync::discover::owners::top_controller;
 use crate::sync::discover::snapshot::{ClusterSnapshot, Unread};
 use crate::sync::rewrite::Rewriter;
-use crate::sync::rollout::WorkloadReport;
 use crate::sync::rollout::changes::Changes;
+use crate::sync::rollout::{Outcome, WorkloadReport};
 use crate::sync::settings::{DryRun, Settings};
 
 /// What decides on patches, whatever a lock says.
@@ -74,7 +77,10 @@ impl<'r> ClusterRewrites<'r> {
 
     /// What rewriting would do, without asking the servers.
     pub(super) fn preview(&self) -> Vec<WorkloadReport> {
-        self.clusters.iter().flat_map(|cluster| cluster.changes.preview(&cluster.snapshot)).collect()
+        let preview = |cluster: &ClusterRewrite| {
+            with_waiting_pods(cluster.changes.preview(&cluster.snapshot), &cluster.snapshot)
+        };
+        self.clusters.iter().flat_map(preview).collect()
     }
 
     /// What rewriting would do: by the servers' own dry run, or by us alone.
@@ -83,7 +89,7 @@ impl<'r> ClusterRewrites<'r> {
         for ClusterRewrite { snapshot, destination, changes } in self.clusters {
             let rewriter = self.rules.rewriter(destination, self.expected);
             let dry_run = changes.dry_run(&snapshot, rewriter, self.rules.settings, dry_run, observer);
-            reports.extend(Box::pin(dry_run).await);
+            reports.extend(with_waiting_pods(Box::pin(dry_run).await, &snapshot));
         }
         reports
     }
@@ -110,8 +116,29 @@ impl<'r> ClusterRewrites<'r> {
             let expected = self.rules.rewriter(destination, self.expected);
             let rewriter = self.rules.rewriter(destination, lock);
             let changes = changes.confirm(&snapshot, expected, rewriter, settings);
-            reports.extend(changes.roll_out(&snapshot, rewriter, settings, observer).await);
+            let rolled_out = changes.roll_out(&snapshot, rewriter, settings, observer).await;
+            reports.extend(with_waiting_pods(rolled_out, &snapshot));
         }
         reports
     }
+}
+
+/// Adds what pods wait for to the reports of workloads that cannot be changed, such as a Job that has not ended.
+fn with_waiting_pods(mut reports: Vec<WorkloadReport>, snapshot: &ClusterSnapshot) -> Vec<WorkloadReport> {
+    let unchanged = reports.iter_mut().filter(|report| matches!(report.outcome, Outcome::NotRewritable(_)));
+    for report in unchanged {
+        let place = Place::Workload(report.workload.clone());
+        let pods = snapshot.pods.iter().filter(|pod| top_controller(pod, &snapshot.workloads) == place);
+        for (pod, waiting) in pods.flat_map(|pod| pod.images.iter().map(move |waiting| (pod, waiting))) {
+            report.problems.push(PodProblem {
+                pod: pod.name.name.clone(),
+                container: waiting.image_field.container().map(ToOwned::to_owned),
+                kind: ProblemKind::Image,
+                reason: waiting.reason.clone(),
+                message: format!("{} {}", waiting.image, waiting.message).trim_end().to_owned(),
+                log: Vec::new(),
+            });
+        }
+    }
+    reports
 }

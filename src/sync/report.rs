@@ -201,7 +201,7 @@ impl SyncReport {
             || !self.unlisted.is_empty()
             || !self.unreadable.is_empty()
             || self.images.iter().any(|image| image.result.needs_attention())
-            || self.workloads.iter().any(|workload| workload.outcome.needs_attention())
+            || self.workloads.iter().any(WorkloadReport::needs_attention)
     }
 
     /// Whether anything was copied into the registry.

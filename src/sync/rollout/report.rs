@@ -62,6 +62,12 @@ impl Outcome {
 }
 
 impl WorkloadReport {
+    /// Whether it needs attention: also if it cannot be changed, and its pods wait for an image.
+    pub fn needs_attention(&self) -> bool {
+        let is_waiting = matches!(self.outcome, Outcome::NotRewritable(_)) && !self.problems.is_empty();
+        self.outcome.needs_attention() || is_waiting
+    }
+
     pub(super) fn new(workload: WorkloadName, changes: Vec<Change>, outcome: Outcome) -> Self {
         Self {
             workload,
