@@ -46,7 +46,6 @@ fn no_value_of_a_failed_release_is_shown() {
             manifest("kind: Secret\nstringData: {key: *s3cret}\n"),
             "an alias without an anchor at line 2",
         ),
-        ("twice", manifest("kind: Secret\ns3cret: 1\ns3cret: 2\n"), "duplicate mapping key at line 3"),
         (
             "type",
             manifest(
