@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DryRunArguments, MirrorArguments, OutputFormat, RolloutArguments, SelectionArguments};
+use super::{
+    DryRunArguments, MirrorArguments, OutputFormat, RecursiveArguments, RolloutArguments, SelectionArguments,
+};
 use crate::model::image::Image;
 use crate::store::limits::JOBS;
 
@@ -53,6 +55,9 @@ pub struct SyncArguments {
     /// Manifests whose images are mirrored too: a file, a directory, or - for standard input; may be repeated
     #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR")]
     pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub recursive: RecursiveArguments,
 
     #[command(flatten)]
     pub selection: SelectionArguments,

@@ -42,16 +42,33 @@ pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error> {
     from_slice(text.as_bytes())
 }
 
+/// A field has the wrong type or value.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.describe(&cause::json(.error)))]
+pub struct InvalidField {
+    /// Such as `spec.containers[0].image`; `.` for the whole value.
+    field: String,
+    error: serde_json::Error,
+}
+
+impl InvalidField {
+    /// The error with the value that was found, for texts without secrets.
+    pub fn with_value(&self) -> String {
+        self.describe(&self.error.to_string())
+    }
+
+    fn describe(&self, cause: &str) -> String {
+        if self.field == "." { cause.to_owned() } else { format!("{}: {cause}", self.field) }
+    }
+}
+
 /// Converts a value.
 ///
 /// # Errors
-/// It is not a `T`. The text names the field, and quotes no value.
-pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, String> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let field = error.path().to_string();
-        let cause = cause::json(error.inner());
-        if field == "." { cause } else { format!("{field}: {cause}") }
-    })
+/// It is not a `T`. The error names the field.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, InvalidField> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| InvalidField { field: error.path().to_string(), error: error.into_inner() })
 }
 
 /// The values of a text that contains several, each with the offset of its end, up to the first error.

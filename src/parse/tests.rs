@@ -119,11 +119,11 @@ fn a_value_of_the_wrong_type_is_named_by_its_field() {
     }
     for (value, expected) in [
         (serde_json::json!({"a": [{}, {"b.c": {"s3cret": 1}}]}), "a[1].b.c: expected a string"),
-        (serde_json::json!({"a": "s3cret"}), "a: expected a sequence"),
+        (serde_json::json!({"a": "s3cret"}), "a: expected a list"),
         (serde_json::json!({}), "missing field `a`"),
-        (serde_json::json!("s3cret"), "expected struct Typed"),
+        (serde_json::json!("s3cret"), "expected an object"),
     ] {
-        assert_eq!(json::from_value::<Typed>(value).unwrap_err(), expected);
+        assert_eq!(json::from_value::<Typed>(value).unwrap_err().to_string(), expected);
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn private(image: &str) -> String {
 
 /// Filters `text` like the command, with `MIRROR` as the destination.
 pub(super) fn filtered(text: &str) -> Result<String, String> {
-    let manifests = manifests::parse("x.yaml", text).map_err(|error| error.to_string())?;
+    let manifests = manifests::parse("x.yaml", text).map_err(|error| error.to_string())?.manifests;
     let mirror = MIRROR.parse().unwrap();
     let mut all = Vec::new();
     for manifest in &manifests {
