@@ -1,6 +1,8 @@
 //! Manifests and kubeconfigs are read as kubectl reads them. kubectl itself reads the same files, without a cluster.
 
+mod kubeconfigs;
 mod manifests;
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
