@@ -264,3 +264,33 @@ fn artifacts_with_a_byte_order_mark_and_in_utf_16_are_read() {
     let refused = home.plugin(2, "/absent", &["images", "-f", "acme.yaml", "--knowledge", "knowledge.yaml"]);
     assert_stderr_contains(&refused, &["--knowledge knowledge.yaml: imagePrefixes: "]);
 }
+
+#[test]
+fn names_are_read_whatever_the_case_and_port_of_the_host_and_no_digest_stays_public() {
+    let home = Home::new();
+    home.write("lock.json", lock());
+    let with = |image: &str| pod("p", "").replace("ghcr.io/castai/p:v1", image);
+    let rewrite = |code, image: &str| {
+        home.write("m.yaml", with(image));
+        home.plugin(code, "/absent", &["rewrite", "-f", "m.yaml", "--lock", "lock.json"])
+    };
+    for host in ["us-docker.pkg.dev:443", "US-Docker.pkg.dev", "US-DOCKER.PKG.DEV:443"] {
+        let rewritten = rewrite(0, &AGENT.replace("us-docker.pkg.dev", host));
+        assert_eq!(rewritten.stdout, with(&format!("{MIRROR}/{AGENT}")), "{host}");
+    }
+    home.write("m.yaml", with("ghcr.io:443/castai/x:v1"));
+    let images = home.plugin(0, "/absent", &["images", "-f", "m.yaml"]);
+    assert!(images.stdout.contains("ghcr.io:443/castai/x:v1"), "{}", images.stdout);
+    // A digest that no mirror is known to store is an error, and the public name is not printed.
+    for image in [AGENT.split(':').next().unwrap(), AGENT] {
+        let image = format!("{image}@sha512:{}", "b".repeat(128));
+        let refused = rewrite(1, &image);
+        assert_eq!(refused.stdout, "");
+        assert_stderr_contains(&refused, &[&format!("error: image {image} of Pod/p in m.yaml stays public")]);
+        let incomplete = home.plugin(1, "/absent", &["images", "-f", "m.yaml"]);
+        assert_stderr_contains(
+            &incomplete,
+            &["error: incomplete: Pod/p in m.yaml: container/a", "a digest must be `sha256:`"],
+        );
+    }
+}
