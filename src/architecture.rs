@@ -89,7 +89,7 @@ const EFFECTFUL: [&str; 44] = [
     "sync/artifact/file.rs",
     "sync/gather.rs",
     "sync/images.rs",
-    "sync/discover/manifests.rs",
+    "sync/discover/manifests/files.rs",
     "sync/discover/snapshot.rs",
     "sync/mirror.rs",
     "sync/mirror/",

@@ -6,8 +6,11 @@
 
 pub mod cause;
 pub mod documents;
+pub mod encoding;
+pub mod events;
 pub mod foreign;
 pub mod json;
+pub mod libyaml;
 pub mod yaml;
 
 /// Maximum nesting of objects and lists. Real manifests stay below 100; deeper ones (200) are written by hand.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::model::image::Image;
 use crate::model::knowledge::{CustomResource, Knowledge};
+use crate::parse;
 
 impl Knowledge {
     /// Parses the single document of a knowledge file.
@@ -15,7 +16,7 @@ impl Knowledge {
         if !document.is_object() {
             return Err("expected an object with lists, such as `imagePrefixes: [quay.io/castai]`".to_owned());
         }
-        let knowledge: Self = serde_json::from_value(document).map_err(|error| error.to_string())?;
+        let knowledge: Self = parse::json::from_value(document).map_err(|error| error.with_value())?;
         knowledge.check()?;
         Ok(knowledge)
     }

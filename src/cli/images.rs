@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{MirrorArguments, OutputFormat, SelectionArguments};
+use super::{MirrorArguments, OutputFormat, RecursiveArguments, SelectionArguments};
 
 /// List every image that Cast AI needs, where it is used and why it was found
 ///
@@ -42,6 +42,9 @@ pub struct ImagesArguments {
     /// Read these manifests instead of the cluster: a file, a directory, or - for standard input; may be repeated
     #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR")]
     pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub recursive: RecursiveArguments,
 
     #[command(flatten)]
     pub mirror: MirrorArguments,

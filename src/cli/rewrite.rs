@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::command_line::{flag, naming_flags};
-use super::{FilterArguments, MirrorArguments};
+use super::{FilterArguments, MirrorArguments, RecursiveArguments};
 
 /// Print manifests with private images, and every other byte unchanged
 ///
@@ -34,6 +34,9 @@ pub struct RewriteArguments {
     /// Manifests: a file, a directory, or - for standard input; may be repeated
     #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR", required = true)]
     pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub recursive: RecursiveArguments,
 
     #[command(flatten)]
     pub mirror: MirrorArguments,

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{
-    DryRunArguments, MirrorArguments, OutputFormat, RolloutArguments, SelectionArguments, SourceArguments,
+    DryRunArguments, MirrorArguments, OutputFormat, RecursiveArguments, RolloutArguments, SelectionArguments,
+    SourceArguments,
 };
 use crate::model::image::Image;
 use crate::store::limits::JOBS;
@@ -55,6 +56,9 @@ pub struct SyncArguments {
     /// Manifests whose images are mirrored too: a file, a directory, or - for standard input; may be repeated
     #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR")]
     pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub recursive: RecursiveArguments,
 
     #[command(flatten)]
     pub selection: SelectionArguments,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::command_line::{flag, naming_flags};
-use super::{DryRunArguments, KnowledgeArguments, MirrorArguments};
+use super::{DryRunArguments, KnowledgeArguments, MirrorArguments, RecursiveArguments};
 use crate::persist::engine;
 
 /// Print configuration that persists the private images through upgrades
@@ -78,6 +78,9 @@ pub struct HelmArguments {
     /// be repeated
     #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR")]
     pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub recursive: RecursiveArguments,
 
     /// Write a file for each release into this directory instead of printing all
     #[arg(long, value_name = "DIR")]

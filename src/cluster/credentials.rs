@@ -52,6 +52,8 @@ pub(super) struct TokenFile {
 }
 
 impl TokenFile {
+    /// # Errors
+    /// The file cannot be read, is empty, or holds no valid token.
     pub(super) fn open(path: PathBuf, value_source: ValueSource) -> Result<Self, Error> {
         let header = Self::read(&path, &value_source)?;
         Ok(Self { path, value_source, last: Mutex::new((header, Instant::now())) })
@@ -67,13 +69,18 @@ impl TokenFile {
         last.0.clone()
     }
 
-    /// Trims whitespace, as client-go does.
     fn read(path: &Path, value_source: &ValueSource) -> Result<HeaderValue, Error> {
-        let wrong = |why: &str| Error::config(format!("{value_source}: {}: {why}", path.display()), None);
-        let text = std::fs::read(path).map_err(|error| wrong(&error.to_string()))?;
+        let token = Self::token(path)
+            .map_err(|why| Error::config(format!("{value_source}: {}: {why}", path.display()), None))?;
+        bearer(&token, value_source)
+    }
+
+    /// Trims whitespace, as client-go does.
+    fn token(path: &Path) -> Result<Vec<u8>, String> {
+        let text = std::fs::read(path).map_err(|error| error.to_string())?;
         match text.trim_ascii() {
-            [] => Err(wrong("empty")),
-            token => bearer(token, value_source),
+            [] => Err("it has no token".to_owned()),
+            token => Ok(token.to_vec()),
         }
     }
 }
@@ -103,26 +110,34 @@ pub(super) fn authorization(
             )),
         };
     }
-    if user.username.is_some() || user.password.is_some() {
-        return basic(user.username.as_deref(), user.password.as_ref(), &of("username"))
-            .map(Authorization::Fixed);
+    let is_basic = user.username.is_some() || user.password.is_some();
+    if (is_basic && user.token.is_some()) || (user.username.is_some() && user.token_file.is_some()) {
+        return Err(Error::config(
+            format!("user {name:?} has a username or password and a token, and only one is allowed"),
+            Some("remove one of them from the kubeconfig, or pass --token"),
+        ));
     }
-    if let Some(token) = &user.token {
-        return bearer(token.expose_secret().as_bytes(), &of("token")).map(Authorization::Fixed);
+    if let Some(username) = &user.username {
+        return basic(username, user.password.as_ref(), &of("username")).map(Authorization::Fixed);
     }
-    if let Some(path) = &user.token_file {
-        return TokenFile::open(path.into(), of("tokenFile")).map(Authorization::File);
+    match (&user.token_file, &user.token) {
+        // client-go uses the token as long as the file has none (`NewBearerAuthWithRefreshRoundTripper`).
+        (Some(path), Some(_)) if TokenFile::token(Path::new(path)).is_ok() => {
+            TokenFile::open(path.into(), of("tokenFile")).map(Authorization::File)
+        }
+        (_, Some(token)) => bearer(token.expose_secret().as_bytes(), &of("token")).map(Authorization::Fixed),
+        (Some(path), None) => TokenFile::open(path.into(), of("tokenFile")).map(Authorization::File),
+        (None, None) => Ok(Authorization::None),
     }
-    Ok(Authorization::None)
 }
 
 fn basic(
-    user: Option<&str>,
+    user: &str,
     password: Option<&SecretString>,
     value_source: &ValueSource,
 ) -> Result<HeaderValue, Error> {
     let password = password.map(SecretString::expose_secret).unwrap_or_default();
-    let login = STANDARD.encode(format!("{}:{password}", user.unwrap_or_default()));
+    let login = STANDARD.encode(format!("{user}:{password}"));
     header_value(format!("Basic {login}").as_bytes(), value_source)
 }
 
@@ -205,6 +220,12 @@ pub(super) fn impersonation(
         for value in values {
             push(header.clone(), value, &value_source)?;
         }
+    }
+    if headers.first().is_some_and(|(header, _)| header.as_str() != "impersonate-user") {
+        return Err(Error::config(
+            format!("user {name:?}: uid, groups or extra values are impersonated without a user"),
+            Some("set `as` in the kubeconfig, or pass --as"),
+        ));
     }
     Ok(headers)
 }

@@ -211,6 +211,10 @@ impl Error {
                 format!("{prefix} {command} printed no ExecCredential (JSON with a status)"),
                 Some(format!("run it by hand, with {ARGUMENTS}")),
             ),
+            PluginFailure::NoTerminal => (
+                format!("{prefix} {command} requires a terminal (interactiveMode: Always)"),
+                Some("log in with kubectl first, or pass --token".to_owned()),
+            ),
         };
         Self { hint: hint.as_deref().map(plain), ..Self::new(ErrorKind::Config, message) }
     }
@@ -242,6 +246,8 @@ pub(super) enum PluginFailure {
     NotStarted(io::Error),
     Failed(ExitStatus),
     Unreadable,
+    /// It requires a terminal.
+    NoTerminal,
 }
 
 /// The arguments are not repeated, because some plugins take secrets there.

@@ -22,6 +22,9 @@ use crate::parse;
 /// A token is renewed this long before it expires.
 const MARGIN: SignedDuration = SignedDuration::from_secs(10);
 
+/// What `interactiveMode` may be.
+const MODES: [&str; 3] = ["Never", "IfAvailable", "Always"];
+
 /// A plugin, and its last credential.
 pub(super) struct Plugin {
     call: Arc<Call>,
@@ -96,6 +99,10 @@ impl Call {
             .command
             .clone()
             .ok_or_else(|| Error::config(format!("exec of user {user:?} has no command"), None))?;
+        if exec.interactive_mode.as_deref().is_some_and(|mode| !MODES.contains(&mode)) {
+            let message = format!("exec of user {user:?} has an invalid interactiveMode");
+            return Err(Error::config(message, Some("expected Never, IfAvailable or Always")));
+        }
         let cluster = exec.provide_cluster_info.then(|| cluster_info(cluster, authority));
         Ok(Self { exec: exec.clone(), command, user: user.to_owned(), cluster, unattended })
     }
@@ -115,12 +122,12 @@ impl Call {
 
     /// The plugin's standard output. Its standard error goes to ours.
     fn print(&self) -> Result<Vec<u8>, PluginFailure> {
-        let interactive = !self.unattended
-            && match self.exec.interactive_mode.as_deref() {
-                Some("Never") => false,
-                Some("Always") => true,
-                _ => io::stdin().is_terminal(),
-            };
+        let is_terminal = !self.unattended && io::stdin().is_terminal();
+        let interactive = match self.exec.interactive_mode.as_deref() {
+            Some("Never") => false,
+            Some("Always") if !is_terminal => return Err(PluginFailure::NoTerminal),
+            _ => is_terminal,
+        };
         let mut spec = json!({"interactive": interactive});
         if let Some(cluster) = &self.cluster {
             spec["cluster"] = cluster.clone();
@@ -180,7 +187,7 @@ fn cluster_info(cluster: &Cluster, authority: Option<&[u8]>) -> Value {
     set("insecure-skip-tls-verify", cluster.insecure_skip_tls_verify.then_some(true.into()));
     set("certificate-authority-data", authority.map(|pem| STANDARD.encode(pem).into()));
     set("proxy-url", cluster.proxy_url.clone().map(Value::from));
-    set("config", cluster.plugin_extension().cloned());
+    set("config", Some(cluster.plugin_extension().cloned().unwrap_or_default()));
     info.into()
 }
 
@@ -241,6 +248,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_plugin_that_requires_a_terminal_is_not_run_without_one() {
+        let ran = std::env::temp_dir().join(format!("plugin-ran-{}", std::process::id()));
+        let script = format!("touch {}", ran.display());
+        let error = start(&script, ", interactiveMode: Always", true).await.map(|_| ()).unwrap_err();
+        assert!(error.to_string().ends_with("requires a terminal (interactiveMode: Always)"), "{error}");
+        assert!(!ran.exists());
+        for mode in ["Never", "IfAvailable", "''"] {
+            let plugin =
+                start("echo 'status: {token: t}'", &format!(", interactiveMode: {mode}"), true).await;
+            assert!(plugin.is_ok(), "{mode}");
+        }
+        let user = parsed_user("users:\n- user: {exec: {command: sh, interactiveMode: s3cret}}\n");
+        let call = Call::new(&user.exec.unwrap(), "u", &Cluster::default(), None, true);
+        let error = call.map(|_| ()).unwrap_err().to_string();
+        assert_eq!(error, "error: exec of user \"u\" has an invalid interactiveMode");
+    }
+
+    #[tokio::test]
     async fn a_plugin_gets_the_same_input_as_from_client_go() {
         // Prints its input as the token, without the characters that JSON would have to escape.
         let script = r#"
@@ -253,7 +278,7 @@ mod tests {
         assert_eq!(
             header(&plugin).await.unwrap(),
             "Bearer {apiVersion:client.authentication.k8s.io/v1,kind:ExecCredential,spec:{cluster:\
-             {certificate-authority-data:cGVt,server:https://c},interactive:false}} y"
+             {certificate-authority-data:cGVt,config:null,server:https://c},interactive:false}} y"
         );
         let plugin = start("echo '{\"status\": {}}'", "", true).await.unwrap();
         assert_eq!(header(&plugin).await, None);

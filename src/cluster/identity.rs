@@ -3,6 +3,7 @@
 use http::HeaderValue;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ParsedCertificate;
 
 use super::error::Error;
 use super::value_source::ValueSource;
@@ -31,8 +32,10 @@ pub(super) fn header_value(value: &[u8], value_source: &ValueSource) -> Result<H
     Ok(header)
 }
 
-/// `Authorization` with a token.
+/// `Authorization` with a token. As in Go, spaces and tabs at its end are not sent.
 pub(super) fn bearer(token: &[u8], value_source: &ValueSource) -> Result<HeaderValue, Error> {
+    let end = token.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(0, |last| last + 1);
+    let token = &token[..end];
     header_value(&[b"Bearer ", token].concat(), value_source)
 }
 
@@ -47,6 +50,14 @@ impl Identity {
             return Err(Error::config(
                 format!("{key} holds no valid PEM private key"),
                 Some("a key with a passphrase is not supported, as in kubectl"),
+            ));
+        }
+        // Go accepts version 1, which `openssl x509 -req` writes without an extension.
+        let first = CertificateDer::from_pem_slice(&self.certificate).ok();
+        if first.is_none_or(|first| ParsedCertificate::try_from(&first).is_err()) {
+            return Err(Error::config(
+                format!("{certificate} is not an X.509 certificate of version 3"),
+                Some("create it again with an extension, such as basicConstraints=CA:FALSE"),
             ));
         }
         Ok(self)

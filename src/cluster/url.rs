@@ -5,9 +5,10 @@ use http::Uri;
 use super::error::Error;
 use super::value_source::ValueSource;
 
-/// The server's URL without credentials, because messages show it. The default scheme is HTTPS.
+/// The server's URL without credentials, because messages show it. As in kubectl, the default scheme is HTTP, which
+/// `kubectl proxy` speaks.
 pub(super) fn server_url(text: &str, value_source: &ValueSource) -> Result<Uri, Error> {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let authority = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
@@ -56,12 +57,12 @@ mod tests {
         let cases = [
             ("https://host", Some("https://host/")),
             ("HTTPS://host:6443/path/", Some("https://host:6443/path/")),
-            ("host:6443", Some("https://host:6443/")),
+            ("host:6443", Some("http://host:6443/")),
             ("HTTP://127.0.0.1:80", Some("http://127.0.0.1:80/")),
             ("https://[::1]", Some("https://[::1]/")),
             ("https://[::1]:1", Some("https://[::1]:1/")),
             ("https://user:s3cret@host", Some("https://host/")),
-            ("user:s3cret@host", Some("https://host/")),
+            ("user:s3cret@host", Some("http://host/")),
             ("http://user:s3cr@et@host/x", Some("http://host/x")),
             ("ftp://user:s3cret@host", None),
             ("https://user:s3cret@", None),

@@ -1,5 +1,6 @@
 //! Converts the flags that select images, and reads the files that they name.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::CommandError;
@@ -9,9 +10,9 @@ use crate::cli::{
 };
 use crate::model::knowledge::Knowledge;
 use crate::output;
-use crate::parse::documents;
+use crate::parse::{documents, encoding};
 use crate::sync::discover::ImageFilter;
-use crate::sync::discover::manifests::{self, Manifest};
+use crate::sync::discover::manifests::{self, Manifest, Parsed};
 
 /// The filter from the flags and the `--knowledge` file.
 pub(super) fn filter(
@@ -39,8 +40,10 @@ const KNOWLEDGE_FILE: &str =
 pub(super) fn knowledge_file(wanted: &KnowledgeFileArguments) -> Result<Knowledge, CommandError> {
     let Some(path) = &wanted.path else { return Ok(Knowledge::default()) };
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| CommandError::new(format!("error: reading --knowledge {shown}: {error}")))?;
+    let reading = |error: &dyn Display| format!("error: reading --knowledge {shown}: {error}");
+    let bytes = std::fs::read(path).map_err(|error| CommandError::new(reading(&error)))?;
+    let text =
+        encoding::decode(bytes).map_err(|error| CommandError::with_hint(reading(&error), error.hint()))?;
     let wrong = |why: String| {
         let message = format!("error: --knowledge {shown}: {why}");
         CommandError::with_hint(message, KNOWLEDGE_FILE)
@@ -56,21 +59,36 @@ pub(super) fn knowledge_file(wanted: &KnowledgeFileArguments) -> Result<Knowledg
 /// Reads the manifests of `-f`. Reading standard input may block, and Ctrl-C must work meanwhile.
 pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, CommandError> {
     let files = files.to_vec();
-    let read = tokio::task::spawn_blocking(move || -> Result<Vec<_>, manifests::Error> {
-        let mut all = Vec::new();
+    let read = tokio::task::spawn_blocking(move || -> Result<_, manifests::Error> {
+        let mut all = Parsed::default();
         for file in files {
             let file = file.to_string_lossy();
-            let mut found = manifests::read(&file)?;
-            if found.is_empty() {
+            let mut is_empty = true;
+            for text in manifests::texts(&file)? {
+                let Parsed { manifests, without_pod_spec } = manifests::parse(&text.path, &text.text)?;
+                is_empty &= manifests.is_empty() && without_pod_spec.is_empty();
+                all.manifests.extend(manifests);
+                all.without_pod_spec.extend(without_pod_spec);
+            }
+            if is_empty {
                 output::warning(&format!(
                     "{file} has no Kubernetes object with containers: render charts with helm template first"
                 ));
             }
-            all.append(&mut found);
         }
         Ok(all)
     });
-    read.await.map_err(std::io::Error::other)?.map_err(CommandError::from)
+    let Parsed { manifests, without_pod_spec } =
+        read.await.map_err(std::io::Error::other)?.map_err(CommandError::from)?;
+    note_skipped(&without_pod_spec);
+    Ok(manifests)
+}
+
+/// Notes the workloads that have no pod spec.
+pub(super) fn note_skipped(without_pod_spec: &[String]) {
+    if let Some(note) = manifests::skipped(without_pod_spec) {
+        output::say(&note);
+    }
 }
 
 /// What was searched, for the message that nothing was found.

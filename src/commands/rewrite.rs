@@ -8,7 +8,7 @@ use crate::output;
 use crate::output::rewrite::{missing_images, public_images};
 use crate::parse::documents::Format;
 use crate::sync::artifact::file::read_lock;
-use crate::sync::rewrite_manifests::input;
+use crate::sync::rewrite_manifests::input::{self, Input};
 use crate::sync::rewrite_manifests::text::join;
 use crate::sync::rewrite_manifests::{Rewritten, Settings, run as rewrite};
 use crate::sync::settings::Ports;
@@ -66,7 +66,8 @@ pub(super) async fn run(
 pub(super) async fn settings(wanted: &RewriteArguments) -> Result<Settings, CommandError> {
     let filter = discovery::filter(&wanted.filter, &wanted.mirror)?;
     let lock = wanted.lock.as_deref().map(|path| read_lock(path, &wanted.mirror.maps)).transpose()?;
-    let parts = input::read(&wanted.files).await?;
+    let Input { parts, without_pod_spec } = input::read(&wanted.files).await?;
+    discovery::note_skipped(&without_pod_spec);
     Ok(Settings { filter, mirror: wanted.mirror.settings(), lock, parts })
 }
 

@@ -117,7 +117,8 @@ impl Version {
 pub struct Image {
     written: String,
     /// Length of the repository part of `written`.
-    repository: usize,
+    name_length: usize,
+    repository: String,
     version: Version,
     host: String,
     path: String,
@@ -129,9 +130,10 @@ impl Image {
         &self.written
     }
 
-    /// The repository as written: `castai/hibernate` stays without a host.
+    /// The repository as written: `castai/hibernate` stays without a host. Only the host is in lower case, and without
+    /// the port of HTTPS, so that equal names are equal.
     pub fn repository(&self) -> &str {
-        &self.written[..self.repository]
+        &self.repository
     }
 
     /// The selected version; `latest` without tag and digest.
@@ -159,13 +161,13 @@ impl Image {
     /// # Errors
     /// `repository` is not a valid name.
     pub fn with_repository(&self, repository: &str) -> Result<Self, InvalidReference> {
-        format!("{repository}{}", &self.written[self.repository..]).parse()
+        format!("{repository}{}", &self.written[self.name_length..]).parse()
     }
 
     /// Adds the implicit tag of an untagged reference, so that mirror and manifest use the same name.
     #[must_use]
     pub fn with_explicit_tag(self) -> Self {
-        match (&self.version, self.written.len() == self.repository) {
+        match (&self.version, self.written.len() == self.name_length) {
             (Version::Tag(tag), true) => Self { written: format!("{}:{tag}", self.written), ..self },
             _ => self,
         }
@@ -176,8 +178,19 @@ impl FromStr for Image {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let reference: Reference =
-            text.parse().map_err(|error| InvalidReference::new(text, format!("{error}")))?;
+        let invalid = |error: &dyn fmt::Display| InvalidReference::new(text, error.to_string());
+        let named_host = text.split_once('/').filter(|(first, _)| is_host(first));
+        let (host, reference) = match named_host {
+            Some((first, rest)) => {
+                check_host(first).map_err(|error| invalid(&error))?;
+                let host = normal_host(first);
+                // Docker Hub has its own rules; of others, the grammar knows neither IPv6 nor hosts without a dot.
+                let known = if DOCKER_HUB.contains(&host.as_str()) { DOCKER_HUB[0] } else { "host.invalid" };
+                (Some((host, rest)), format!("{known}/{rest}").parse::<Reference>())
+            }
+            None => (None, text.parse()),
+        };
+        let reference = reference.map_err(|error| invalid(&error))?;
         let digest = reference.digest().map(str::parse).transpose()?;
         let without_digest = text.split('@').next().unwrap_or(text);
         // A colon after the last slash starts a tag; one before it starts a port.
@@ -190,19 +203,57 @@ impl FromStr for Image {
             (Some(tag), None) => Version::Tag(tag),
             (None, None) => Version::Tag("latest".to_owned()),
         };
-        let host = match reference.registry() {
-            // The host of Docker Hub's API.
-            "docker.io" | "index.docker.io" => "registry-1.docker.io",
-            host => host,
+        let name_length = tag_start.unwrap_or(without_digest.len());
+        let (repository, host) = match host {
+            Some((host, rest)) => {
+                let path = &rest[..rest.len() - (text.len() - name_length)];
+                (format!("{host}/{path}"), host)
+            }
+            None => (text[..name_length].to_owned(), DOCKER_HUB[0].to_owned()),
         };
         Ok(Self {
             written: text.to_owned(),
-            repository: tag_start.unwrap_or(without_digest.len()),
+            name_length,
+            repository,
             version,
-            host: host.to_owned(),
+            host: if DOCKER_HUB.contains(&host.as_str()) { DOCKER_HUB_API.to_owned() } else { host },
             path: reference.repository().to_owned(),
         })
     }
+}
+
+/// Docker Hub's names in references, and the host of its API.
+const DOCKER_HUB: [&str; 2] = ["docker.io", "index.docker.io"];
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
+
+/// Whether the first part of a name is a host (distribution/reference `splitDockerDomain`).
+fn is_host(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// # Errors
+/// It is neither a host name nor an address, with or without a port.
+fn check_host(host: &str) -> Result<(), oci_distribution::ParseError> {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port))
+            if address.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':')
+                && (port.is_empty() || port.starts_with(':')) =>
+        {
+            format!("host.invalid{port}/x")
+        }
+        _ => format!("{host}/x"),
+    };
+    name.parse::<Reference>().map(|_| ())
+}
+
+/// In lower case, and without the port of HTTPS. Local registries use plain HTTP.
+fn normal_host(host: &str) -> String {
+    let mut host = host.to_ascii_lowercase();
+    if let Some(name) = host.strip_suffix(":443") {
+        let is_local = name == "localhost" || name == "[::1]" || name.starts_with("127.");
+        host.truncate(if is_local { host.len() } else { name.len() });
+    }
+    host
 }
 
 impl fmt::Display for Image {
@@ -315,11 +366,11 @@ impl FromStr for Mirror {
             .parse()
             .map_err(|_| InvalidReference::new(text, "expected `host[:port]` or `host[:port]/path`"))?;
         let (registry, prefix) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
-        if probe.host() != registry {
+        if !is_host(registry) || probe.host() != normal_host(registry) {
             let reason = "missing registry host: expected `host[:port]` or `host[:port]/path`";
             return Err(InvalidReference::new(text, reason));
         }
-        Ok(Self { registry: registry.to_owned(), prefix: prefix.map(str::to_owned) })
+        Ok(Self { registry: probe.host().to_owned(), prefix: prefix.map(str::to_owned) })
     }
 }
 

@@ -17,7 +17,11 @@ pub fn json(error: &serde_json::Error) -> String {
         // serde quotes the value that it found before the words on what it expected.
         Category::Data => text.rsplit_once(EXPECTED).map_or_else(
             || format!("invalid value{}", position(error)),
-            |(_, expected)| format!("expected {expected}"),
+            |(_, expected)| {
+                let (expected, place) =
+                    expected.split_at(expected.find(" at line ").unwrap_or(expected.len()));
+                format!("expected {}{place}", plain(expected))
+            },
         ),
     }
 }
@@ -86,12 +90,15 @@ pub fn yaml_cause(error: &YamlError) -> String {
 const NOT_YAML: &str = "not valid YAML";
 
 /// The parser's name for what it expects, in words that users know.
-fn plain(expected: &'static str) -> &'static str {
+fn plain(expected: &str) -> &str {
     match expected {
         "string scalar" | "scalar" => "a string",
-        "sequence start" => "a list",
+        "sequence start" | "a sequence" => "a list",
         "mapping start" => "a mapping",
+        "a map" => "an object",
         "boolean" => "a boolean",
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" => "a whole number",
+        other if other.starts_with("struct ") => "an object",
         other => other,
     }
 }
@@ -129,13 +136,10 @@ mod tests {
     #[test]
     fn json_errors_quote_no_text() {
         let cases = [
-            (r#"{"name": "x", "count": "s3cret"}"#, "expected u8 at line 1 column 31"),
+            (r#"{"name": "x", "count": "s3cret"}"#, "expected a whole number at line 1 column 31"),
             (r#"{"name": "x", "mode": "s3cret"}"#, "expected `never` at line 1 column 30"),
-            (r#"{"name": "x", "list": "s3cret"}"#, "expected a sequence at line 1 column 30"),
-            (
-                r#"{"name": "x", "list": "s3cret, expected s3cret"}"#,
-                "expected a sequence at line 1 column 47",
-            ),
+            (r#"{"name": "x", "list": "s3cret"}"#, "expected a list at line 1 column 30"),
+            (r#"{"name": "x", "list": "s3cret, expected s3cret"}"#, "expected a list at line 1 column 47"),
             (r#"{"name": {"s3cret": 1}}"#, "expected a string at line 1 column 9"),
             (r#"{"s3cret": 1}"#, "missing field `name` at line 1 column 13"),
             (r#"{"name": "s3cret"#, "EOF while parsing a string at line 1 column 16"),
@@ -148,7 +152,7 @@ mod tests {
         }
         let value: Value = serde_json::json!({"name": "x", "list": "s3cret"});
         let error = json(&serde_json::from_value::<Typed>(value).unwrap_err());
-        assert_eq!(error, "expected a sequence");
+        assert_eq!(error, "expected a list");
     }
 
     #[test]

@@ -5,10 +5,8 @@ use std::ops::Range;
 use serde_json::Value;
 
 use crate::parse;
+use crate::parse::encoding::BYTE_ORDER_MARK;
 use crate::printable::one_line;
-
-/// Windows editors may put it at the start of a text.
-pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Maximum length of an error's explanation, in characters.
 const MAX_ERROR_LENGTH: usize = 300;
@@ -42,10 +40,11 @@ impl DocumentError {
     }
 }
 
-/// Parses all documents of `text`: as a sequence of JSON values if it is one, else as YAML.
+/// Parses all documents of `text`: as a sequence of JSON values if it is one, else as YAML. As in kubectl, the last of
+/// duplicate keys counts.
 ///
 /// # Errors
-/// A document is neither JSON nor YAML, or has a duplicate key, which kubectl rejects too.
+/// A document is neither JSON nor YAML.
 pub fn read(text: &str) -> Result<Vec<Document>, DocumentError> {
     let bare = text.trim_start_matches(BYTE_ORDER_MARK);
     let Some(inner) = bare.trim_start().strip_prefix('{') else { return yaml(text) };

@@ -106,10 +106,25 @@ fn values_of_a_stream_are_read_one_by_one() {
     let expected = [serde_json::json!({"a": [1, -2, 1.5, true, null, "b"]}), serde_json::json!({}), 7.into()];
     assert_eq!(values, expected);
     assert_eq!(ends.iter().map(|end| &text[..*end]).map(str::len).collect::<Vec<_>>(), [42, 45, 46]);
-    let twice: Vec<_> = json::stream("{} {\"a\": {\"b\": 1, \"\\u0062\": 2}} {}").collect();
-    assert_eq!(twice.len(), 2, "nothing behind what is wrong");
-    let error = twice.last().unwrap().as_ref().unwrap_err().to_string();
-    assert!(error.starts_with("the key \"b\" is duplicated in one object"), "{error}");
+    let wrong: Vec<_> = json::stream("{} {a} {}").collect();
+    assert_eq!(wrong.len(), 2, "nothing behind what is wrong");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_named_by_its_field() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Typed {
+        #[expect(dead_code, reason = "only read")]
+        a: Vec<std::collections::BTreeMap<String, String>>,
+    }
+    for (value, expected) in [
+        (serde_json::json!({"a": [{}, {"b.c": {"s3cret": 1}}]}), "a[1].b.c: expected a string"),
+        (serde_json::json!({"a": "s3cret"}), "a: expected a list"),
+        (serde_json::json!({}), "missing field `a`"),
+        (serde_json::json!("s3cret"), "expected an object"),
+    ] {
+        assert_eq!(json::from_value::<Typed>(value).unwrap_err().to_string(), expected);
+    }
 }
 
 #[test]
@@ -124,7 +139,7 @@ fn yaml_that_is_nested_too_deep_is_an_error_in_every_form() {
                     let is_expected = error.starts_with("nested deeper than 256 levels at line ")
                         || (!is_whole && depth < 100_000 && error.starts_with("unclosed bracket"));
                     assert!(is_expected, "{form}: {error}");
-                    assert!(yaml::events(&text).count() < 2 * text.len() + 16, "{form}");
+                    assert!(events::events(&text).count() < 2 * text.len() + 16, "{form}");
                 }
             }
         }
@@ -144,7 +159,7 @@ fn yaml_is_read_up_to_the_limit() {
                 }
                 yaml::from_str::<Value>(document, 1)
                     .unwrap_or_else(|error| panic!("{form}, {depth}: {error}"));
-                assert!(yaml::events(&text).all(|event| event.is_ok()), "{form}, {depth}");
+                assert!(events::events(&text).all(|event| event.is_ok()), "{form}, {depth}");
             }
         }
     });
@@ -207,5 +222,5 @@ fn a_large_list_is_read() {
 fn long_comments_do_not_count() {
     let text = format!("a:\n{}  - b\n", "  # c\n".repeat(1_000));
     assert_eq!(yaml::from_str::<Value>(&text, 1).unwrap(), serde_json::json!({"a": ["b"]}));
-    assert_eq!(yaml::events(&text).map_while(Result::ok).count(), 10);
+    assert_eq!(events::events(&text).map_while(Result::ok).count(), 10);
 }

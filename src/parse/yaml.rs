@@ -2,21 +2,17 @@
 
 use std::thread;
 
-use granit_parser::{Parser, StrInput};
 use serde::de::DeserializeOwned;
 use serde_saphyr::budget::BudgetBreach;
-use serde_saphyr::{Error, Options};
+use serde_saphyr::{DuplicateKeyPolicy, Error, NonFiniteFloatPolicy, Options};
 
-use super::{MAX_DEPTH, cause, too_deep};
+use super::events::MAX_FLOW;
+use super::{MAX_DEPTH, cause, libyaml, too_deep};
 
 /// Limits for what aliases expand to, in nodes and in bytes, beyond the size of the text itself: a small text must not
 /// become a large value.
 const MAX_REPEATED_NODES: usize = 1_000_000;
 const MAX_REPEATED_BYTES: usize = 64 << 20;
-
-/// Limit for open flow collections. The parser looks 1,024 characters ahead for the `:` of a key, and would otherwise
-/// reject them before our depth limit applies.
-const MAX_FLOW: usize = MAX_DEPTH + 2048;
 
 /// Maximum nesting that is parsed on the caller's stack: the parser needs up to 6 KiB of stack per level, and five
 /// times as much in a debug build.
@@ -30,9 +26,10 @@ const STACK: usize = 16 << 20;
 /// # Errors
 /// It is not YAML, is not a `T`, is nested too deep, or its aliases expand to too much. The text says which, and where.
 pub fn from_str<T: DeserializeOwned + Send>(text: &str, first_line: usize) -> Result<T, String> {
-    match read(text, first_line, MAX_DEPTH_HERE) {
+    let text = libyaml::replaced(text);
+    match read(&text, first_line, MAX_DEPTH_HERE) {
         Err(error) if is_too_deep(&error) => {
-            let read = || read(text, first_line, MAX_DEPTH).map_err(|error| describe(&error));
+            let read = || read(&text, first_line, MAX_DEPTH).map_err(|error| describe(&error));
             thread::scope(|scope| {
                 let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, read);
                 let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -41,6 +38,14 @@ pub fn from_str<T: DeserializeOwned + Send>(text: &str, first_line: usize) -> Re
         }
         read => read.map_err(|error| describe(&error)),
     }
+}
+
+/// Parses the documents of a short text of the user's own, such as a kubeconfig.
+///
+/// # Errors
+/// It is not YAML, is not a `T`, or is nested deeper than such texts are.
+pub fn documents<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, Error> {
+    serde_saphyr::from_multiple_with_options(text, options(text, MAX_DEPTH_HERE))
 }
 
 fn read<T: DeserializeOwned>(text: &str, first_line: usize, max_depth: usize) -> Result<T, Error> {
@@ -54,16 +59,6 @@ fn read<T: DeserializeOwned>(text: &str, first_line: usize, max_depth: usize) ->
     })
 }
 
-/// The parser events of `text`, with the limits of [`from_str`].
-pub fn events(text: &str) -> Parser<'_, StrInput<'_>> {
-    let mut options = granit_parser::options! {
-        flow_nesting_limit: MAX_FLOW,
-        block_nesting_limit: MAX_DEPTH,
-    };
-    options.set_emit_comments(false);
-    Parser::new_from_str_with_options(text, options)
-}
-
 /// The parser's budget for `text`. Its default limits are meant for configuration files, and a list of a large cluster
 /// exceeds them. Ours grow with the length of the text.
 fn options(text: &str, max_depth: usize) -> Options {
@@ -71,6 +66,10 @@ fn options(text: &str, max_depth: usize) -> Options {
     let (nodes, events) = (3 * text.len() + 3, 6 * text.len() + 16);
     serde_saphyr::options! {
         emit_comments: false,
+        // As in kubectl.
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        // The hash of a commit may look like a number that no float can hold: `12e4567`.
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         budget: serde_saphyr::budget! {
             flow_nesting_limit: MAX_FLOW,
             max_depth: max_depth,

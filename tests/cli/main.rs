@@ -19,6 +19,7 @@ mod install;
 mod interruption;
 mod knowledge_and_maps;
 mod kubectl_habits;
+mod kubectl_reads;
 mod laws;
 mod nesting;
 mod not_checked;

@@ -15,10 +15,10 @@ use lab::host::{Output, tools};
 const SECRET: &str = "s3cret";
 
 /// A temporary folder. The plugin runs outside of the lab, because these tests need no cluster.
-struct Home(PathBuf);
+pub(crate) struct Home(PathBuf);
 
 impl Home {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("secrets-{}-{count}", std::process::id()));
@@ -26,11 +26,11 @@ impl Home {
         Self(path)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
@@ -38,7 +38,7 @@ impl Home {
 
     /// Runs the plugin with `kubeconfig` as `KUBECONFIG`, and asserts its exit code and that the output has no secret.
     #[track_caller]
-    fn plugin(&self, code: i32, kubeconfig: &str, arguments: &[&str]) -> Output {
+    pub(crate) fn plugin(&self, code: i32, kubeconfig: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(tools::plugin().unwrap());
         command.env_clear().env("HOME", self.path()).env("KUBECONFIG", kubeconfig);
         for name in ["PATH", "SSL_CERT_FILE"] {

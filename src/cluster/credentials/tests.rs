@@ -56,6 +56,13 @@ async fn an_invalid_header_value_is_an_error_that_names_its_source_and_not_the_v
         let error = impersonation(&user(fields), "u", &flags()).unwrap_err().to_string();
         assert_eq!(error, format!("error: {field} of user \"u\" is invalid: it has a line break"));
     }
+    for fields in ["{as-uid: a}", "{as-groups: [a]}", "{as-user-extra: {k: [v]}}"] {
+        let error = impersonation(&user(fields), "u", &flags()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("error: user \"u\": uid, groups or extra values are impersonated"),
+            "{error}"
+        );
+    }
     let bad = || "s3cret\n".to_owned();
     for (flags, flag) in [
         (ConnectionFlags { impersonate: Some(bad()), ..flags() }, "--as"),
@@ -76,12 +83,18 @@ async fn a_flag_replaces_the_users_credentials() {
     // Files often end with a line break, which client-go trims too.
     std::fs::write(&file, "\n from-file \r\n").unwrap();
     let file = format!("{{tokenFile: {}}}", file.display());
+    let both = file.replace('{', "{token: \"t\\n\", ");
     let flag = ConnectionFlags { token: Some("flag".to_owned()), ..flags() };
     let cases = [
         ("{token: t}", &flags(), Some("Bearer t")),
         ("{token: tä}", &flags(), Some("Bearer tä")),
         ("{token: t, tokenFile: /absent}", &flags(), Some("Bearer t")),
+        ("{token: \"t \\t\"}", &flags(), Some("Bearer t")),
         (file.as_str(), &flags(), Some("Bearer from-file")),
+        (both.as_str(), &flags(), Some("Bearer from-file")),
+        (both.as_str(), &flag, Some("Bearer flag")),
+        ("{password: b}", &flags(), None),
+        ("{username: a}", &flags(), Some("Basic YTo=")),
         ("{username: a, password: \"b\\n\"}", &flags(), Some("Basic YTpiCg==")),
         ("{username: a, password: b}", &flag, Some("Bearer flag")),
         ("{auth-provider: {name: azure}}", &flag, Some("Bearer flag")),
@@ -100,6 +113,13 @@ async fn a_flag_replaces_the_users_credentials() {
     }
     let error = authorized(&user("{auth-provider: {name: s3cret}}"), &flags()).await.unwrap_err();
     assert!(error.to_string().contains("unsupported auth-provider of user \"u\""), "{error}");
+    for fields in
+        ["{username: a, token: s3cret}", "{password: s3cret, token: t}", "{username: a, tokenFile: /absent}"]
+    {
+        let error = authorized(&user(fields), &flags()).await.unwrap_err().to_string();
+        assert!(error.contains("user \"u\" has a username or password and a token"), "{error}");
+        assert!(authorized(&user(fields), &flag).await.is_ok(), "a flag replaces them");
+    }
     std::fs::write(folder.join("token"), " \n").unwrap();
     for fields in [file.as_str(), "{tokenFile: /absent}"] {
         let error = authorized(&user(fields), &flags()).await.unwrap_err();

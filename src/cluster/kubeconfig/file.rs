@@ -1,7 +1,8 @@
 //! Parses one kubeconfig file. Errors never quote the file.
 
 use super::entries::Kubeconfig;
-use crate::parse::cause;
+use crate::parse::encoding::{self, BYTE_ORDER_MARK};
+use crate::parse::{cause, libyaml, yaml};
 
 /// The kubeconfig fields that an error may name. No other text of the file is repeated.
 const FIELDS: [&str; 39] = [
@@ -59,25 +60,11 @@ pub(in crate::cluster) struct InvalidKubeconfig {
 /// # Errors
 /// It is not UTF-8 or UTF-16, not YAML, or a field has the wrong type.
 pub(in crate::cluster) fn parse(bytes: &[u8]) -> Result<Kubeconfig, InvalidKubeconfig> {
-    let text = decoded(bytes)
-        .ok_or_else(|| InvalidKubeconfig { line: None, cause: "not valid UTF-8".to_owned() })?;
-    let documents = serde_saphyr::from_multiple::<Option<Kubeconfig>>(&text);
-    let documents = documents.map_err(|error| fault(&text, &error))?;
+    let text = encoding::decode(bytes.to_vec())
+        .map_err(|error| InvalidKubeconfig { line: None, cause: error.to_string() })?;
+    let text = libyaml::replaced(text.trim_start_matches(BYTE_ORDER_MARK));
+    let documents = yaml::documents::<Option<Kubeconfig>>(&text).map_err(|error| fault(&text, &error))?;
     Ok(documents.into_iter().flatten().fold(Kubeconfig::default(), Kubeconfig::merge))
-}
-
-/// Decodes UTF-8, or UTF-16 if there is a byte order mark.
-fn decoded(bytes: &[u8]) -> Option<String> {
-    let utf16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
-        let (pairs, rest) = bytes.as_chunks::<2>();
-        let units: Vec<u16> = pairs.iter().map(|pair| read(*pair)).collect();
-        String::from_utf16(&units).ok().filter(|_| rest.is_empty())
-    };
-    match bytes {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] | rest => std::str::from_utf8(rest).ok().map(str::to_owned),
-    }
 }
 
 fn fault(text: &str, error: &serde_saphyr::Error) -> InvalidKubeconfig {

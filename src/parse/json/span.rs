@@ -44,13 +44,13 @@ fn elements(raw: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// The bytes in `text` of the value that the JSON pointer with these tokens selects.
+/// The bytes in `text` of the value that the JSON pointer with these tokens selects. The last of duplicate keys counts.
 pub fn span(text: &str, pointer: &[String]) -> Option<Range<usize>> {
     let mut value: &RawValue = serde_json::from_str(text).ok()?;
     for token in pointer {
         value = match elements(value) {
             Some(elements) => elements.get(token.parse::<usize>().ok()?)?,
-            None => members(value)?.into_iter().find(|(key, _)| key == token)?.1,
+            None => members(value)?.into_iter().rfind(|(key, _)| key == token)?.1,
         };
     }
     // The value is borrowed from the text, so the difference of the pointers is its offset.
@@ -73,5 +73,7 @@ mod tests {
         assert_eq!(at(&["ab", "1", "c"]), Some("\"é\""));
         assert_eq!(at(&["ab", "2"]), None);
         assert_eq!(at(&["b"]), None);
+        let twice = "{\"a\": 1, \"\\u0061\": 2}";
+        assert_eq!(span(twice, &["a".to_owned()]).map(|range| &twice[range]), Some("2"));
     }
 }

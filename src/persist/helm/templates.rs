@@ -45,7 +45,7 @@ pub(super) fn parse(release: &Release, knowledge: &Knowledge) -> Vec<Template> {
 
 fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool, variables: &Variables) {
     // Errors were reported during discovery.
-    for manifest in manifests::parse("", text).unwrap_or_default() {
+    for manifest in manifests::parse("", text).unwrap_or_default().manifests {
         let images =
             locate_image_fields(&manifest.pod, variables).into_iter().map(|field| field.value).collect();
         // https://helm.sh/docs/topics/charts_hooks/: events are separated by commas.

@@ -16,6 +16,7 @@ use crate::model::lock::Lock;
 use crate::model::name_map::NameMap;
 use crate::model::plan::Plan;
 use crate::parse;
+use crate::parse::encoding::{self, BYTE_ORDER_MARK};
 use crate::sync::settings::{Artifact, Artifacts};
 
 /// Reads an artifact of the given kind.
@@ -24,7 +25,7 @@ use crate::sync::settings::{Artifact, Artifacts};
 /// The file cannot be read, is of another kind or version, or is malformed.
 fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let bytes = std::fs::read(path).map_err(|error| {
         let message = format!("error: reading {shown}: {error}");
         match writer(kind) {
             Some(flags) if error.kind() == ErrorKind::NotFound => CommandError::with_hint(
@@ -34,7 +35,10 @@ fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError>
             _ => CommandError::new(message),
         }
     })?;
-    let value: Value = parse::json::from_str(&text).map_err(|error| match error {
+    let text = encoding::decode(bytes)
+        .map_err(|error| CommandError::with_hint(format!("error: reading {shown}: {error}"), error.hint()))?;
+    let text = text.trim_start_matches(BYTE_ORDER_MARK);
+    let value: Value = parse::json::from_str(text).map_err(|error| match error {
         parse::json::Error::TooDeep { .. } => CommandError::new(format!("error: {shown} is {error}")),
         parse::json::Error::Invalid(error) => {
             CommandError::new(format!("error: {shown} is not valid JSON: {error}"))
@@ -52,8 +56,8 @@ fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError>
         let message = format!("error: unsupported version in {shown}: expected {API_VERSION}, found {found}");
         return Err(CommandError::with_hint(message, "use the same version of the plugin on all machines"));
     }
-    serde_json::from_value(value)
-        .map_err(|error| CommandError::new(format!("error: invalid file {shown}: {error}")))
+    parse::json::from_value(value)
+        .map_err(|error| CommandError::new(format!("error: invalid file {shown}: {}", error.with_value())))
 }
 
 /// Reads an inventory. Its names and reasons are trusted like the user's flags; its knowledge is validated like

@@ -1,20 +1,20 @@
 //! Manifests of `-f`: files, directories or standard input. They may not be applied to the cluster yet.
 
+mod files;
+
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+
+pub use self::files::{Text, texts};
 
 use crate::error::CommandError;
 use crate::model::inventory::WorkloadKind;
 use crate::model::pod_template::PodTemplate;
-use crate::parse::cause;
+use crate::parse;
 use crate::parse::documents::{self, Document, DocumentError};
+use crate::parse::encoding::NotText;
 use crate::parse::foreign::{self, Foreign};
-
-/// Extensions of files that kubectl reads in a directory.
-const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Where unknown kinds have pod templates, such as `PodTemplate` and custom resources.
 const OTHER_TEMPLATES: [&str; 3] = ["/spec/template", "/spec/jobTemplate/spec/template", "/template"];
@@ -35,9 +35,9 @@ pub struct Manifest {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{path}: {error}")]
-    Read { path: String, error: std::io::Error },
-    #[error("{path}: not valid UTF-8")]
-    NotText { path: String },
+    Read { path: String, error: String },
+    #[error("{path}: {error}")]
+    NotText { path: String, error: NotText },
     #[error("{path}: no .yaml, .yml or .json file in this directory")]
     Empty { path: String },
     /// The text is something else.
@@ -59,6 +59,7 @@ impl From<Error> for CommandError {
             Error::Foreign { what: Foreign::Script, .. } => INSTEAD_OF_A_SCRIPT,
             Error::Foreign { what: Foreign::WebPage, .. } => "check the URL and the token of the download",
             Error::Foreign { what: Foreign::Template, .. } => "render the chart first with helm template",
+            Error::NotText { error, .. } => error.hint(),
             _ => return Self::new(format!("error: {error}")),
         };
         Self::with_hint(format!("error: {error}"), hint)
@@ -84,90 +85,32 @@ impl Position {
     }
 }
 
-/// The text of one file or of standard input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    /// As given, or below the given directory; `-` for standard input.
-    pub path: String,
-    pub text: String,
+/// What a text of manifests has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parsed {
+    pub manifests: Vec<Manifest>,
+    /// Workloads without a pod spec, as `Kind/name in path`: patches of kustomize often have none.
+    pub without_pod_spec: Vec<String>,
 }
 
-/// Reads `-`, a file, or a directory recursively.
-///
-/// # Errors
-/// A file cannot be read or is neither YAML nor JSON, or a workload in it has no valid pod spec.
-pub fn read(path: &str) -> Result<Vec<Manifest>, Error> {
-    let mut manifests = Vec::new();
-    for Text { path, text } in texts(path)? {
-        manifests.extend(parse(&path, &text)?);
-    }
-    Ok(manifests)
-}
-
-/// Reads `-`, a file, or a directory recursively, in kubectl's order.
-///
-/// # Errors
-/// A file cannot be read or is not valid UTF-8.
-pub fn texts(path: &str) -> Result<Vec<Text>, Error> {
-    let failed = |path: &str| {
-        let path = path.to_owned();
-        move |error| Error::Read { path, error }
-    };
-    let text = |path: &str, bytes: Vec<u8>| match String::from_utf8(bytes) {
-        Ok(text) => Ok(Text { path: path.to_owned(), text }),
-        Err(_) => Err(Error::NotText { path: path.to_owned() }),
-    };
-    if path == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map_err(failed(path))?;
-        return Ok(vec![text(path, bytes)?]);
-    }
-    let mut files = Vec::new();
-    let metadata = std::fs::metadata(path).map_err(failed(path))?;
-    if metadata.is_dir() {
-        walk(Path::new(path), &mut files).map_err(failed(path))?;
-        if files.is_empty() {
-            return Err(Error::Empty { path: path.to_owned() });
-        }
-    } else {
-        files.push(PathBuf::from(path));
-    }
-    let read = |file: PathBuf| {
-        let name = file.display().to_string();
-        text(&name, std::fs::read(&file).map_err(failed(&name))?)
-    };
-    files.into_iter().map(read).collect()
-}
-
-/// Does not follow links to directories, so that it always terminates.
-fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let mut entries: Vec<_> = std::fs::read_dir(directory)?.collect::<Result<_, _>>()?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            walk(&path, files)?;
-        } else if path.is_file()
-            && path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
-        {
-            files.push(path);
-        }
-    }
-    Ok(())
+/// A note on the workloads that have no pod spec, if there are any.
+pub fn skipped(without_pod_spec: &[String]) -> Option<String> {
+    (!without_pod_spec.is_empty())
+        .then(|| format!("note: skipped, because they have no pod spec: {}", without_pod_spec.join(", ")))
 }
 
 /// Finds the pod specs in `text`, which came from `path`.
 ///
 /// # Errors
-/// See [`read`].
-pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
+/// The text is neither YAML nor JSON, or a pod spec in it is invalid.
+pub fn parse(path: &str, text: &str) -> Result<Parsed, Error> {
     let wrong = |fault: DocumentError| Error::Document {
         path: path.to_owned(),
         document: fault.document,
         why: fault.why,
     };
     let foreign = |what| Error::Foreign { path: path.to_owned(), what };
-    let mut manifests = Vec::new();
+    let mut parsed = Parsed::default();
     if foreign::is_script(text) {
         return Err(foreign(Foreign::Script));
     }
@@ -180,14 +123,14 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
         return Err(foreign(what));
     }
     for (document, read) in documents.into_iter().enumerate() {
-        collect(path, document, read.value, &mut manifests)
+        collect(path, document, read.value, &mut parsed)
             .map_err(|why| wrong(DocumentError::new(document + 1, &why)))?;
     }
-    Ok(manifests)
+    Ok(parsed)
 }
 
 /// Finds the pod specs in one document: an object, or a list of objects, which may be nested.
-fn collect(path: &str, document: usize, value: Value, manifests: &mut Vec<Manifest>) -> Result<(), String> {
+fn collect(path: &str, document: usize, value: Value, parsed: &mut Parsed) -> Result<(), String> {
     // The enclosing lists, and the current item of each.
     let (mut lists, mut items) = (Vec::new(), Vec::new());
     let mut next = Some(value);
@@ -198,7 +141,7 @@ fn collect(path: &str, document: usize, value: Value, manifests: &mut Vec<Manife
                     lists.push(list.into_iter().enumerate());
                     items.push(0);
                 }
-                None => take_templates(path, document, &items, object, manifests)?,
+                None => take_templates(path, document, &items, object, parsed)?,
             }
         }
         match (lists.last_mut().map(Iterator::next), items.last_mut()) {
@@ -228,7 +171,7 @@ fn take_templates(
     document: usize,
     items: &[usize],
     mut value: Value,
-    manifests: &mut Vec<Manifest>,
+    parsed: &mut Parsed,
 ) -> Result<(), String> {
     let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (kind, mut name) = (text("/kind"), text("/metadata/name"));
@@ -240,7 +183,7 @@ fn take_templates(
     let annotations: Option<BTreeMap<String, String>> =
         serde_json::from_value(annotations).unwrap_or_default();
     let mut push = |pod, template| {
-        manifests.push(Manifest {
+        parsed.manifests.push(Manifest {
             path: path.to_owned(),
             name: name.clone(),
             annotations: annotations.clone().unwrap_or_default(),
@@ -250,15 +193,15 @@ fn take_templates(
     };
     if let Some(kind) = WorkloadKind::ALL.into_iter().find(|known| known.as_str() == kind) {
         let pointer = kind.pod_template_pointer();
-        let pod = value
-            .pointer_mut(pointer)
-            .filter(|pod| pod.get("spec").is_some())
-            .map(Value::take)
-            .ok_or_else(|| format!("{name} has no pod spec at {pointer}/spec"))?;
-        push(
-            serde_json::from_value(pod).map_err(|error| format!("{name}: {}", cause::json(&error)))?,
-            pointer,
-        );
+        let has_spec = |pod: &&mut Value| pod.get("spec").is_some_and(|spec| !spec.is_null());
+        let Some(pod) = value.pointer_mut(pointer).filter(has_spec).map(Value::take) else {
+            parsed.without_pod_spec.push(format!("{name} in {path}"));
+            return Ok(());
+        };
+        let field = pointer.trim_start_matches('/').replace('/', ".");
+        let field = if field.is_empty() { field } else { field + "." };
+        let pod = parse::json::from_value(pod).map_err(|error| format!("{name}: {field}{error}"))?;
+        push(pod, pointer);
         return Ok(());
     }
     for pointer in OTHER_TEMPLATES {
@@ -279,6 +222,7 @@ mod tests {
     fn names(text: &str) -> Vec<(String, Option<String>)> {
         parse("x.yaml", text)
             .unwrap()
+            .manifests
             .into_iter()
             .map(|manifest| (manifest.name, manifest.pod.spec.containers[0].image.clone()))
             .collect()
@@ -312,7 +256,7 @@ mod tests {
         let list = |items: &[String]| format!("{{kind: List, items: [{}]}}", items.join(", "));
         let inner = list(&[pod("b"), list(&[]), "{kind: List}".to_owned(), pod("c")]);
         let text = list(&[pod("a"), inner, pod("d")]);
-        let found: Vec<_> = parse("x", &text).unwrap().into_iter().collect();
+        let found: Vec<_> = parse("x", &text).unwrap().manifests;
         let found: Vec<_> =
             found.iter().map(|found| (found.name.as_str(), found.position.pointer().join("/"))).collect();
         let expected =
@@ -321,7 +265,7 @@ mod tests {
         assert_eq!(found, expected.each_ref().map(|(name, place)| (name.as_str(), place.clone())));
 
         let nested = |depth| (0..depth).fold(pod("a"), |inner, _| list(&[inner]));
-        assert_eq!(parse("x", &nested(100)).unwrap()[0].position.items, [0; 100]);
+        assert_eq!(parse("x", &nested(100)).unwrap().manifests[0].position.items, [0; 100]);
         let error = parse("x", &nested(50_000)).unwrap_err().to_string();
         assert!(error.starts_with("x: document 1: nested deeper than 256 levels at line 1"), "{error}");
     }
@@ -341,14 +285,53 @@ mod tests {
     }
 
     #[test]
+    fn patches_of_kustomize_are_read_as_far_as_they_name_images() {
+        let found = |patch: &str| {
+            let parsed = parse("p.yaml", patch).unwrap_or_else(|error| panic!("{patch}: {error}"));
+            (parsed.manifests.len(), parsed.without_pod_spec)
+        };
+        let without = |name: &str| (0, vec![format!("{name} in p.yaml")]);
+        for (patch, expected) in [
+            ("kind: Deployment\nmetadata: {name: d}\nspec: {replicas: 3}", without("Deployment/d")),
+            ("kind: Deployment\nmetadata: {name: d}\n$patch: delete", without("Deployment/d")),
+            ("kind: DaemonSet\nmetadata: {name: d, annotations: {a: b}}", without("DaemonSet/d")),
+            (
+                "kind: Job\nmetadata: {name: j}\nspec: {template: {metadata: {labels: {a: b}}}}",
+                without("Job/j"),
+            ),
+            ("kind: CronJob\nmetadata: {name: c}\nspec: {jobTemplate: ~}", without("CronJob/c")),
+            ("kind: Deployment\nmetadata: {name: d}\nspec: {template: {spec: ~}}", without("Deployment/d")),
+            (
+                "kind: Deployment\nmetadata: {name: d}\nspec: {template: {spec: {containers: [{name: a, $patch: delete}, {$patch: replace}]}}}",
+                (1, Vec::new()),
+            ),
+            (
+                "kind: Deployment\nmetadata: {name: d}\nspec: {template: {spec: {containers: ~, initContainers: ~, volumes: [{name: v, $patch: delete}]}}}",
+                (1, Vec::new()),
+            ),
+            ("- op: add\n  path: /spec/paused\n  value: true", (0, Vec::new())),
+            ("kind: Kustomization\nresources: [a.yaml]\nimages: [{name: a, newTag: b}]", (0, Vec::new())),
+        ] {
+            assert_eq!(found(patch), expected, "{patch}");
+        }
+    }
+
+    #[test]
     fn errors_name_file_document_and_cause() {
         let cases = [
             ("kind: A\n---\n# comment\n---\nkind: [", "x.yaml: document 2: "),
             (
-                "kind: A\n---\nkind: Deployment\nmetadata: {name: d}",
-                "x.yaml: document 2: Deployment/d has no pod spec at /spec/template/spec",
+                "kind: Pod\nmetadata: {name: p}\nspec: {containers: 3}",
+                "x.yaml: document 1: Pod/p: spec.containers: expected a list",
             ),
-            ("kind: Pod\nmetadata: {name: p}\nspec: {containers: 3}", "x.yaml: document 1: Pod/p: "),
+            (
+                "kind: A\n---\nkind: CronJob\nmetadata: {name: c}\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{}, {env: [{name: A, value: 3}]}]}}}}}",
+                "x.yaml: document 2: CronJob/c: spec.jobTemplate.spec.template.spec.containers[1].env[0].value: expected a string",
+            ),
+            (
+                "kind: Deployment\nmetadata: {name: d}\nspec: {template: {spec: s3cret}}",
+                "x.yaml: document 1: Deployment/d: spec.template.spec: expected an object",
+            ),
             ("{\"kind\": \"A\"}\n{\"kind\": ", "x.yaml: document 2: "),
             ("#!/bin/bash\nkind: A\n", "x.yaml is a shell script, not manifests"),
             ("curl -s 'https://x' \\\n  | kubectl apply -f -\n", "x.yaml is a shell script, not manifests"),

@@ -11,7 +11,7 @@ use crate::model::inventory::{ExcludedImage, ImageField, Place, Reason, Use, Wan
 use crate::model::knowledge::Knowledge;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
-use crate::sync::discover::manifests::{self, Manifest};
+use crate::sync::discover::manifests::{self, Manifest, Parsed};
 use crate::sync::provenance::is_castai;
 
 /// Namespace and name of the Helm releases of those `workloads` that are included.
@@ -66,11 +66,12 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
     let parts =
         iter::once((&release.manifest, false)).chain(release.hooks.iter().map(|hook| (&hook.manifest, true)));
     for (text, hook) in parts {
-        let manifests = manifests::parse(&described, text).unwrap_or_else(|error| {
+        let parsed = manifests::parse(&described, text).unwrap_or_else(|error| {
             notes.push(format!("{error}; only its running images are found"));
-            Vec::new()
+            Parsed::default()
         });
-        for manifest in manifests {
+        notes.extend(manifests::skipped(&parsed.without_pod_spec));
+        for manifest in parsed.manifests {
             let records = Records::default();
             let place = Place::Release {
                 cluster: cluster.clone(),
@@ -105,9 +106,9 @@ pub(super) fn persisted_workloads(workloads: &[Workload], releases: &[Release]) 
         };
         let Some(release) = releases.iter().position(is_own) else { return false };
         // A manifest that cannot be parsed is reported with the images of the release.
-        let manifests = parsed
-            .entry(release)
-            .or_insert_with(|| manifests::parse("", &releases[release].manifest).unwrap_or_default());
+        let manifests = parsed.entry(release).or_insert_with(|| {
+            manifests::parse("", &releases[release].manifest).unwrap_or_default().manifests
+        });
         set_private_images(manifests, workload)
     };
     recorded.filter(is_persisted).map(|workload| workload.name.clone()).collect()

@@ -4,18 +4,26 @@ use std::path::PathBuf;
 
 use crate::error::CommandError;
 use crate::parse::documents::{self, Format};
-use crate::sync::discover::manifests;
+use crate::sync::discover::manifests::{self, Parsed};
 use crate::sync::rewrite_manifests::Part;
 
+/// The texts of `-f`.
+pub struct Input {
+    pub parts: Vec<Part>,
+    /// As in [`Parsed`].
+    pub without_pod_spec: Vec<String>,
+}
+
 /// Reads the texts of `-f`.
-pub async fn read(files: &[PathBuf]) -> Result<Vec<Part>, CommandError> {
+pub async fn read(files: &[PathBuf]) -> Result<Input, CommandError> {
     let files = files.to_vec();
     // Reading standard input may block, and Ctrl-C must work meanwhile.
-    let read = tokio::task::spawn_blocking(move || -> Result<Vec<Part>, manifests::Error> {
-        let mut parts = Vec::new();
+    let read = tokio::task::spawn_blocking(move || -> Result<Input, manifests::Error> {
+        let (mut parts, mut skipped) = (Vec::new(), Vec::new());
         for file in files {
             for text in manifests::texts(&file.to_string_lossy())? {
-                let manifests = manifests::parse(&text.path, &text.text)?;
+                let Parsed { manifests, without_pod_spec } = manifests::parse(&text.path, &text.text)?;
+                skipped.extend(without_pod_spec);
                 let documents = documents::read(&text.text).unwrap_or_default();
                 parts.push(Part {
                     format: documents.first().map(|document| document.format),
@@ -24,7 +32,7 @@ pub async fn read(files: &[PathBuf]) -> Result<Vec<Part>, CommandError> {
                 });
             }
         }
-        Ok(parts)
+        Ok(Input { parts, without_pod_spec: skipped })
     });
     read.await.map_err(std::io::Error::other)?.map_err(CommandError::from)
 }

@@ -101,7 +101,10 @@ fn names<'t>(text: &'t str, knowledge: &'t Knowledge) -> impl Iterator<Item = (S
     let words = text.split(move |character| !is_of_a_name(character)).filter(|word| word.contains('/'));
     words.filter_map(|word| {
         let word = word.trim_end_matches(['.', ':']);
-        let image: Image = word.parse().or_else(|_| word.to_ascii_lowercase().parse()).ok()?;
+        // A name with an unsupported digest is still one of Cast AI.
+        let name = word.split('@').next().unwrap_or(word);
+        let parsed = word.parse().or_else(|_| word.to_ascii_lowercase().parse());
+        let image: Image = parsed.or_else(|_| name.parse()).ok()?;
         // `castai/x` may be anything, such as a path; with a registry or a tag it is an image.
         let is_image = image.as_written() != image.repository()
             || image.as_written().split('/').next().is_some_and(|host| host.contains('.'));
@@ -126,6 +129,9 @@ mod tests {
             "kind: Component\nmetadata: {{name: c}}\nspec: {{values: {{image: {{repository: {AGENT}, tag: v1}}}}}}"
         );
         assert_eq!(found(&component), [format!("Component/c .spec.values.image.repository {AGENT}")]);
+        let digest = format!("{AGENT}:v1@sha512:{}", "b".repeat(128));
+        let pod = format!("kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{image: '{digest}'}}]}}");
+        assert_eq!(found(&pod), [format!("Pod/p .spec.containers[0].image {digest}")]);
         let list = format!(
             "kind: List\nitems:\n- {{kind: Next, metadata: {{name: m}}, spec: {{a: 'x={AGENT}:v1, y'}}}}"
         );

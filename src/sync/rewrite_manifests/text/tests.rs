@@ -15,7 +15,7 @@ pub(super) fn private(image: &str) -> String {
 
 /// Filters `text` like the command, with `MIRROR` as the destination.
 pub(super) fn filtered(text: &str) -> Result<String, String> {
-    let manifests = manifests::parse("x.yaml", text).map_err(|error| error.to_string())?;
+    let manifests = manifests::parse("x.yaml", text).map_err(|error| error.to_string())?.manifests;
     let mirror = MIRROR.parse().unwrap();
     let mut all = Vec::new();
     for manifest in &manifests {
@@ -177,14 +177,31 @@ fn edits_that_change_anything_else_are_rejected() {
         (format!("kind: Pod\nmetadata: {{name: p, labels: {{x: &i {AGENT}}}}}\nspec:\n  containers:\n  - {{name: a, image: *i}}\n"), shared(".metadata.labels.x")),
         (format!("{pod}    image: &i {AGENT}\n    args: [b, *i]\n"), shared(".spec.containers[0].args[1]")),
         (format!("{pod}    image: !!binary dXMtZG9ja2VyLnBrZy5kZXYvYTp2MQ==\n"), "document 1: Pod/p: container/a: cannot replace its image in this form: write it as \"us-docker.pkg.dev/a:v1\"".to_owned()),
-        (format!("{pod}    image: {AGENT}\n    image: {AGENT}\n"), "x.yaml: document 1: duplicate mapping key at line 7, column 5".to_owned()),
         (format!("{pod}    image: {AGENT}\n---\na: [\n"), "x.yaml: document 2: unclosed bracket '[' at line 8, column 4".to_owned()),
-        (format!("{{\"kind\": \"Pod\", \"spec\": {{\"containers\": [{{\"name\":\"a\",\"image\":\"{AGENT}\",\"image\":\"{AGENT}\"}}]}}}}"), "x.yaml: document 1: the key \"image\" is duplicated in one object".to_owned()),
     ];
     for (text, start) in cases {
         let refused = filtered(&text).unwrap_err();
         assert!(refused.starts_with(&start), "{refused}\n{text}");
     }
+}
+
+#[test]
+fn forms_that_only_kubectl_reads_are_kept() {
+    let pod = |image: &str| {
+        format!("kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: a, {image}}}]}}\n")
+    };
+    let image = format!("image: «{AGENT}»");
+    let marked = pod(&image);
+    assert_marked(&format!("\u{feff}{marked}---\n# c\n\u{feff}{marked}---\r\n\u{feff}\u{feff}{marked}"));
+    assert_marked(&format!(
+        "kind: Pod\nspec: {{\n\tcontainers: [\n\t# {AGENT}\n\t\t{{name: a,\n \t{image}}}\n\t]\n}}\n"
+    ));
+    assert_marked(&pod(&format!("at: !!timestamp 2024-01-01, {image}")));
+    // The last one counts.
+    assert_marked(&pod(&format!("image: {AGENT}, {image}")));
+    assert_marked(&format!(
+        "{{\"kind\": \"Pod\", \"spec\": {{\"containers\": [{{\"image\": \"{AGENT}\", \"image\": \"«{AGENT}»\"}}]}}}}"
+    ));
 }
 
 #[test]

@@ -41,7 +41,8 @@ impl Tree {
     /// found.
     pub(super) fn read(document: &str) -> Self {
         let (mut nodes, mut open, mut anchors) = (Vec::new(), Vec::<Open>::new(), BTreeMap::new());
-        for (event, span) in parse::yaml::events(document).map_while(Result::ok) {
+        let document = parse::libyaml::replaced(document);
+        for (event, span) in parse::events::events(&document).map_while(Result::ok) {
             let (node, anchor) = match event {
                 Event::Scalar(value, style, anchor, _) => {
                     let scalar = Scalar {
@@ -104,11 +105,11 @@ impl Tree {
         }
     }
 
-    /// The value of a key, which takes precedence over merged mappings.
+    /// The value of a key, which takes precedence over merged mappings. The last of duplicate keys counts.
     fn value_of(&self, mapping: usize, key: &str, depth: usize) -> Option<usize> {
         let Some(Node::Mapping(pairs)) = self.nodes.get(mapping) else { return None };
         let is_key = |node: usize, text: &str, plain: bool| matches!(&self.nodes[node], Node::Scalar(scalar) if scalar.value == text && (scalar.is_plain || !plain));
-        if let Some((_, value)) = pairs.iter().find(|(node, _)| is_key(*node, key, false)) {
+        if let Some((_, value)) = pairs.iter().rev().find(|(node, _)| is_key(*node, key, false)) {
             return Some(*value);
         }
         if depth == MAX_MERGE_DEPTH {
