@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{
     AGENT, HelmRelease, MIRROR, apply, assert_stderr_contains, define_custom_resource, empty_lab, kubectl,
     kubectl_json, mirrored_tags, own_lab, parse_json, plugin, plugin_without_kubeconfig, publish, shared_lab,
-    snapshot_text, sync, write_file,
+    snapshot_text, sync, wait_for_failed_pull, write_file,
 };
 
 const CPVPA: &str = "registry.k8s.io/cpa/cpvpa:v0.8.4";
@@ -203,10 +203,12 @@ fn the_network_plugin_is_rewritten_only_on_request() {
     let lab = own_lab();
     publish(&lab, CNI, &Recipe { size: 20_000, ..Recipe::default() });
     kubectl(&lab, &["set", "image", "-n", "kube-system", "daemonset/aws-node", &format!("aws-node={CNI}")]);
-    let named = sync(&lab, 0, &[]);
+    wait_for_failed_pull(&lab, "kube-system", "aws-node");
+    // Its pods cannot pull the image, which needs attention whoever owns it.
+    let named = sync(&lab, 1, &[]);
     assert!(mirrored_tags(&lab).contains(CNI), "it is mirrored");
     assert_eq!(image_of(&lab, "kube-system", "daemonset/aws-node"), CNI);
-    let note = "not a workload of Cast AI: to rewrite it, add --include-cni";
+    let note = "error: daemonset.apps/aws-node in namespace kube-system not rewritable: not a workload of Cast AI: to rewrite it, add --include-cni";
     assert!(format!("{}{}", named.stdout, named.stderr).contains(note), "{}{}", named.stdout, named.stderr);
     sync(&lab, 0, &["--include-cni"]);
     assert_eq!(image_of(&lab, "kube-system", "daemonset/aws-node"), format!("{MIRROR}/{CNI}"));

@@ -13,7 +13,7 @@ mod workloads;
 
 pub(crate) use self::cluster::{
     apply, define_custom_resource, define_custom_resource_version, eventually, grant_access, kubeconfig_flag,
-    kubectl, kubectl_json,
+    kubectl, kubectl_json, wait_for_failed_pull,
 };
 pub(crate) use self::files::{read_json_file, write_file};
 pub(crate) use self::helm_release::{HelmRelease, pack_release, release_secret};

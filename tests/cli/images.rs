@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{
     HelmRelease, MIRROR, apply, assert_stderr_contains, clear_traffic, define_custom_resource, eventually,
     kubectl, kubectl_json, mirrored_tags, parse_json, plugin, plugin_without_aws, publish, shared_lab, sync,
-    traffic, whole_cluster_lab, workload_specs, write_file,
+    traffic, wait_for_failed_pull, whole_cluster_lab, workload_specs, write_file,
 };
 
 /// An image of another publisher that Cast AI is known to use, so that a customer's pending pod can select it.
@@ -164,7 +164,9 @@ fn every_image_has_a_reason_and_excluded_images_are_explained() {
     let shop =
         |lab: &Lab| kubectl_json(lab, &["get", "replicasets/checkout-5d9f", "-n", "shop"])["spec"].clone();
     let replica_set = shop(&lab);
-    sync(&lab, 0, &["--include-cni"]);
+    // The pod of a Job cannot pull its image.
+    wait_for_failed_pull(&lab, "castai-agent", "castai-evictor-crd-upgrade-1");
+    sync(&lab, 1, &["--include-cni"]);
     let tags = mirrored_tags(&lab);
     for image in [JMX, AWS_NODE, ROLLOUT, HOOK] {
         assert!(tags.contains(image), "{image}: {tags:?}");

@@ -92,3 +92,17 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// Waits until a pod whose name starts with `prefix` cannot pull an image.
+#[track_caller]
+pub(crate) fn wait_for_failed_pull(lab: &Lab, namespace: &str, prefix: &str) {
+    eventually("a pod cannot pull its image", || {
+        let pods = kubectl_json(lab, &["get", "pods", "-n", namespace]);
+        let waits = |pod: &Value| {
+            let reason = &pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"];
+            pod["metadata"]["name"].as_str().is_some_and(|name| name.starts_with(prefix))
+                && (reason == "ErrImagePull" || reason == "ImagePullBackOff")
+        };
+        pods["items"].as_array().unwrap().iter().any(waits)
+    });
+}
