@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 
 use crate::aws::ecr::Ecr;
 use crate::transport::Settings;
-use crate::transport::credential::{Credential, CredentialError};
+use crate::transport::credential::{Consequence, Credential, CredentialError};
 
 /// Looks up credentials for a host; `None` if the source does not know the host.
 type Source =
@@ -36,12 +36,23 @@ impl Credentials {
     /// # Errors
     /// A source knows the host and fails to get its credential.
     pub async fn find(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
+        let mut unavailable: Option<CredentialError> = None;
         for source in SOURCES {
-            if let Some(credential) = source(self, host).await? {
-                return Ok(Some(credential));
+            match source(self, host).await {
+                Ok(None) => {}
+                // Another source may know the host.
+                Err(error) if error.consequence == Consequence::Anonymous => {
+                    unavailable.get_or_insert(error);
+                }
+                Err(error) => {
+                    let before =
+                        unavailable.map(|before| format!("{}; ", before.message)).unwrap_or_default();
+                    return Err(CredentialError { message: format!("{before}{error}"), ..error });
+                }
+                found => return found,
             }
         }
-        Ok(None)
+        unavailable.map_or(Ok(None), Err)
     }
 }
 

@@ -32,6 +32,7 @@ mod rollback;
 mod screens;
 mod secrets;
 mod silence;
+mod sources;
 mod status;
 mod sync_images;
 mod tenant;

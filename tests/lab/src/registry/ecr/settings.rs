@@ -68,8 +68,8 @@ async fn show(State(service): State<Service>) -> Json<state::State> {
     Json(service.store.read(Clone::clone))
 }
 
-async fn node_token(State(service): State<Service>) -> String {
-    service.access.node_token()
+async fn node_token(State(service): State<Service>) -> Json<String> {
+    Json(service.access.node_token())
 }
 
 /// Only the given fields are changed.
