@@ -35,7 +35,8 @@ pub(super) fn of_source<'c>(
         let (Some(settings), Some(registry)) = (&credentials.aws, EcrRegistry::of_host(host)) else {
             return Ok(None);
         };
-        let failed = |message: String| CredentialError { message, consequence: Consequence::HostFails };
+        // A login of docker may exist.
+        let failed = |message: String| CredentialError { message, consequence: Consequence::Anonymous };
         let configuration = identity::configuration(&registry.region, settings).await;
         let configuration = configuration.map_err(|error| failed(error.to_string()))?;
         let password = password(&Ecr::new(&configuration, registry)).await;

@@ -18,7 +18,7 @@ type Source =
     for<'c> fn(&'c Credentials, &'c str) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>>;
 
 /// The first source that knows a host is used. If none does, requests are anonymous.
-const SOURCES: &[Source] = &[ecr::of_destination, docker::find, ecr::of_source];
+const SOURCES: &[Source] = &[ecr::of_destination, ecr::of_source, docker::find];
 
 /// The data that sources use.
 #[derive(Clone, Debug, Default)]
@@ -36,23 +36,19 @@ impl Credentials {
     /// # Errors
     /// A source knows the host and fails to get its credential.
     pub async fn find(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
-        let mut unavailable: Option<CredentialError> = None;
+        let mut unavailable: Vec<String> = Vec::new();
         for source in SOURCES {
             match source(self, host).await {
                 Ok(None) => {}
                 // Another source may know the host.
-                Err(error) if error.consequence == Consequence::Anonymous => {
-                    unavailable.get_or_insert(error);
-                }
-                Err(error) => {
-                    let before =
-                        unavailable.map(|before| format!("{}; ", before.message)).unwrap_or_default();
-                    return Err(CredentialError { message: format!("{before}{error}"), ..error });
-                }
+                Err(error) if error.consequence == Consequence::Anonymous => unavailable.push(error.message),
                 found => return found,
             }
         }
-        unavailable.map_or(Ok(None), Err)
+        if unavailable.is_empty() {
+            return Ok(None);
+        }
+        Err(CredentialError { message: unavailable.join("; "), consequence: Consequence::Anonymous })
     }
 }
 

@@ -2,6 +2,7 @@
 //! they expire.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use http_auth::parser::ChallengeParser;
 use serde::Deserialize;
 
 use crate::registry::Error;
-use crate::transport::credential::Credential;
+use crate::transport::credential::{Credential, Login};
 
 /// The authorization scheme of a registry, from its first response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(super) struct Host {
     pub(super) contact: tokio::sync::Mutex<Contact>,
     tokens: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Token>>>>>,
     pub(super) credential: tokio::sync::Mutex<LookedUp>,
+    /// Whether the registry accepted our login, so that a rejection means that it has ended.
+    pub(super) is_accepted: AtomicBool,
     /// What happened to our login, if it was not used or not accepted.
     pub(super) trouble: Mutex<Option<String>>,
 }
@@ -61,6 +64,7 @@ impl Default for Host {
             contact: tokio::sync::Mutex::new(Contact::Never),
             tokens: Mutex::default(),
             credential: tokio::sync::Mutex::new(LookedUp::Not),
+            is_accepted: AtomicBool::new(false),
             trouble: Mutex::default(),
         }
     }
@@ -73,9 +77,19 @@ impl Host {
         Arc::clone(tokens.entry(scopes.join(" ")).or_default())
     }
 
-    /// Forgets our login, so that the next request looks it up.
-    pub(super) async fn forget_credential(&self) {
-        *self.credential.lock().await = LookedUp::Not;
+    /// Looks our login up again after it was rejected, if it was accepted before. Otherwise it is not sent again: some
+    /// registries lock accounts after a few failures.
+    pub(super) async fn reject_credential(&self) {
+        let mut credential = self.credential.lock().await;
+        let LookedUp::Found(rejected) = &*credential else { return };
+        let may_have_ended = matches!(rejected.login, Login::Immediate { .. })
+            || self.is_accepted.swap(false, Ordering::Relaxed);
+        if may_have_ended {
+            *credential = LookedUp::Not;
+            return;
+        }
+        self.note_trouble(format!("the login from {} was rejected", rejected.origin));
+        *credential = LookedUp::None;
     }
 
     /// Keeps what happened to our login, for the error of a refused request.
@@ -139,11 +153,15 @@ pub(super) fn asks_for_password(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a registry's login may be sent to its token service: on the same host, or on one of the same owner, such as
-/// `auth.docker.io` for `registry-1.docker.io` and `gitlab.com` for `registry.gitlab.com`.
+/// `auth.docker.io` for `registry-1.docker.io` and `gitlab.com` for `registry.gitlab.com`. An address is only its own.
 pub(super) fn is_of_one_owner(registry: &str, service: &str) -> bool {
+    let is_address =
+        |host: &str| host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
     let owner = |host: &str| Some(psl::domain_str(host)?.to_ascii_lowercase());
     registry.eq_ignore_ascii_case(service)
-        || owner(registry).is_some_and(|registry| owner(service) == Some(registry))
+        || (!is_address(registry)
+            && !is_address(service)
+            && owner(registry).is_some_and(|registry| owner(service) == Some(registry)))
 }
 
 /// The first Bearer challenge of a response.
@@ -252,6 +270,8 @@ mod tests {
             ("ghcr.io", "evil.io", false),
             ("127.0.0.1", "127.0.0.1", true),
             ("127.0.0.1", "127.0.0.2", false),
+            ("10.0.0.5", "203.7.0.5", false),
+            ("[::1]", "[::2]", false),
             ("127.0.0.1", "localhost", false),
             ("registry", "tokens", false),
             ("a.s3.amazonaws.com", "b.s3.amazonaws.com", false),

@@ -1,6 +1,7 @@
 //! Authorizes requests: with our login, or with a token from the realm in the registry's challenge.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -127,7 +128,7 @@ impl Client<'_> {
         let Some(credential) = self.credential(host, repository).await? else { return Ok(None) };
         // The next one is asked for when this one ends.
         if matches!(credential.login, Login::Immediate { .. }) {
-            host.forget_credential().await;
+            *host.credential.lock().await = LookedUp::Not;
         }
         let (scheme, secret, valid_for) = match &credential.login {
             Login::Immediate { basic, valid_for } => ("Basic", basic, *valid_for),
@@ -204,12 +205,19 @@ impl Client<'_> {
         let response = self.exchange(&token_request, authorization.as_ref()).await?;
         match response.status {
             status if status.is_success() => {
+                if has_login {
+                    host.is_accepted.store(true, Ordering::Relaxed);
+                }
                 auth::read_token(&response.body).ok_or_else(|| invalid("an invalid token"))
+            }
+            // Public content can be read without the login that was rejected.
+            StatusCode::UNAUTHORIZED if has_login => {
+                host.reject_credential().await;
+                Box::pin(self.bearer_token(host, challenge, request)).await
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
                 if let Some(credential) = credential.filter(|_| has_login) {
-                    host.note_trouble(format!("the login from {} was rejected", credential.origin));
-                    host.forget_credential().await;
+                    host.note_trouble(format!("the login from {} may not read it", credential.origin));
                 }
                 Err(Error::needs_login(request.repository.clone()))
             }

@@ -1,6 +1,7 @@
 //! Sends requests: authorization, retries, redirects and timeouts, the same for every kind of request.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -131,6 +132,9 @@ impl<'o> Client<'o> {
                 }
             }
         };
+        if used.is_some() && !is_token_refused(&response) {
+            host.is_accepted.store(true, Ordering::Relaxed);
+        }
         let response = if is_token_refused(&response) {
             self.send_again(host, request, response, used).await?
         } else {
@@ -169,7 +173,7 @@ impl<'o> Client<'o> {
         if let Some(used) = used {
             self.forget(host, &scheme, request, &used).await;
             if scheme == Scheme::Login {
-                host.forget_credential().await;
+                host.reject_credential().await;
             }
         }
         let authorization = self.authorization(host, &scheme, request).await?;

@@ -264,8 +264,10 @@ impl<'o> Destinations<'o> {
                     let (result, message) = result(image);
                     let written = mirrored.get(&image.destination).and_then(|written| written.as_ref().ok());
                     match written.and_then(|written| written.reduced.as_ref()) {
-                        Some(reduced) => ImageReport::without_attestations(image, result, reduced),
-                        None => ImageReport::from_planned(image, result, message),
+                        Some(reduced) if result.is_written() => {
+                            ImageReport::without_attestations(image, result, reduced)
+                        }
+                        _ => ImageReport::from_planned(image, result, message),
                     }
                 })
                 .collect();
@@ -285,7 +287,7 @@ fn unreachable_sources(images: &[ImageReport], sources: &Store<'_>) -> BTreeSet<
     if !needed.iter().all(|image| sources.is_unreachable(image)) {
         return BTreeSet::new();
     }
-    needed.into_iter().map(|image| image.host().to_owned()).collect()
+    needed.into_iter().map(|image| sources.repository_of(image).host).collect()
 }
 
 const NOT_COPIED: &str = "not found in the registry, and --no-mirror skips copying: run without \

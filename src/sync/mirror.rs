@@ -85,6 +85,7 @@ pub async fn mirror(
                 manifests.map(move |manifest| ((copy.key(), &manifest.digest), OnceCell::new()))
             })
             .collect(),
+        slots: Semaphore::new(limits.blobs.max(1)),
         streams: Semaphore::new(limits.uploads),
         small: Semaphore::new(limits.small_writes),
         next_manifest: destinations.iter().map(|_| Mutex::new(Instant::now())).collect(),
@@ -94,17 +95,16 @@ pub async fn mirror(
     let run = run.with_questions();
     run.progress.begin();
     run.create_repositories().await;
+    // What the registry is asked about goes first, and no upload that waits for its answer takes a slot.
     let (first, others): (Vec<_>, Vec<_>) = uploads.iter().partition(|upload| run.is_for_question(upload));
-    let deliver = |uploads| {
-        let uploads = stream::iter(uploads).map(|upload| run.upload(upload));
-        uploads.buffer_unordered(limits.blobs.max(1)).collect::<()>()
-    };
-    let delivered = future::join(deliver(first), deliver(others));
+    let delivered: FuturesUnordered<_> =
+        first.into_iter().chain(others).map(|upload| run.upload(upload)).collect();
     let mounts =
         uploads.iter().flat_map(|upload| upload.mounted(destinations).map(move |keys| (upload, keys)));
     let mounts: FuturesUnordered<_> = mounts.map(|(upload, keys)| run.mount(upload, keys)).collect();
     let images: FuturesUnordered<_> = all_copies(destinations).map(|copy| run.image(copy)).collect();
-    let (((), ()), (), mirrored) = future::join3(delivered, mounts.collect::<()>(), images.collect()).await;
+    let ((), (), mirrored) =
+        future::join3(delivered.collect::<()>(), mounts.collect::<()>(), images.collect()).await;
     run.progress.end();
     mirrored
 }
@@ -211,6 +211,8 @@ struct Run<'r> {
     written: HashMap<ObjectKey<'r>, Gate>,
     /// Manifests to write by digest, once per repository even if several images share them.
     children: HashMap<ObjectKey<'r>, OnceCell<bool>>,
+    /// How many blobs are uploaded at once.
+    slots: Semaphore,
     streams: Semaphore,
     small: Semaphore,
     /// When the next manifest may be written to each destination.
@@ -261,10 +263,12 @@ impl<'r> Run<'r> {
             }
             return;
         }
+        let Ok(_slot) = self.slots.acquire().await else { return };
         let keys = upload.uploaded(self.destinations);
         for some in keys.chunks(self.sources.limits().uploads_per_read) {
             let receivers = some.iter().map(|key| Receiver { key: *key, session: None });
-            self.deliver(upload, receivers.collect()).await;
+            // Hundreds of uploads wait for a slot, and their futures must stay small.
+            Box::pin(self.deliver(upload, receivers.collect())).await;
         }
     }
 
@@ -274,7 +278,7 @@ impl<'r> Run<'r> {
             return;
         };
         let digest = &upload.blob.digest;
-        let is_there = self.wait_for_leader(*leader, digest).await;
+        let is_there = self.wait_for_leader(*leader, upload).await;
         let answers = future::join_all(followers.iter().map(|key| async move {
             let key = *key;
             if !is_there || self.is_settled(key, digest) {
@@ -304,9 +308,14 @@ impl<'r> Run<'r> {
     }
 
     /// Waits until the first repository has what the others need for mounting.
-    async fn wait_for_leader(&self, leader: RepositoryKey<'r>, digest: &'r Digest) -> bool {
+    async fn wait_for_leader(&self, leader: RepositoryKey<'r>, upload: &'r BlobUpload<'r>) -> bool {
+        let digest = &upload.blob.digest;
         if self.wait(&self.blobs, leader, digest).await.is_err() {
             return false;
+        }
+        // Nobody waits for the leader's manifest to ask about another one.
+        if self.is_for_question(upload) {
+            return true;
         }
         if self.store(leader).capabilities().mounts == Mounts::Any {
             return true;

@@ -62,11 +62,14 @@ impl Config {
             .map_err(|error| format!("invalid JSON at line {} column {}", error.line(), error.column()))
     }
 
-    /// The credential helper for a host.
-    pub(super) fn helper(&self, host: &str) -> Option<&str> {
-        let own = self.cred_helpers.iter().find(|(key, _)| is_for(key, host)).map(|(_, name)| name);
-        let name = own.unwrap_or(&self.creds_store).as_str();
-        (!name.is_empty()).then_some(name)
+    /// The credential helper for a host, and the server to ask it for: logins are stored by the file's own key.
+    pub(super) fn helper<'c>(&'c self, host: &'c str) -> Option<(&'c str, &'c str)> {
+        if let Some((key, name)) = self.cred_helpers.iter().find(|(key, _)| is_for(key, host)) {
+            return (!name.is_empty()).then_some((name, if is_docker_hub(host) { DOCKER_HUB } else { key }));
+        }
+        let key = self.auths.keys().find(|key| is_for(key, host)).map(String::as_str);
+        let server = key.unwrap_or(if is_docker_hub(host) { DOCKER_HUB } else { host });
+        (!self.creds_store.is_empty()).then_some((&self.creds_store, server))
     }
 
     /// The login for a host. Entries without content only say that a helper has it.
@@ -89,7 +92,9 @@ impl Config {
                 let (username, password) = decoded.split_once(':').ok_or_else(invalid)?;
                 // Docker once padded passwords with NUL.
                 let (username, password) = (username.to_owned(), password.trim_end_matches('\0').to_owned());
-                return Ok(Some(Entry::Password { username, password }));
+                if !username.is_empty() || !password.is_empty() {
+                    return Ok(Some(Entry::Password { username, password }));
+                }
             }
             if !auth.username.is_empty() {
                 let (username, password) = (auth.username.clone(), auth.password.clone());
@@ -100,11 +105,6 @@ impl Config {
     }
 }
 
-/// What a helper is asked for.
-pub(super) fn server(host: &str) -> &str {
-    if is_docker_hub(host) { DOCKER_HUB } else { host }
-}
-
 /// Whether a key of the file, a host or a URL of a registry's API, is for `host`.
 fn is_for(key: &str, host: &str) -> bool {
     let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
@@ -112,7 +112,9 @@ fn is_for(key: &str, host: &str) -> bool {
     // Podman's keys for a single namespace or repository are for others.
     let is_whole = matches!(path.trim_end_matches('/'), "" | "v1" | "v2");
     let name = name.to_ascii_lowercase();
-    is_whole && (name == host || (is_docker_hub(&name) && is_docker_hub(host)))
+    // Image names are without the default port.
+    let name = name.strip_suffix(":443").unwrap_or(&name);
+    is_whole && (name == host || (is_docker_hub(name) && is_docker_hub(host)))
 }
 
 fn is_docker_hub(host: &str) -> bool {

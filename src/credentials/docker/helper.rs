@@ -50,7 +50,10 @@ pub(super) async fn get_from(path: &Path, name: &str, server: &str) -> Result<Op
         Ok(Ok((true, mut printed))) => {
             let answer = serde_json::from_slice::<Answer>(&printed);
             printed.zeroize();
-            answer.map(Some).map_err(|_| format!("{program} printed no login; {by_hand}"))
+            let answer = answer.map_err(|_| format!("{program} printed no login; {by_hand}"))?;
+            // So do helpers say that they have no login.
+            let is_empty = answer.username.is_empty() && answer.secret.is_empty();
+            Ok((!is_empty).then_some(answer))
         }
         Ok(Ok((false, printed))) if String::from_utf8_lossy(&printed).contains(NOT_FOUND) => Ok(None),
         Ok(Ok((false, _))) => Err(format!("{program} failed; {by_hand}")),

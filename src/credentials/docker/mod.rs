@@ -45,30 +45,44 @@ pub(super) fn find<'c>(
     host: &'c str,
 ) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>> {
     async move {
+        let mut unavailable = None;
         for path in &credentials.docker.0 {
-            let Some(config) = read(path)? else { continue };
-            if let Some(credential) = of_config(&config, path, host).await? {
-                return Ok(Some(credential));
+            let found = match read(path) {
+                Ok(Some(config)) => of_config(&config, path, host).await,
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                // Another file may have a login.
+                Err(error) => {
+                    unavailable.get_or_insert(error);
+                }
             }
         }
-        Ok(None)
+        unavailable.map_or(Ok(None), Err)
     }
     .boxed()
 }
 
 /// The login that a file or its helpers have for `host`.
 async fn of_config(config: &Config, path: &Path, host: &str) -> Result<Option<Credential>, CredentialError> {
-    if let Some(name) = config.helper(host) {
-        let server = config::server(host);
-        let answer = helper::get(name, server).await;
-        if let Some(answer) = answer.map_err(|error| unavailable(format!("{} ({error})", path.display())))? {
-            let origin = format!("docker-credential-{name}");
-            return Ok(Some(Credential { login: login(&answer.username, &answer.secret), origin }));
+    let mut failure = None;
+    if let Some((name, server)) = config.helper(host) {
+        match helper::get(name, server).await {
+            Ok(Some(answer)) => {
+                let origin = format!("docker-credential-{name}");
+                return Ok(Some(Credential { login: login(&answer.username, &answer.secret), origin }));
+            }
+            Ok(None) => {}
+            Err(error) => failure = Some(unavailable(format!("{} ({error})", path.display()))),
         }
     }
     let entry = config.entry(host).map_err(|error| unavailable(format!("{}: {error}", path.display())))?;
     let origin = path.display().to_string();
-    Ok(entry.map(|entry| Credential {
+    let Some(entry) = entry else { return failure.map_or(Ok(None), Err) };
+    Ok(Some(Credential {
         login: match entry {
             Entry::Password { username, password } => login(&username, &password),
             Entry::IdentityToken(token) => Login::IdentityToken(token.into()),

@@ -49,6 +49,10 @@ async fn logins_are_found_as_docker_and_podman_write_them() {
         (r#"{"auths": {"ghcr.io": {"auth": "dTpw"}}}"#, "notghcr.io", None),
         (r#"{"auths": {"ghcr.io": {"auth": "dTpw"}}}"#, "ghcr.io:5000", None),
         (r#"{"auths": {"h:5000": {"auth": "dTpw"}}}"#, "h:5000", Some("password u:p")),
+        (r#"{"auths": {"h.io:443": {"auth": "dTpw"}}}"#, "h.io", Some("password u:p")),
+        (r#"{"auths": {"h.io": {"auth": "Og=="}}}"#, "h.io", None),
+        // A helper that cannot run does not hide a login in the file.
+        (r#"{"auths": {"h.io": {"auth": "dTpw"}}, "credsStore": "none"}"#, "h.io", Some("password u:p")),
         // Podman's key for one namespace.
         (r#"{"auths": {"quay.io/team": {"auth": "dTpw"}}}"#, "quay.io", None),
         // A password with colons, without padding, and padded with NUL.
@@ -68,6 +72,8 @@ async fn logins_are_found_as_docker_and_podman_write_them() {
         let found = search(&[text], host).await;
         assert_eq!(found, Ok(expected.map(str::to_owned)), "{text} {host}");
     }
+    let after_broken = search(&["s3cret", hub], "registry-1.docker.io").await;
+    assert_eq!(after_broken, Ok(Some("password u:p".to_owned())));
     let both = search(&[r#"{"auths": {"a.io": {}}}"#, hub], "registry-1.docker.io").await;
     assert_eq!(both, Ok(Some("password u:p".to_owned())));
 }
@@ -115,6 +121,8 @@ async fn helpers_are_asked_by_their_protocol() {
     assert_eq!(answered(echo).await, Ok(Some("password u:h.io".to_owned())));
     let token = r#"cat >/dev/null; echo '{"Username":"<token>","Secret":"t"}'"#;
     assert_eq!(answered(token).await, Ok(Some("identity t".to_owned())));
+    let empty = r#"echo '{"ServerURL":"x","Username":"","Secret":""}'"#;
+    assert_eq!(answered(empty).await, Ok(None));
     let unknown = "echo credentials not found in native keychain; exit 1";
     assert_eq!(answered(unknown).await, Ok(None));
     let by_hand = "; try it by hand: echo h.io | docker-credential-NAME get";

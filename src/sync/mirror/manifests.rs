@@ -90,7 +90,7 @@ impl<'r> Run<'r> {
         let left_out: BTreeSet<Digest> = refused.into_keys().cloned().collect();
         let (content, bytes) = attestations::without(content, &bytes, &left_out)
             .ok_or_else(|| format!("{refusal}; without it, nothing is left of the image"))?;
-        let own = Manifest { digest: content.digest.clone(), may_be_refused: None, ..own.clone() };
+        let own = Manifest { digest: content.digest.clone(), ..own.clone() };
         let written = self.write(copy, &own, Reference::Tag(&tag), bytes).await;
         let is_confirmed = written.map_err(|error| explained(&error, &own))?;
         self.progress.started(copy.image);
@@ -180,7 +180,7 @@ impl<'r> Run<'r> {
     }
 
     /// Opens the gate of a manifest, if it is still closed.
-    fn settle(&self, copy: Copied<'r>, manifest: &Manifest, result: Result<(), Arc<str>>) {
+    pub(super) fn settle(&self, copy: Copied<'r>, manifest: &Manifest, result: Result<(), Arc<str>>) {
         if let Some(gate) = self.written.get(&(copy.key(), &manifest.digest)) {
             gate.send_if_modified(|state| {
                 let is_closed = state.is_none();

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+
 use crate::model::image::Digest;
 use crate::model::plan::Manifest;
 use crate::store::{Error, Reference};
 use crate::sync::mirror::{BlobUpload, Copied, Gate, Run, all_copies, opened};
-use crate::sync::plan::attestations::Attestations;
+use crate::sync::plan::attestations::{self, Attestations};
 use crate::sync::plan::decide::missing_manifests;
 
 /// The attestations that the registry refused, with its answers.
@@ -45,7 +48,11 @@ impl<'r> Run<'r> {
                 if self.wait_for_blobs(copy, manifest).await.is_err() {
                     continue;
                 }
-                self.write_child(copy, manifest).await
+                let answer = self.write_child(copy, manifest).await;
+                if answer.is_ok() {
+                    self.settle(copy, manifest, Ok(()));
+                }
+                answer
             } else {
                 // Registries check the manifest before they look for its blobs, or after: then they answer that those
                 // are missing, and will be asked again.
@@ -63,17 +70,38 @@ impl<'r> Run<'r> {
             }
             if self.may_leave_out(copy, manifest) {
                 refused.insert(&manifest.digest, error);
-                continue;
-            }
-            let attestations = self.attestations_to_leave_out(copy);
-            let attestations: Vec<_> = attestations.map(|manifest| &manifest.digest).collect();
-            if manifest.digest != copy.content.digest || attestations.is_empty() {
+            } else if manifest.digest == copy.content.digest {
+                refused.extend(self.ask_without_attestations(copy, manifest, error).await?);
+            } else {
                 return Err(explained(&error, manifest));
             }
-            // An index, perhaps refused because of what it says about its attestations.
-            refused.extend(attestations.into_iter().map(|digest| (digest, error.clone())));
         }
         Ok(refused)
+    }
+
+    /// Asks about an index that the registry refused, perhaps because of what it says about its attestations.
+    async fn ask_without_attestations(
+        &self,
+        copy: Copied<'r>,
+        own: &'r Manifest,
+        error: Error,
+    ) -> Result<Refusals<'r>, String> {
+        let refused: Refusals<'r> =
+            self.attestations_to_leave_out(copy).map(|manifest| (&manifest.digest, error.clone())).collect();
+        let left_out = refused.keys().map(|digest| (*digest).clone()).collect();
+        let bytes = self.own_bytes(copy, own).await?;
+        let Some((reduced, bytes)) = attestations::without(copy.content, &bytes, &left_out) else {
+            return Err(explained(&error, own));
+        };
+        if refused.is_empty() {
+            return Err(explained(&error, own));
+        }
+        let planned = Manifest { digest: reduced.digest, ..own.clone() };
+        match self.write(copy, &planned, Reference::Digest(&planned.digest), bytes).await {
+            Err(error) if error.manifest_refusal().is_some() => Err(explained(&error, own)),
+            // Its platforms may still be missing.
+            _ => Ok(refused),
+        }
     }
 
     /// Whether a blob belongs to an attestation that the registry is asked about.
@@ -96,10 +124,13 @@ impl<'r> Run<'r> {
             let mut blobs = missing_manifests(copy.content).flat_map(|manifest| &manifest.blobs);
             upload.to.contains(&copy.key()) && blobs.any(|blob| blob.digest == upload.blob.digest)
         };
+        let gate = |copy: Copied<'r>| self.cleared.get(&(copy.key(), copy.image));
+        let gates: Option<Vec<_>> = all_copies(self.destinations).filter(needs).map(gate).collect();
+        let Some(gates) = gates else { return Ok(()) };
+        let mut answers: FuturesUnordered<_> = gates.into_iter().map(opened).collect();
         let mut answer = Ok(());
-        for copy in all_copies(self.destinations).filter(needs) {
-            let Some(gate) = self.cleared.get(&(copy.key(), copy.image)) else { return Ok(()) };
-            answer = opened(gate).await;
+        while let Some(next) = answers.next().await {
+            answer = next;
             if answer.is_ok() {
                 return answer;
             }
