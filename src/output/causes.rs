@@ -1,5 +1,6 @@
 //! Images by cause: messages that differ only in the names of their images have one cause.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -8,10 +9,11 @@ use crate::model::image::Image;
 /// What has problems, by cause, in the order of the first of each.
 pub(super) struct Causes<'c, T>(Vec<Cause<'c, T>>);
 
-/// A cause, in the words of the first message.
+/// A cause.
 pub(super) struct Cause<'c, T> {
     key: String,
-    pub(super) message: &'c str,
+    /// The message of all items; without the names if they differ, because the first one's would mislead.
+    pub(super) message: Cow<'c, str>,
     pub(super) items: BTreeSet<T>,
 }
 
@@ -26,8 +28,14 @@ impl<'c, T: Ord> Causes<'c, T> {
         match self.0.iter_mut().find(|cause| cause.key == key) {
             Some(cause) => {
                 cause.items.insert(item);
+                if cause.message != message {
+                    cause.message = Cow::Owned(key);
+                }
             }
-            None => self.0.push(Cause { key, message, items: BTreeSet::from([item]) }),
+            None => {
+                let message = Cow::Borrowed(message);
+                self.0.push(Cause { key, message, items: BTreeSet::from([item]) });
+            }
         }
     }
 
@@ -47,8 +55,8 @@ fn key<'i>(message: &str, images: impl IntoIterator<Item = &'i Image>) -> String
         .collect();
     // A name may contain another one.
     names.sort_by_key(|name| Reverse(name.len()));
-    let key = names.iter().fold(message.to_owned(), |key, name| key.replace(name.as_str(), "/"));
+    let key = names.iter().fold(message.to_owned(), |key, name| key.replace(name.as_str(), "…"));
     let tags: Vec<_> = images.iter().map(|image| image.version().stored_tag()).collect();
     let is_tag = |word: &str| tags.iter().any(|tag| **tag == *word.trim_end_matches(':'));
-    key.split(' ').map(|word| if is_tag(word) { "tag" } else { word }).collect::<Vec<_>>().join(" ")
+    key.split(' ').map(|word| if is_tag(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
 }

@@ -19,7 +19,7 @@ pub(super) fn image_failures(images: &[ImageReport]) -> Vec<String> {
         match &images[..] {
             [only] => lines.push(format!("error: {}: {message}", only.image)),
             images => {
-                let failed = failed(message, images[0]);
+                let failed = failed(images[0].message.as_deref().unwrap_or_default(), images[0]);
                 lines.push(format!("error: {} {failed}: {message}", count(images.len(), "image")));
                 lines.extend(images.iter().map(|image| format!("  {}", image.image)));
             }
@@ -29,7 +29,7 @@ pub(super) fn image_failures(images: &[ImageReport]) -> Vec<String> {
     let is_denied = |message: &str| {
         message.contains("is not authorized to perform") && !message.contains("permissions iam")
     };
-    if causes.all().iter().any(|cause| is_denied(cause.message)) {
+    if causes.all().iter().any(|cause| is_denied(&cause.message)) {
         lines.push(
             "hint: `kubectl castai-privatelink permissions iam` prints the IAM policy that the caller needs"
                 .to_owned(),
@@ -83,10 +83,10 @@ mod tests {
             ImageReport { result: ImageResult::Skipped, ..failed("ghcr.io/castai/f:v1", "a note") },
         ];
         let expected = [
-            format!("error: 2 images failed: {}", denied("ghcr.io/castai/a")),
+            "error: 2 images failed: access denied to …: not for repository…".to_owned(),
             "  ghcr.io/castai/a:v1".to_owned(),
             "  ghcr.io/castai/a/c:v1".to_owned(),
-            "error: 2 images failed to pull from source: manifest v2 not found in ghcr.io/castai/b: check the name"
+            "error: 2 images failed to pull from source: manifest … not found in …: check the name"
                 .to_owned(),
             "  ghcr.io/castai/b:v2".to_owned(),
             "  ghcr.io/castai/d:v3".to_owned(),

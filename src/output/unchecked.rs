@@ -19,7 +19,7 @@ pub(super) const PUBLIC_TAGS: &str = "public tags not checked:";
 pub(super) fn unchecked(what: &str, place: &str, causes: &Causes<'_, &str>) -> Option<String> {
     let causes = causes.all();
     let most = causes.iter().max_by_key(|cause| cause.items.len())?;
-    let cause = one_line(most.message, CAUSE_LIMIT);
+    let cause = one_line(&most.message, CAUSE_LIMIT);
     let images: BTreeSet<_> = causes.iter().flat_map(|cause| &cause.items).collect();
     let images = count(images.len(), "image");
     Some(match causes.len() {
