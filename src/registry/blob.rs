@@ -65,6 +65,21 @@ impl Client<'_> {
         match self.send(&request).await {
             Ok(_) => Ok(true),
             Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) if error.may_concern_head() => self.has_readable_blob(repository, digest).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether `repository` has the blob, for registries without HEAD. The body of the response is not read.
+    async fn has_readable_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
+        let mut request = blob_request(Method::GET, repository, digest)?;
+        request.headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-0"));
+        match self.send(&request).await {
+            // An empty blob has no first byte.
+            Ok(_) | Err(Error::Refused { status: 416, .. }) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            // It is uploaded, which is never wrong.
+            Err(error @ Error::Refused { .. }) if error.may_concern_head() => Ok(false),
             Err(error) => Err(error),
         }
     }

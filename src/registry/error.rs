@@ -129,6 +129,15 @@ impl Error {
         matches!(self, Self::Unreachable { .. })
     }
 
+    /// Whether this may be the answer to HEAD of a registry that has the object and answers GET.
+    pub(super) const fn may_concern_head(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::Denied { .. } => true,
+            Self::Refused { status, .. } => matches!(status, 400 | 405 | 501),
+            _ => false,
+        }
+    }
+
     /// Whether a registry refuses the content of a manifest: with 405 (ECR), 400 `MANIFEST_INVALID` (distribution) or
     /// another status of this kind, and not because something that it names is missing. The text is its answer.
     pub fn manifest_refusal(&self) -> Option<String> {
@@ -172,28 +181,25 @@ impl Diagnosis {
     pub(super) fn read(body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Body {
-            errors: Vec<Entry>,
+            errors: Option<Vec<Entry>>,
         }
         #[derive(Deserialize)]
         struct Entry {
-            #[serde(default)]
-            code: String,
-            #[serde(default)]
+            code: Option<String>,
             message: Option<String>,
             /// Any JSON value, and often the only informative part.
             #[serde(default)]
             detail: serde_json::Value,
         }
-        let first = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.errors.into_iter().next());
+        let body = serde_json::from_slice::<Body>(body).ok();
+        let first = body.and_then(|body| body.errors?.into_iter().next());
         first.map_or_else(Self::default, |entry| {
+            let code = entry.code.unwrap_or_default();
             let mut message = entry.message.unwrap_or_default();
-            if entry.code == "UNKNOWN" && !entry.detail.is_null() {
+            if code == "UNKNOWN" && !entry.detail.is_null() {
                 message = format!("{message} {}", entry.detail);
             }
-            Self {
-                code: one_line(&entry.code, MAX_TEXT_LENGTH),
-                message: one_line(&message, MAX_TEXT_LENGTH),
-            }
+            Self { code: one_line(&code, MAX_TEXT_LENGTH), message: one_line(&message, MAX_TEXT_LENGTH) }
         })
     }
 }
@@ -320,5 +326,19 @@ mod tests {
         assert!(text.contains("[31mx") && !text.contains('\u{1b}'));
         assert_eq!(text.chars().count(), MAX_TEXT_LENGTH + 1);
         assert_eq!(Diagnosis::read(b"<html>"), Diagnosis::default());
+    }
+
+    #[test]
+    fn null_in_an_error_counts_as_absent() {
+        let diagnosis = |code: &str, message: &str| Diagnosis { code: code.into(), message: message.into() };
+        let cases = [
+            (r#"{"errors":null}"#, diagnosis("", "")),
+            (r#"{"errors":[]}"#, diagnosis("", "")),
+            (r#"{"errors":[{"code":null,"message":"x","detail":null}]}"#, diagnosis("", "x")),
+            (r#"{"errors":[{"code":"UNKNOWN","message":null,"detail":null}]}"#, diagnosis("UNKNOWN", "")),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(Diagnosis::read(body.as_bytes()), expected, "{body}");
+        }
     }
 }

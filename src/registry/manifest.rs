@@ -32,17 +32,23 @@ pub struct Fetched {
 }
 
 impl Client<'_> {
-    /// Digest and media type of a manifest, by HEAD. Falls back to GET for registries that omit the digest.
+    /// Digest and media type of a manifest, by HEAD, or by GET if the response to HEAD is not usable: some registries
+    /// omit the digest, do not support HEAD, or answer it with 404 for existing manifests.
     pub async fn describe_manifest(
         &self,
         repository: &Repository,
         reference: Reference<'_>,
     ) -> Result<Described, Error> {
         let request = manifest_request(Method::HEAD, repository, reference)?;
-        let response = self.send(&request).await?;
-        if let Some(digest) = response_digest(&response.headers) {
-            let media_type = media_type(&response).unwrap_or_default();
-            return Ok(Described { digest, media_type });
+        match self.send(&request).await {
+            Ok(response) => {
+                if let Some(digest) = response_digest(&response.headers) {
+                    let media_type = media_type(&response).unwrap_or_default();
+                    return Ok(Described { digest, media_type });
+                }
+            }
+            Err(error) if error.may_concern_head() => {}
+            Err(error) => return Err(error),
         }
         let fetched = self.manifest(repository, reference).await?;
         Ok(Described { digest: fetched.digest, media_type: fetched.media_type })

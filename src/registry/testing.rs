@@ -1,18 +1,22 @@
 //! A small registry on loopback for tests of registry clients, with faults on demand.
 
+mod blobs;
+mod ecr;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use futures::stream;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use self::blobs::{blob, upload_blob};
+use self::ecr::ecr;
 use crate::model::image::Digest;
 
 /// The registry's content, its behaviour, and the requests that it received.
@@ -40,6 +44,8 @@ pub(crate) struct World {
     pub(crate) cuts: u32,
     /// One-time responses, returned first, for requests whose method and path contain the text.
     pub(crate) faults: Vec<(&'static str, StatusCode, &'static str)>,
+    /// The answer to every HEAD, instead of the right one.
+    pub(crate) head: Option<StatusCode>,
     /// Requests that contain this text are never read or answered.
     pub(crate) stalls: Option<&'static str>,
     /// Manifests that contain this text are answered with 405, as ECR does.
@@ -283,6 +289,9 @@ fn distribution(
     body: Bytes,
 ) -> Response {
     let path = path.strip_prefix("/v2/").unwrap();
+    if let (Some(status), &Method::HEAD) = (world.head, method) {
+        return status.into_response();
+    }
     if let Some((repository, upload)) = path.split_once("/blobs/uploads/") {
         return upload_blob(world, method, repository, upload, query, &body);
     }
@@ -347,114 +356,11 @@ fn distribution(
 fn needed(manifest: &[u8]) -> Vec<Digest> {
     let manifest: Value = serde_json::from_slice(manifest).unwrap();
     let lists = ["layers", "manifests"].into_iter().filter_map(|field| manifest[field].as_array());
-    let entries = lists.flatten().chain(manifest.get("config"));
+    let entries = lists.flatten().chain(manifest.get("config").filter(|config| !config.is_null()));
     entries.map(|entry| entry["digest"].as_str().unwrap().parse().unwrap()).collect()
 }
 
 fn unknown(code: &str) -> Response {
     let body = format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#);
     (StatusCode::NOT_FOUND, body).into_response()
-}
-
-fn upload_blob(
-    world: &mut World,
-    method: &Method,
-    repository: &str,
-    upload: &str,
-    query: &HashMap<String, String>,
-    body: &[u8],
-) -> Response {
-    if world.ecr.as_ref().is_some_and(|repositories| !repositories.contains(repository)) {
-        return unknown("NAME_UNKNOWN");
-    }
-    if *method == Method::POST {
-        if let (Some(mount), Some(from), true) = (query.get("mount"), query.get("from"), world.mounting) {
-            let digest: Digest = mount.parse().unwrap();
-            let is_named = world
-                .manifests
-                .iter()
-                .any(|((path, _), (_, bytes))| path == from && needed(bytes).contains(&digest));
-            let is_there = world.blobs.contains(&(from.clone(), digest.clone()));
-            if is_there && (is_named || world.ecr.is_none()) {
-                world.blobs.insert((repository.to_owned(), digest));
-                return StatusCode::CREATED.into_response();
-            }
-        }
-        world.uploads += 1;
-        let location = format!("/v2/{repository}/blobs/uploads/{}?state=x", world.uploads);
-        return (StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response();
-    }
-    assert!(!upload.is_empty() && query["state"] == "x", "{upload}");
-    if Digest::compute(body).to_string() != query["digest"] {
-        return (StatusCode::BAD_REQUEST, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).into_response();
-    }
-    world.add_blob(repository, body);
-    StatusCode::CREATED.into_response()
-}
-
-fn blob(world: &mut World, digest: &Digest, headers: &HeaderMap) -> Response {
-    let mut bytes = world.contents[digest].clone();
-    if world.corrupt.contains(digest) {
-        bytes = bytes.iter().map(|byte| byte ^ 1).collect();
-    }
-    let total = bytes.len();
-    let range = headers.get(header::RANGE).map(|range| range.to_str().unwrap());
-    let start: usize =
-        range.map_or(0, |range| range["bytes=".len()..].trim_end_matches('-').parse().unwrap());
-    let rest = bytes.slice(start..);
-    let status = if start > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let answer = Response::builder()
-        .status(status)
-        .header(header::CONTENT_LENGTH, rest.len())
-        .header(header::CONTENT_RANGE, format!("bytes {start}-{}/{total}", total.saturating_sub(1)));
-    if world.cuts > 0 {
-        world.cuts -= 1;
-        let half = rest.slice(..rest.len() / 2);
-        let parts = stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
-        return answer.body(Body::from_stream(parts)).unwrap();
-    }
-    answer.body(Body::from(rest)).unwrap()
-}
-
-/// ECR's own API, as far as the plugin uses it.
-fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
-    let input: Value = serde_json::from_slice(body).unwrap();
-    let repository = input["repositoryName"].as_str().unwrap_or_default().to_owned();
-    let exists = world.ecr.as_ref().unwrap().contains(&repository);
-    let error = |code: &str| {
-        let body = json!({"__type": code, "message": "from the test"});
-        (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
-    };
-    let answer = match action {
-        "GetAuthorizationToken" => json!({"authorizationData": [{
-            "authorizationToken": format!("ecr{}", world.token), "expiresAt": 4_000_000_000_u64,
-        }]}),
-        "GetAccountSetting" => {
-            let value = if world.mounting { "ENABLED" } else { "DISABLED" };
-            json!({"name": "BLOB_MOUNTING", "value": value})
-        }
-        "CreateRepository" => {
-            world.ecr.as_mut().unwrap().insert(repository);
-            json!({})
-        }
-        _ if !exists => return error("RepositoryNotFoundException"),
-        "ListImages" => {
-            let tagged = world.tags.iter().filter(|((path, _), _)| *path == repository);
-            let tagged = tagged.map(|((_, tag), digest)| json!({"imageTag": tag, "imageDigest": digest}));
-            let all = world.manifests.keys().filter(|(path, _)| *path == repository);
-            let all = all.map(|(_, digest)| json!({"imageDigest": digest}));
-            json!({"imageIds": tagged.chain(all).collect::<Vec<_>>()})
-        }
-        "BatchCheckLayerAvailability" => {
-            let input = input["layerDigests"].as_array().unwrap().iter();
-            let layers = input.map(|layer| {
-                let place = (repository.clone(), layer.as_str().unwrap().parse().unwrap());
-                let state = if world.blobs.contains(&place) { "AVAILABLE" } else { "UNAVAILABLE" };
-                json!({"layerDigest": layer, "layerAvailability": state})
-            });
-            json!({"layers": layers.collect::<Vec<_>>()})
-        }
-        _ => return error("UnknownOperationException"),
-    };
-    axum::Json(answer).into_response()
 }

@@ -1,5 +1,7 @@
 //! The client against a real server on loopback.
 
+mod head;
+
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
