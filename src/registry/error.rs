@@ -48,6 +48,9 @@ pub enum Error {
     },
     #[error("digest mismatch in {repository}: expected {expected}, got {actual}")]
     DigestMismatch { repository: Repository, expected: Digest, actual: Digest },
+    /// The registry's whole object has another size than its manifest says.
+    #[error("size mismatch in {repository}: {object} has {actual} bytes, its manifest says {expected}")]
+    SizeMismatch { repository: Repository, object: String, actual: String, expected: u64 },
     #[error("invalid response from {repository}: {what}")]
     InvalidAnswer { repository: Repository, what: String },
     /// Fetching the credential failed.

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use self::blobs::{blob, upload_blob};
 use self::ecr::ecr;
-use crate::model::image::Digest;
+use crate::model::image::{Algorithm, Digest};
 
 /// The registry's content, its behaviour, and the requests that it received.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -40,6 +40,10 @@ pub(crate) struct World {
     pub(crate) token: u32,
     /// Whether blobs are redirected to another origin, `localhost` instead of `127.0.0.1`.
     pub(crate) redirects: bool,
+    /// Where POST and PUT of uploads are redirected to, once each.
+    pub(crate) moves: Option<Moves>,
+    /// Blobs whose bytes are followed by others, and those that end early, in complete responses.
+    pub(crate) resized: HashMap<Digest, Resize>,
     /// Number of blob responses to cut off after half of the bytes.
     pub(crate) cuts: u32,
     /// One-time responses, returned first, for requests whose method and path contain the text.
@@ -70,11 +74,33 @@ pub(crate) enum Login {
     Identity(&'static str),
 }
 
+/// Redirects of uploads.
+#[derive(Clone, Copy)]
+pub(crate) struct Moves {
+    pub(crate) status: StatusCode,
+    /// The other host, with the same port unless it has one; the same host if empty.
+    pub(crate) host: &'static str,
+    /// Whether the body is read first.
+    pub(crate) reads_body: bool,
+}
+
+/// How a blob differs from its descriptor.
+#[derive(Clone, Copy)]
+pub(crate) struct Resize {
+    pub(crate) length: usize,
+    pub(crate) states_length: bool,
+    pub(crate) honours_range: bool,
+}
+
 pub(crate) type Shared = Arc<Mutex<World>>;
 
 impl World {
     pub(crate) fn add_blob(&mut self, repository: &str, bytes: &[u8]) -> Digest {
-        let digest = Digest::compute(bytes);
+        self.add_blob_with(Algorithm::Sha256, repository, bytes)
+    }
+
+    pub(crate) fn add_blob_with(&mut self, algorithm: Algorithm, repository: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::compute_with(algorithm, bytes);
         self.blobs.insert((repository.to_owned(), digest.clone()));
         self.contents.insert(digest.clone(), Bytes::copy_from_slice(bytes));
         digest
@@ -246,6 +272,22 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
         world.leaked.extend(seen.map(|value| format!("{value:?}")));
         return blob(&mut world, &bytes.parse().unwrap(), &parts.headers);
     }
+    let is_upload = path.contains("/blobs/uploads/") && parts.method != Method::GET;
+    let moves = lock(&world).moves.filter(|_| is_upload && !query.contains_key("moved"));
+    if let Some(moves) = moves {
+        if moves.reads_body {
+            let _ = to_bytes(body, usize::MAX).await;
+        }
+        let port = lock(&world).port;
+        let host = match moves.host {
+            "" => String::new(),
+            host if host.contains(':') => format!("http://{host}"),
+            host => format!("http://{host}:{port}"),
+        };
+        let join = if query.is_empty() { '?' } else { '&' };
+        let location = format!("{host}{}{join}moved=secret", parts.uri);
+        return (moves.status, [(header::LOCATION, location)]).into_response();
+    }
     // An aborted body is never committed.
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
@@ -254,7 +296,12 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
     if let Some(action) = action {
         return ecr(&mut world, action.rsplit('.').next().unwrap(), &body);
     }
-    if let Some(refusal) = refuse(&world, &parts.headers) {
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if host.starts_with("localhost") {
+        // What a redirect to another origin leads to needs no login.
+        let seen = parts.headers.get(header::AUTHORIZATION);
+        world.leaked.extend(seen.map(|value| format!("{value:?}")));
+    } else if let Some(refusal) = refuse(&world, &parts.headers) {
         return refusal;
     }
     distribution(&mut world, &parts.method, &path, &query, &parts.headers, body)
@@ -313,7 +360,12 @@ fn distribution(
     let repository = repository.to_owned();
     if *method == Method::PUT {
         let media_type = headers[header::CONTENT_TYPE].to_str().unwrap().to_owned();
-        let digest = Digest::compute(&body);
+        let named: Option<Digest> = reference.parse().ok();
+        let algorithm = named.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
+        let digest = Digest::compute_with(algorithm, &body);
+        if named.is_some_and(|named| named != digest) {
+            return (StatusCode::BAD_REQUEST, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).into_response();
+        }
         let text = str::from_utf8(&body).unwrap_or_default();
         let is_refused = world.refuses.is_some_and(|refused| text.contains(refused));
         let refusal = || {

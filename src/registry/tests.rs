@@ -1,6 +1,8 @@
 //! The client against a real server on loopback.
 
 mod head;
+mod redirects;
+mod sizes;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
@@ -276,7 +278,7 @@ async fn an_upload_whose_source_stops_is_not_committed() {
             };
             let upload = client.finish_upload(&repository, session, &digest, body);
             let ((), result) = futures::join!(feed, upload);
-            assert_eq!(result.is_ok(), whole, "{result:?}");
+            assert_eq!(result.is_ok(), whole, "{:?}", result.err());
             let place = ("a/b".to_owned(), digest.clone());
             assert_eq!(world.lock().unwrap().blobs.contains(&place), whole);
         }

@@ -29,7 +29,8 @@ use crate::model::plan::RegistryKind;
 use crate::model::source_registry::SourceRegistry;
 use crate::registry::Client;
 pub use crate::registry::{
-    BlobReader, Described, Fetched, Mount, Reference, Repository, Started, UploadBody, UploadSession,
+    BlobReader, Described, Fetched, Finished, Mount, Reference, Repository, Started, UploadBody,
+    UploadSession,
 };
 
 /// What a store of this kind can do.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{
-    BlobReader, Described, Error, Fetched, Mount, Reference, Repository, Started, Store, UploadBody,
-    UploadSession,
+    BlobReader, Described, Error, Fetched, Finished, Mount, Reference, Repository, Started, Store,
+    UploadBody, UploadSession,
 };
 use crate::model::image::{Digest, Image};
 use crate::model::source_registry::SourceRegistry;
@@ -63,14 +63,14 @@ impl Store<'_> {
         Ok(self.client.mount(repository, mount).await?)
     }
 
-    /// Sends the whole blob and commits it.
+    /// Sends the whole blob and commits it, unless the store wants the body at another URL.
     pub async fn finish_upload(
         &self,
         repository: &Repository,
         session: UploadSession,
         digest: &Digest,
         body: UploadBody,
-    ) -> Result<(), Error> {
+    ) -> Result<Finished, Error> {
         Ok(self.client.finish_upload(repository, session, digest, body).await?)
     }
 

@@ -39,10 +39,11 @@ pub(super) fn upload_blob(
         return (StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response();
     }
     assert!(!upload.is_empty() && query["state"] == "x", "{upload}");
-    if Digest::compute(body).to_string() != query["digest"] {
+    let digest: Digest = query["digest"].parse().unwrap();
+    if Digest::compute_with(digest.algorithm(), body) != digest {
         return (StatusCode::BAD_REQUEST, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).into_response();
     }
-    world.add_blob(repository, body);
+    world.add_blob_with(digest.algorithm(), repository, body);
     StatusCode::CREATED.into_response()
 }
 
@@ -51,8 +52,16 @@ pub(super) fn blob(world: &mut World, digest: &Digest, headers: &HeaderMap) -> R
     if world.corrupt.contains(digest) {
         bytes = bytes.iter().map(|byte| byte ^ 1).collect();
     }
+    let resize = world.resized.get(digest).copied();
+    if let Some(resize) = resize {
+        bytes =
+            [&bytes[..bytes.len().min(resize.length)], &vec![0; resize.length.saturating_sub(bytes.len())]]
+                .concat()
+                .into();
+    }
     let total = bytes.len();
-    let range = headers.get(header::RANGE).map(|range| range.to_str().unwrap());
+    let range = headers.get(header::RANGE).filter(|_| resize.is_none_or(|resize| resize.honours_range));
+    let range = range.map(|range| range.to_str().unwrap());
     let start: usize =
         range.map_or(0, |range| range["bytes=".len()..].split('-').next().unwrap().parse().unwrap());
     if range.is_some() && start >= total {
@@ -69,6 +78,10 @@ pub(super) fn blob(world: &mut World, digest: &Digest, headers: &HeaderMap) -> R
         let half = rest.slice(..rest.len() / 2);
         let parts = stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
         return answer.body(Body::from_stream(parts)).unwrap();
+    }
+    if resize.is_some_and(|resize| !resize.states_length) {
+        let parts = stream::iter([Ok::<_, std::io::Error>(rest)]);
+        return (status, Body::from_stream(parts)).into_response();
     }
     answer.body(Body::from(rest)).unwrap()
 }

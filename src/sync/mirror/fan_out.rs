@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::future;
 use tokio::sync::{Notify, mpsc};
 
-use crate::store::{BlobReader, Error, Repository, Store, UploadBody, UploadSession};
+use crate::store::{BlobReader, Error, Finished, Repository, Store, UploadBody, UploadSession};
 use crate::sync::mirror::{BlobUpload, Receiver, RepositoryKey, Run, all_copies};
 use crate::sync::plan::tree::small_blob;
 
@@ -14,12 +14,26 @@ struct Outcome<'r> {
     result: Result<(), Failure>,
 }
 
-/// Which side failed.
+/// Why an upload is not complete.
 #[derive(Clone)]
 enum Failure {
     /// The source could not be read, after all retries of the read, so the upload is not retried.
     Source(Error),
     Destination(Error),
+    /// The registry redirected it. What was sent is lost.
+    Moved(UploadSession),
+}
+
+impl<'r> Outcome<'r> {
+    /// The outcome of the request that ends an upload.
+    fn of_request(key: RepositoryKey<'r>, result: Result<Finished, Error>) -> Self {
+        let result = match result {
+            Ok(Finished::Stored) => Ok(()),
+            Ok(Finished::Moved(session)) => Err(Failure::Moved(session)),
+            Err(error) => Err(Failure::Destination(error)),
+        };
+        Self { key, result }
+    }
 }
 
 impl<'r> Run<'r> {
@@ -67,6 +81,7 @@ impl<'r> Run<'r> {
                     Err(Failure::Source(_)) if has_other_source => {
                         open.push(Receiver { key, session: None });
                     }
+                    Err(Failure::Moved(session)) => open.push(Receiver { key, session: Some(session) }),
                     Err(Failure::Destination(error))
                         if error.is_transient() && retries.has_attempts_left() =>
                     {
@@ -124,7 +139,7 @@ impl<'r> Run<'r> {
                     let session = open_upload(store, &repository, receiver.session).await?;
                     store.finish_upload(&repository, session, digest, body).await
                 };
-                Outcome { key: receiver.key, result: result.await.map_err(Failure::Destination) }
+                Outcome::of_request(receiver.key, result.await)
             }
         });
         future::join_all(uploads).await
@@ -164,7 +179,7 @@ impl<'r> Run<'r> {
                         let body = UploadBody::Parts { parts, size };
                         let result = store.finish_upload(&repository, session, digest, body).await;
                         ended.notify_one();
-                        Outcome { key, result: result.map_err(Failure::Destination) }
+                        Outcome::of_request(key, result)
                     });
                 }
             }
