@@ -57,6 +57,11 @@ impl<'o> Client<'o> {
         Self { credentials: Some(credentials), ..self }
     }
 
+    /// How long an upload that takes no data may hold up the others that one read feeds.
+    pub const fn upload_start_timeout(&self) -> Duration {
+        self.settings.upload_start_timeout
+    }
+
     /// Requests and bytes so far, by host.
     pub fn traffic(&self) -> BTreeMap<String, HostTraffic> {
         self.traffic.snapshot()

@@ -42,6 +42,8 @@ pub(crate) struct World {
     pub(crate) redirects: bool,
     /// Where POST and PUT of uploads are redirected to, once each.
     pub(crate) moves: Option<Moves>,
+    /// If set, the body of an upload is read only after the one before is complete.
+    pub(crate) one_upload_at_a_time: Option<Arc<tokio::sync::Mutex<()>>>,
     /// Blobs whose bytes are followed by others, and those that end early, in complete responses.
     pub(crate) resized: HashMap<Digest, Resize>,
     /// Number of blob responses to cut off after half of the bytes.
@@ -288,6 +290,11 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
         let location = format!("{host}{}{join}moved=secret", parts.uri);
         return (moves.status, [(header::LOCATION, location)]).into_response();
     }
+    let uploading = lock(&world).one_upload_at_a_time.clone().filter(|_| is_upload);
+    let _uploading = match &uploading {
+        Some(uploading) => Some(uploading.lock().await),
+        None => None,
+    };
     // An aborted body is never committed.
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();

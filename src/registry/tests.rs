@@ -25,6 +25,7 @@ fn settings() -> Settings {
         idle_timeout: Duration::from_secs(5),
         retries: 3,
         retry_delay: Duration::from_millis(1),
+        ..Settings::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading and writing images. All kinds of stores use the distribution API for this, so one client does it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -83,6 +84,11 @@ impl Store<'_> {
         bytes: Bytes,
     ) -> Result<bool, Error> {
         Ok(self.client.put_manifest(repository, reference, media_type, bytes).await?)
+    }
+
+    /// How long an upload that takes no data may hold up the others that one read feeds.
+    pub fn upload_start_timeout(&self) -> Duration {
+        self.client.upload_start_timeout()
     }
 
     /// Retries of an operation that needs more than one request.

@@ -28,6 +28,7 @@ pub(super) struct Lab {
     pub(super) mirror: Mirror,
     pub(super) api: Option<Ecr>,
     pub(super) idle_timeout: Duration,
+    pub(super) upload_start_timeout: Duration,
     pub(super) attestations: Attestations,
     pub(super) events: Mutex<Vec<Event>>,
 }
@@ -64,6 +65,7 @@ pub(super) async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
                 mirror,
                 api,
                 idle_timeout: Duration::from_secs(5),
+                upload_start_timeout: Duration::from_mins(1),
                 attestations: Attestations::default(),
                 events,
             })
@@ -107,6 +109,7 @@ impl Lab {
         let settings = Settings {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: self.idle_timeout,
+            upload_start_timeout: self.upload_start_timeout,
             retries: 2,
             retry_delay: Duration::from_millis(1),
         };
