@@ -250,7 +250,7 @@ impl<'r> Run<'r> {
         while taken.contains(&None) {
             let has_siblings = is_beginning && outlets.len() > 1;
             if has_siblings {
-                self.set_aside(outlets, &mut taken);
+                self.leave_one_per_serial_host(outlets, &mut taken);
             }
             let waiting = outlets.iter().zip(&mut taken).filter(|(_, taken)| taken.is_none());
             let sends = waiting.map(|(outlet, taken)| async move {
@@ -268,34 +268,36 @@ impl<'r> Run<'r> {
                 // The host of these uploads may be among them since this read began.
                 _ = serial_hosts.changed() => {}
                 () = tokio::time::sleep(self.sources.upload_start_timeout()) => {
-                    self.note_serial_hosts(outlets, &taken);
+                    self.set_stalled_aside(outlets, &mut taken);
                 }
             }
         }
         taken.into_iter().map(|taken| taken == Some(true)).collect()
     }
 
-    /// Notes the hosts with an upload that waits for this read, and one that has taken nothing for too long.
-    fn note_serial_hosts(&self, outlets: &[Outlet<'r, '_>], taken: &[Option<bool>]) {
-        let is_advancing = |host: &str| {
-            let mut uploads = outlets.iter().zip(taken).filter(|(outlet, _)| outlet.host == host);
-            uploads.any(|(outlet, taken)| *taken == Some(true) && outlet.is_drained())
-        };
-        for (outlet, _) in outlets.iter().zip(taken).filter(|(_, taken)| taken.is_none()) {
-            if is_advancing(&outlet.host) {
+    /// Sets uploads aside that have taken nothing for too long, if another one waits for this read.
+    fn set_stalled_aside(&self, outlets: &[Outlet<'r, '_>], taken: &mut [Option<bool>]) {
+        let advancing = outlets.iter().zip(taken.iter());
+        let advancing = advancing.filter(|(outlet, taken)| **taken == Some(true) && outlet.is_drained());
+        let advancing: BTreeSet<&str> = advancing.map(|(outlet, _)| outlet.host.as_str()).collect();
+        if advancing.is_empty() {
+            return;
+        }
+        for (outlet, taken) in outlets.iter().zip(taken).filter(|(_, taken)| taken.is_none()) {
+            if advancing.contains(outlet.host.as_str()) {
                 self.serial_hosts.insert(&outlet.host);
             }
+            outlet.set_aside(taken);
         }
     }
 
-    /// Sets uploads aside that have not begun, so that each serial host has one upload.
-    fn set_aside(&self, outlets: &[Outlet<'r, '_>], taken: &mut [Option<bool>]) {
+    /// Sets uploads aside so that each serial host has one.
+    fn leave_one_per_serial_host(&self, outlets: &[Outlet<'r, '_>], taken: &mut [Option<bool>]) {
         let advancing = outlets.iter().zip(taken.iter()).filter(|(_, taken)| **taken == Some(true));
         let mut used: BTreeSet<&str> = advancing.map(|(outlet, _)| outlet.host.as_str()).collect();
         for (outlet, taken) in outlets.iter().zip(taken).filter(|(_, taken)| taken.is_none()) {
             if self.serial_hosts.contains(&outlet.host) && !used.insert(outlet.host.as_str()) {
-                outlet.signals.set_aside.notify_one();
-                *taken = Some(false);
+                outlet.set_aside(taken);
             }
         }
     }
@@ -339,6 +341,11 @@ impl Outlet<'_, '_> {
             () = self.signals.ended.notified() => false,
             sent = self.sender.send(part) => sent.is_ok(),
         }
+    }
+
+    fn set_aside(&self, taken: &mut Option<bool>) {
+        self.signals.set_aside.notify_one();
+        *taken = Some(false);
     }
 
     /// Whether the upload waits for the next part.
