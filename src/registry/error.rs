@@ -7,6 +7,7 @@ use probe::proxy;
 use serde::Deserialize;
 
 use crate::model::image::Digest;
+use crate::model::image::ecr::EcrRegistry;
 use crate::printable::one_line;
 use crate::registry::retry::{MAX_RETRY_AFTER, requested_delay};
 use crate::registry::{Cause, MAX_TEXT_LENGTH, Repository};
@@ -14,7 +15,10 @@ use crate::transport::credential::CredentialError;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{object} not found in {repository}: check the name, and whether it was deleted")]
+    #[error(
+        "{object} not found in {repository}: check the name, and whether it was deleted{}",
+        archive_advice(.repository)
+    )]
     NotFound { repository: Repository, object: String },
     #[error("{repository} does not exist or requires a login{}", login_advice(.repository, .trouble.as_deref()))]
     NeedsLogin {
@@ -56,6 +60,15 @@ pub enum Error {
     /// Fetching the credential failed.
     #[error(transparent)]
     NoCredential(#[from] CredentialError),
+}
+
+/// ECR answers requests for archived images with 404 (Amazon ECR user guide, "Archiving an image").
+fn archive_advice(repository: &Repository) -> &'static str {
+    if EcrRegistry::of_host(&repository.host).is_some() {
+        " or archived; restore an archived image with `aws ecr update-image-storage-class`"
+    } else {
+        ""
+    }
 }
 
 /// How to log in: `docker login` calls Docker Hub by no name.
@@ -329,6 +342,19 @@ mod tests {
         assert!(text.contains("[31mx") && !text.contains('\u{1b}'));
         assert_eq!(text.chars().count(), MAX_TEXT_LENGTH + 1);
         assert_eq!(Diagnosis::read(b"<html>"), Diagnosis::default());
+    }
+
+    #[test]
+    fn an_image_that_ecr_does_not_serve_may_be_archived() {
+        for (host, is_ecr) in [("123456789012.dkr.ecr.eu-west-1.amazonaws.com", true), ("ghcr.io", false)] {
+            let repository = Repository { host: host.to_owned(), path: "a/b".to_owned() };
+            let text = Error::NotFound { repository, object: "manifest v1".to_owned() }.to_string();
+            assert_eq!(
+                text.contains("or archived; restore an archived image with `aws ecr"),
+                is_ecr,
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) struct World {
     /// The repositories of an ECR; `None` for a registry that creates repositories on write.
     pub(crate) ecr: Option<BTreeSet<String>>,
     pub(crate) mounting: bool,
+    /// Manifests in the archive of an ECR, and the blobs that only they name. Writing one again restores it.
+    pub(crate) archived: HashSet<(String, Digest)>,
     /// Whether requests need a Bearer token.
     pub(crate) wants_token: bool,
     /// The login that the token service asks for, or the registry itself without one.
@@ -40,7 +42,7 @@ pub(crate) struct World {
     pub(crate) token: u32,
     /// Whether blobs are redirected to another origin, `localhost` instead of `127.0.0.1`.
     pub(crate) redirects: bool,
-    /// Where POST and PUT of uploads are redirected to, once each.
+    /// Where POST and PUT of uploads, and POST of logins, are redirected to, once each.
     pub(crate) moves: Option<Moves>,
     /// If set, the body of an upload is read only after the one before is complete.
     pub(crate) one_upload_at_a_time: Option<Arc<tokio::sync::Mutex<()>>>,
@@ -239,6 +241,23 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
     if stalls.is_some_and(|text| line.contains(text)) {
         std::future::pending::<()>().await;
     }
+    let is_upload = path.contains("/blobs/uploads/") && parts.method != Method::GET;
+    let is_login = path == "/token" && parts.method == Method::POST;
+    let moves = lock(&world).moves.filter(|_| (is_upload || is_login) && !query.contains_key("moved"));
+    if let Some(moves) = moves {
+        if moves.reads_body {
+            let _ = to_bytes(body, usize::MAX).await;
+        }
+        let port = lock(&world).port;
+        let host = match moves.host {
+            "" => String::new(),
+            host if host.contains(':') => format!("http://{host}"),
+            host => format!("http://{host}:{port}"),
+        };
+        let join = if query.is_empty() { '?' } else { '&' };
+        let location = format!("{host}{}{join}moved=secret", parts.uri);
+        return (moves.status, [(header::LOCATION, location)]).into_response();
+    }
     if path == "/token" {
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
         let (login, token) = {
@@ -273,22 +292,6 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
         let seen = parts.headers.get(header::AUTHORIZATION);
         world.leaked.extend(seen.map(|value| format!("{value:?}")));
         return blob(&mut world, &bytes.parse().unwrap(), &parts.headers);
-    }
-    let is_upload = path.contains("/blobs/uploads/") && parts.method != Method::GET;
-    let moves = lock(&world).moves.filter(|_| is_upload && !query.contains_key("moved"));
-    if let Some(moves) = moves {
-        if moves.reads_body {
-            let _ = to_bytes(body, usize::MAX).await;
-        }
-        let port = lock(&world).port;
-        let host = match moves.host {
-            "" => String::new(),
-            host if host.contains(':') => format!("http://{host}"),
-            host => format!("http://{host}:{port}"),
-        };
-        let join = if query.is_empty() { '?' } else { '&' };
-        let location = format!("{host}{}{join}moved=secret", parts.uri);
-        return (moves.status, [(header::LOCATION, location)]).into_response();
     }
     let uploading = lock(&world).one_upload_at_a_time.clone().filter(|_| is_upload);
     let _uploading = match &uploading {
@@ -395,11 +398,13 @@ fn distribution(
         if reference.parse::<Digest>().is_err() {
             world.tags.insert((repository.clone(), reference.to_owned()), digest.clone());
         }
+        world.archived.remove(&(repository.clone(), digest.clone()));
         world.manifests.insert((repository, digest.clone()), (media_type, body));
         return (StatusCode::CREATED, [("docker-content-digest", digest.to_string())]).into_response();
     }
     let digest = reference.parse().ok();
     let digest = digest.or_else(|| world.tags.get(&(repository.clone(), reference.to_owned())).cloned());
+    let digest = digest.filter(|digest| !world.archived.contains(&(repository.clone(), digest.clone())));
     let found = digest.and_then(|digest| Some((world.manifests.get(&(repository, digest.clone()))?, digest)));
     match found {
         Some(((media_type, bytes), digest)) => {

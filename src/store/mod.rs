@@ -94,6 +94,18 @@ impl Store<'_> {
         }
     }
 
+    /// The command that restores a version that cannot be pulled because it is archived.
+    pub async fn restore_command(
+        &self,
+        repository: &Repository,
+        version: &Version,
+    ) -> Result<Option<String>, Error> {
+        match &self.kind {
+            Kind::Registry => Ok(None),
+            Kind::Ecr(api) => Ok(ecr::restore_command(api, &repository.path, version).await?),
+        }
+    }
+
     /// The subset of `blobs` that `repository` has.
     pub async fn present_blobs(
         &self,

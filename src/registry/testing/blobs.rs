@@ -43,6 +43,7 @@ pub(super) fn upload_blob(
     if Digest::compute_with(digest.algorithm(), body) != digest {
         return (StatusCode::BAD_REQUEST, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).into_response();
     }
+    world.archived.remove(&(repository.to_owned(), digest.clone()));
     world.add_blob_with(digest.algorithm(), repository, body);
     StatusCode::CREATED.into_response()
 }

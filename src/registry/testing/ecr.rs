@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::World;
+use crate::model::image::Digest;
 
 /// Answers one request.
 pub(super) fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
@@ -29,9 +30,15 @@ pub(super) fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
         }
         _ if !exists => return error("RepositoryNotFoundException"),
         "ListImages" => {
-            let tagged = world.tags.iter().filter(|((path, _), _)| *path == repository);
+            let wants_archived = input["filter"]["imageStatus"] == "ARCHIVED";
+            let is_listed = |digest: &Digest| {
+                world.archived.contains(&(repository.clone(), digest.clone())) == wants_archived
+            };
+            let tagged =
+                world.tags.iter().filter(|((path, _), digest)| *path == repository && is_listed(digest));
             let tagged = tagged.map(|((_, tag), digest)| json!({"imageTag": tag, "imageDigest": digest}));
-            let all = world.manifests.keys().filter(|(path, _)| *path == repository);
+            let all =
+                world.manifests.keys().filter(|(path, digest)| *path == repository && is_listed(digest));
             let all = all.map(|(_, digest)| json!({"imageDigest": digest}));
             json!({"imageIds": tagged.chain(all).collect::<Vec<_>>()})
         }
@@ -39,7 +46,11 @@ pub(super) fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
             let input = input["layerDigests"].as_array().unwrap().iter();
             let layers = input.map(|layer| {
                 let place = (repository.clone(), layer.as_str().unwrap().parse().unwrap());
-                let state = if world.blobs.contains(&place) { "AVAILABLE" } else { "UNAVAILABLE" };
+                let state = match world.blobs.contains(&place) {
+                    true if world.archived.contains(&place) => "ARCHIVED",
+                    true => "AVAILABLE",
+                    false => "UNAVAILABLE",
+                };
                 json!({"layerDigest": layer, "layerAvailability": state})
             });
             json!({"layers": layers.collect::<Vec<_>>()})

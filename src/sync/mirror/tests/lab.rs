@@ -17,6 +17,8 @@ use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::decide::MovableTags;
 use crate::sync::plan::prepare::{Detail, Wanted, prepare};
 use crate::sync::plan::uploads::join_uploads;
+use crate::sync::plan::wanted_images::wanted_images;
+use crate::sync::presence::missing;
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
 
@@ -102,6 +104,15 @@ impl Lab {
         let run = self.run_with(Detail::Digest).await;
         assert_eq!(run.notes, Vec::<String>::new());
         run
+    }
+
+    /// What manifests may not use, without a copy.
+    pub(super) async fn missing(&self) -> Vec<String> {
+        let (settings, host) = (Settings::default(), &self.mirror.registry);
+        let stores = open_for_test(host, self.api.clone(), &settings, Limits::default(), &|_| {});
+        let wanted = wanted_images(self.wanted(Detail::Digest).assignments);
+        let missing = missing(&stores.destination(&self.mirror), &self.mirror, &wanted).await.unwrap();
+        missing.into_iter().map(|missing| format!("{:?}", missing.why)).collect()
     }
 
     /// A whole run, as a new process does it.

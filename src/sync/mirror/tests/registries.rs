@@ -169,3 +169,29 @@ async fn uploads_that_begin_share_one_read() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_archived_image_is_restored_by_a_copy_and_named_where_nothing_is_copied() {
+    with_lab(ecr_world(), async |lab| {
+        lab.run().await;
+        assert_eq!(lab.missing().await, Vec::<String>::new());
+        {
+            let mut target = lab.target.lock().unwrap();
+            let manifests = target.manifests.keys().cloned();
+            let all = manifests.chain(target.blobs.iter().cloned());
+            target.archived = all.filter(|(path, _)| path == "mirror/a/one").collect();
+        }
+        let missing = lab.missing().await;
+        assert_eq!(missing.len(), 1, "{missing:?}");
+        assert!(missing[0].contains("/mirror/a/one:v1 is archived and cannot be pulled: "), "{missing:?}");
+        let command = "`aws ecr update-image-storage-class --region us-east-1 --registry-id 123456789012 \
+                       --repository-name mirror/a/one --image-id imageDigest=sha256:";
+        assert!(missing[0].contains(command), "{missing:?}");
+
+        let run = lab.run().await;
+        assert_eq!(run.verified.failures, Vec::new());
+        assert_eq!(lab.target.lock().unwrap().archived.len(), 0);
+        assert_eq!(lab.missing().await, Vec::<String>::new());
+    })
+    .await;
+}
