@@ -78,6 +78,21 @@ async fn a_redirect_of_another_kind_is_not_followed_by_uploads() {
 }
 
 #[tokio::test]
+async fn an_identity_token_is_not_redirected_to_another_host() {
+    for (host, is_sent) in [("", true), ("localhost", false)] {
+        let login = Some(testing::Login::Identity("t"));
+        let world = World { login, ..moving(Moves { host, ..MOVED }) };
+        logged_in(world, Login::IdentityToken("t".to_owned().into()), async |world, answer| {
+            assert_eq!(answer.is_ok(), is_sent);
+            let text = answer.err().map(|error| error.to_string()).unwrap_or_default();
+            assert_eq!(text.contains("a login that is redirected to another host"), !is_sent, "{text}");
+            assert_eq!(count(world, &["/token", "moved"]), usize::from(is_sent));
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn an_error_does_not_repeat_the_query_of_a_redirect() {
     // No service listens on the discard port of a loopback address.
     with_registry(moving(Moves { host: "127.9.9.1:9", ..MOVED }), async |_, host| {

@@ -280,6 +280,24 @@ mod tests {
     }
 
     #[test]
+    fn an_unsupported_digest_algorithm_is_named() {
+        for place in ["config", "layers"] {
+            let layer = format!(r#"{{"digest": "{}"}}"#, digest("layer"));
+            let text = format!(r#"{{"config": {layer}, "layers": [{layer}]}}"#);
+            let other = format!("sha384:{}", "a".repeat(96));
+            let found = digest("layer").to_string();
+            let text = match place {
+                "config" => text.replacen(&found, &other, 1),
+                _ => text.replace(&format!("[{layer}"), &format!(r#"[{{"digest": "{other}"}}"#)),
+            };
+            let error = Document::read(OCI_IMAGE_MEDIA_TYPE, text.as_bytes()).unwrap_err();
+            let expected =
+                "invalid manifest: unsupported digest algorithm sha384: sha256 and sha512 are supported";
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
     fn manifests_may_be_nested_deep_where_nothing_is_read() {
         let digest = digest("config");
         for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
