@@ -20,6 +20,8 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// Timeout of an open connection on which no data arrives.
     pub idle_timeout: Duration,
+    /// How long an upload that takes no data may hold up the others that one read feeds.
+    pub upload_start_timeout: Duration,
     /// Number of retries after the first attempt.
     pub retries: u32,
     /// Upper bound of the first retry delay; it doubles with each attempt, with full jitter.
@@ -31,6 +33,7 @@ impl Default for Settings {
         Self {
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(1),
+            upload_start_timeout: Duration::from_secs(2),
             retries: 5,
             retry_delay: Duration::from_millis(500),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ecr::types::LayerAvailability;
+use aws_sdk_ecr::types::{ImageStatusFilter, LayerAvailability, ListImagesFilter};
 
 use crate::aws::client;
 use crate::aws::error::Error;
@@ -72,14 +72,31 @@ impl Ecr {
         Ok(Authorization { basic: basic.to_owned(), valid_for })
     }
 
-    /// All manifests of `repository`, once per tag, or `None` if the repository does not exist.
+    /// All manifests of `repository` that can be pulled, once per tag, or `None` if the repository does not exist.
     pub async fn list(&self, repository: &str) -> Result<Option<Vec<ImageId>>, Error> {
+        // Without a filter, ECR lists these only.
+        self.list_filtered(repository, None).await
+    }
+
+    /// As [`Self::list`], but those that were moved to the archive and cannot be pulled (Amazon ECR user guide,
+    /// "Archiving an image").
+    pub async fn list_archived(&self, repository: &str) -> Result<Option<Vec<ImageId>>, Error> {
+        let filter = ListImagesFilter::builder().image_status(ImageStatusFilter::Archived).build();
+        self.list_filtered(repository, Some(filter)).await
+    }
+
+    async fn list_filtered(
+        &self,
+        repository: &str,
+        filter: Option<ListImagesFilter>,
+    ) -> Result<Option<Vec<ImageId>>, Error> {
         let mut images = Vec::new();
         let mut pages = self
             .client
             .list_images()
             .registry_id(&self.registry.account)
             .repository_name(repository)
+            .set_filter(filter)
             .max_results(1000)
             .into_paginator()
             .send();

@@ -19,6 +19,10 @@ pub struct NetworkArguments {
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "60s", hide_short_help = true)]
     pub idle_timeout: Duration,
 
+    /// Timeout of an upload that takes no data while others of the same layer wait for it: it is done after them
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "2s", hide_short_help = true)]
+    pub upload_start_timeout: Duration,
+
     /// Number of retries of a failed request
     #[arg(long, global = true, value_name = "COUNT", default_value_t = 5, hide_short_help = true)]
     pub retries: u32,
@@ -34,6 +38,7 @@ impl NetworkArguments {
         Settings {
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
+            upload_start_timeout: self.upload_start_timeout,
             retries: self.retries,
             retry_delay: self.retry_delay,
         }

@@ -1,63 +1,17 @@
 //! Image references: as written in a manifest, as pulled, and their names in a mirror.
 
+mod digest;
 pub mod ecr;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+pub use digest::{Algorithm, Digest, Hasher, InvalidDigest};
 use oci_distribution::Reference;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::printable::without_login;
-
-/// A content digest, `sha256:<64 hex digits>`: the only algorithm that common registries accept.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(String);
-
-impl Digest {
-    /// The digest of `bytes`.
-    pub fn compute(bytes: &[u8]) -> Self {
-        use sha2::Digest as _;
-        Self::from_hash(&sha2::Sha256::digest(bytes))
-    }
-
-    /// The digest whose SHA-256 sum is `hash`.
-    pub fn from_hash(hash: &[u8]) -> Self {
-        use fmt::Write as _;
-        hash.iter().fold(Self("sha256:".to_owned()), |mut digest, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(digest.0, "{byte:02x}");
-            digest
-        })
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The first twelve hex digits, as docker prints image ids.
-    pub fn short(&self) -> &str {
-        &self.0["sha256:".len()..][..12]
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = InvalidReference;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let valid = text.strip_prefix("sha256:").is_some_and(|hex| {
-            hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        });
-        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidReference::digest(text)) }
-    }
-}
 
 /// The text is not an image reference, or one that is not supported here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,10 +24,6 @@ pub struct InvalidReference {
 impl InvalidReference {
     fn new(text: &str, reason: impl Into<String>) -> Self {
         Self { text: without_login(text), reason: reason.into() }
-    }
-
-    fn digest(text: &str) -> Self {
-        Self::new(text, "a digest must be `sha256:` and 64 lower-case hex digits")
     }
 }
 
@@ -191,7 +141,7 @@ impl FromStr for Image {
             None => (None, text.parse()),
         };
         let reference = reference.map_err(|error| invalid(&error))?;
-        let digest = reference.digest().map(str::parse).transpose()?;
+        let digest = reference.digest().map(pinned_digest).transpose().map_err(|reason| invalid(&reason))?;
         let without_digest = text.split('@').next().unwrap_or(text);
         // A colon after the last slash starts a tag; one before it starts a port.
         let name_start = without_digest.rfind('/').map_or(0, |slash| slash + 1);
@@ -219,6 +169,17 @@ impl FromStr for Image {
             host: if DOCKER_HUB.contains(&host.as_str()) { DOCKER_HUB_API.to_owned() } else { host },
             path: reference.repository().to_owned(),
         })
+    }
+}
+
+/// The digest of a reference. Content in a manifest may have other digests.
+fn pinned_digest(text: &str) -> Result<Digest, String> {
+    let digest: Digest = text.parse().map_err(|error: InvalidDigest| error.to_string())?;
+    match digest.algorithm() {
+        Algorithm::Sha256 => Ok(digest),
+        Algorithm::Sha512 => {
+            Err("a sha512 digest in an image name is not supported: use its sha256 digest".to_owned())
+        }
     }
 }
 

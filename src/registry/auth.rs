@@ -252,6 +252,8 @@ mod tests {
         assert_eq!(lifetime(r#"{"token":"","expires_in":300}"#), None);
         assert_eq!(lifetime(r#"{"token":"","access_token":"x","expires_in":400}"#), Some(300.0));
         assert_eq!(lifetime(r#"{"token":null,"access_token":"x"}"#), Some(45.0));
+        assert_eq!(lifetime(r#"{"token":"x","access_token":null,"expires_in":null}"#), Some(45.0));
+        assert_eq!(lifetime(r#"{"token":null,"access_token":null}"#), None);
         assert_eq!(lifetime(r#"{"details":"denied"}"#), None);
         let twelve_hours = Duration::from_hours(12);
         let token = Token::new(HeaderValue::from_static("x"), twelve_hours);

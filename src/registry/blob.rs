@@ -1,35 +1,19 @@
-//! Blobs: read as streams that verify their digest, written from memory or from such a stream.
+//! Blobs: looked up, mounted, and written from memory or from a stream.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reqwest::{Response, Url};
-use sha2::{Digest as _, Sha256};
+use reqwest::Url;
 use tokio::sync::mpsc;
 
 use crate::model::image::Digest;
-use crate::registry::exchange::{MAX_EXPLANATION_BYTES, host_of, location_from};
+use crate::registry::blob_reader::blob_request;
+use crate::registry::exchange::{MAX_EXPLANATION_BYTES, MAX_REDIRECTS, location_from};
 use crate::registry::manifest::{address, response_digest, scope};
-use crate::registry::request::{BodyMode, BodyProgress, OnceBody, RegistryResponse, Request};
-use crate::registry::retry::Retries;
+use crate::registry::request::{BodyMode, BodyProgress, OnceBody, RegistryResponse, Request, is_moved};
 use crate::registry::{Client, Error, Repository};
-
-/// A blob being read. Its last part is returned only if length and digest of the whole are right.
-pub struct BlobReader<'c> {
-    client: &'c Client<'c>,
-    repository: &'c Repository,
-    digest: &'c Digest,
-    size: u64,
-    received: u64,
-    hash: Sha256,
-    last_part: Option<Bytes>,
-    response: Response,
-    url: Url,
-    retries: Retries,
-    ended: bool,
-}
 
 /// The source of a mount: another repository of the same registry.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +30,19 @@ pub enum Started {
 }
 
 /// An open upload.
-pub struct UploadSession(Url);
+#[derive(Clone)]
+pub struct UploadSession {
+    url: Url,
+    /// Number of redirects that led to this URL. Then it is complete, otherwise it lacks the digest.
+    redirects: usize,
+}
+
+/// Result of an upload.
+pub enum Finished {
+    Stored,
+    /// The registry redirects the upload. The body, which exists only once, must be sent again from its start.
+    Moved(UploadSession),
+}
 
 /// The bytes of a blob to upload.
 pub enum UploadBody {
@@ -65,32 +61,23 @@ impl Client<'_> {
         match self.send(&request).await {
             Ok(_) => Ok(true),
             Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) if error.may_concern_head() => self.has_readable_blob(repository, digest).await,
             Err(error) => Err(error),
         }
     }
 
-    /// Starts reading a blob of `size` bytes.
-    pub async fn blob<'c>(
-        &'c self,
-        repository: &'c Repository,
-        digest: &'c Digest,
-        size: u64,
-    ) -> Result<BlobReader<'c>, Error> {
-        let request = blob_request(Method::GET, repository, digest)?;
-        let (response, url) = streamed(repository, self.send(&request).await?)?;
-        Ok(BlobReader {
-            client: self,
-            repository,
-            digest,
-            size,
-            received: 0,
-            hash: Sha256::new(),
-            last_part: None,
-            response,
-            url,
-            retries: Retries::new(&self.settings),
-            ended: false,
-        })
+    /// Whether `repository` has the blob, for registries without HEAD. The body of the response is not read.
+    async fn has_readable_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
+        let mut request = blob_request(Method::GET, repository, digest)?;
+        request.headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-0"));
+        match self.send(&request).await {
+            // An empty blob has no first byte.
+            Ok(_) | Err(Error::Refused { status: 416, .. }) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            // It is uploaded, which is never wrong.
+            Err(error @ Error::Refused { .. }) if error.may_concern_head() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Starts an upload.
@@ -135,16 +122,18 @@ impl Client<'_> {
         self.send(&request).await
     }
 
-    /// Sends the whole blob and commits it.
+    /// Sends the whole blob and commits it. A body in memory also follows redirects.
     pub async fn finish_upload(
         &self,
         repository: &Repository,
         session: UploadSession,
         digest: &Digest,
         body: UploadBody,
-    ) -> Result<(), Error> {
-        let mut url = session.0;
-        url.query_pairs_mut().append_pair("digest", digest.as_str());
+    ) -> Result<Finished, Error> {
+        let UploadSession { mut url, redirects } = session;
+        if redirects == 0 {
+            url.query_pairs_mut().append_pair("digest", digest.as_str());
+        }
         let mut headers = HeaderMap::new();
         let octets = HeaderValue::from_static("application/octet-stream");
         headers.insert(header::CONTENT_TYPE, octets);
@@ -171,136 +160,36 @@ impl Client<'_> {
             }
             UploadBody::Parts { parts, size } => self.send_once(&request, once(parts, size)).await?,
         };
+        if is_moved(response.status) {
+            let redirects = redirects + 1;
+            if redirects > MAX_REDIRECTS {
+                let what = "too many redirects".to_owned();
+                return Err(Error::InvalidAnswer { repository: repository.clone(), what });
+            }
+            return Ok(Finished::Moved(UploadSession { url: response.url, redirects }));
+        }
         match response_digest(&response.headers) {
-            Some(actual) if actual != *digest => Err(Error::DigestMismatch {
-                repository: repository.clone(),
-                expected: digest.clone(),
-                actual,
-            }),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl BlobReader<'_> {
-    /// The next part, or `None` at the end. If the connection breaks, reading resumes at the same position.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        while !self.ended {
-            let chunk = match self.client.chunk(&mut self.response, &self.url).await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) if self.received == self.size => {
-                    self.ended = true;
-                    self.prove()?;
-                    break;
-                }
-                // The body ended before the blob was complete.
-                Ok(None) => {
-                    self.resume("the blob is truncated").await?;
-                    continue;
-                }
-                Err(error) => {
-                    self.resume(&error.to_string()).await?;
-                    continue;
-                }
-            };
-            if chunk.is_empty() {
-                continue;
+            // Distribution answers with the SHA-256 digest of every blob.
+            Some(actual) if actual.algorithm() == digest.algorithm() && actual != *digest => {
+                Err(Error::DigestMismatch {
+                    repository: repository.clone(),
+                    expected: digest.clone(),
+                    actual,
+                })
             }
-            self.received += chunk.len() as u64;
-            if self.received > self.size {
-                return Err(Error::InvalidAnswer {
-                    repository: self.repository.clone(),
-                    what: format!("more than the {} bytes of blob {}", self.size, self.digest.short()),
-                });
-            }
-            self.hash.update(&chunk);
-            if let Some(previous) = self.last_part.replace(chunk) {
-                return Ok(Some(previous));
-            }
+            _ => Ok(Finished::Stored),
         }
-        Ok(self.last_part.take())
-    }
-
-    fn prove(&self) -> Result<(), Error> {
-        let actual = Digest::from_hash(&self.hash.clone().finalize());
-        if actual == *self.digest {
-            return Ok(());
-        }
-        Err(Error::DigestMismatch {
-            repository: self.repository.clone(),
-            expected: self.digest.clone(),
-            actual,
-        })
-    }
-
-    /// Requests the rest of the blob.
-    async fn resume(&mut self, reason: &str) -> Result<(), Error> {
-        let delay = self.retries.next(self.client.settings.retries);
-        let delay = delay.ok_or_else(|| {
-            self.client.unreachable(&self.url, crate::registry::Cause::Reset(reason.to_owned()))
-        })?;
-        self.client.pause(&host_of(&self.url), reason, delay).await;
-        let mut request = blob_request(Method::GET, self.repository, self.digest)?;
-        if self.received > 0 {
-            let range = HeaderValue::from_str(&format!("bytes={}-", self.received));
-            if let Ok(range) = range {
-                request.headers.insert(header::RANGE, range);
-            }
-        }
-        let response = self.client.send(&request).await?;
-        let continues = response.status == StatusCode::PARTIAL_CONTENT
-            && starts_at(&response.headers) == Some(self.received);
-        (self.response, self.url) = streamed(self.repository, response)?;
-        if !continues {
-            self.skip(self.received).await?;
-        }
-        Ok(())
-    }
-
-    /// Skips bytes that were already returned, for a registry that sends the whole blob again. The hash covers what was
-    /// returned, so a blob whose content changed is detected at its end.
-    async fn skip(&mut self, bytes: u64) -> Result<(), Error> {
-        let mut left = bytes;
-        while left > 0 {
-            // If this response is truncated too, the next attempt requests the rest once more.
-            let Some(mut chunk) = self.client.chunk(&mut self.response, &self.url).await? else {
-                break;
-            };
-            let known = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
-            let rest = chunk.split_off(known);
-            left -= known as u64;
-            if !rest.is_empty() {
-                self.received += rest.len() as u64;
-                self.hash.update(&rest);
-                let joined = [self.last_part.take().unwrap_or_default(), rest].concat();
-                self.last_part = Some(joined.into());
-            }
-        }
-        Ok(())
     }
 }
 
 fn upload_session(repository: &Repository, response: &RegistryResponse) -> Result<UploadSession, Error> {
     let location = location_from(&response.url, response.headers.get(header::LOCATION));
-    location.map(UploadSession).ok_or_else(|| Error::InvalidAnswer {
+    let session = location.map(|url| UploadSession { url, redirects: 0 });
+    session.ok_or_else(|| Error::InvalidAnswer {
         repository: repository.clone(),
         what: "an upload without a location, or with a location that downgrades from https to http"
             .to_owned(),
     })
-}
-
-fn streamed(repository: &Repository, response: RegistryResponse) -> Result<(Response, Url), Error> {
-    let url = response.url;
-    response
-        .stream
-        .map(|response| (response, url))
-        .ok_or_else(|| Error::InvalidAnswer { repository: repository.clone(), what: "no body".to_owned() })
-}
-
-/// The first byte of a partial response: `Content-Range: bytes 5-9/10`.
-fn starts_at(headers: &HeaderMap) -> Option<u64> {
-    let range = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
-    range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
 }
 
 /// A body of exactly `size` bytes, or one that fails: an incomplete upload is never committed.
@@ -321,23 +210,4 @@ fn once(parts: mpsc::Receiver<Bytes>, size: u64) -> OnceBody {
         }
     });
     OnceBody { body: reqwest::Body::wrap_stream(stream), progress }
-}
-
-fn blob_request<'r>(
-    method: Method,
-    repository: &'r Repository,
-    digest: &Digest,
-) -> Result<Request<'r>, Error> {
-    let body_mode = if method == Method::GET { BodyMode::Stream } else { BodyMode::Whole(0) };
-    Ok(Request {
-        method,
-        url: address(repository, &format!("blobs/{digest}"))?,
-        repository,
-        object: format!("blob {}", digest.short()),
-        tag: None,
-        scopes: vec![scope(&repository.path, "pull")],
-        headers: HeaderMap::new(),
-        body: Bytes::new(),
-        body_mode,
-    })
 }

@@ -24,11 +24,13 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub(super) fn classify(error: &reqwest::Error) -> Self {
-        if let Some(fault) = Fault::classify(error) {
+    pub(super) fn classify(error: reqwest::Error) -> Self {
+        // The query of a URL may contain a signature.
+        let error = error.without_url();
+        if let Some(fault) = Fault::classify(&error) {
             return Self::Blocked(fault);
         }
-        let chain = causes(error);
+        let chain = causes(&error);
         let io_kind = chain.iter().find_map(|error| error.downcast_ref::<io::Error>().map(io::Error::kind));
         if error.is_connect() {
             if chain.iter().any(|error| error.to_string().contains("dns error")) {

@@ -14,7 +14,7 @@ use crate::model::traffic::HostTraffic;
 use crate::registry::Error;
 use crate::registry::auth::{Contact, Host, Scheme};
 use crate::registry::error::{self, Subject};
-use crate::registry::request::{OnceBody, RegistryResponse, Request};
+use crate::registry::request::{OnceBody, RegistryResponse, Request, is_moved};
 use crate::registry::retry::Retries;
 use crate::registry::traffic::Traffic;
 use crate::transport::Settings;
@@ -56,6 +56,11 @@ impl<'o> Client<'o> {
     #[must_use]
     pub fn with_credentials(self, credentials: CredentialLookup) -> Self {
         Self { credentials: Some(credentials), ..self }
+    }
+
+    /// How long an upload that takes no data may hold up the others that one read feeds.
+    pub const fn upload_start_timeout(&self) -> Duration {
+        self.settings.upload_start_timeout
     }
 
     /// Requests and bytes so far, by host.
@@ -180,7 +185,8 @@ impl<'o> Client<'o> {
         self.exchange(request, authorization.as_ref()).await
     }
 
-    /// Sends a body that exists only once: no retry, no redirect. The host's scheme is already known.
+    /// Sends a body that exists only once: no retry, and a redirect is the response, with its target as URL. The host's
+    /// scheme is already known.
     pub(super) async fn send_once(
         &self,
         request: &Request<'_>,
@@ -194,7 +200,7 @@ impl<'o> Client<'o> {
         };
         let authorization = self.authorization(&host, &scheme, request).await?;
         let response = self.attempt(request, authorization.as_ref(), Some(once)).await?;
-        if response.status.is_success() {
+        if response.status.is_success() || is_moved(response.status) {
             return Ok(response);
         }
         if let (true, Some(used)) = (is_token_refused(&response), authorization) {

@@ -7,6 +7,7 @@ use probe::proxy;
 use serde::Deserialize;
 
 use crate::model::image::Digest;
+use crate::model::image::ecr::EcrRegistry;
 use crate::printable::one_line;
 use crate::registry::retry::{MAX_RETRY_AFTER, requested_delay};
 use crate::registry::{Cause, MAX_TEXT_LENGTH, Repository};
@@ -14,7 +15,10 @@ use crate::transport::credential::CredentialError;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{object} not found in {repository}: check the name, and whether it was deleted")]
+    #[error(
+        "{object} not found in {repository}: check the name, and whether it was deleted{}",
+        archive_advice(.repository)
+    )]
     NotFound { repository: Repository, object: String },
     #[error("{repository} does not exist or requires a login{}", login_advice(.repository, .trouble.as_deref()))]
     NeedsLogin {
@@ -48,11 +52,23 @@ pub enum Error {
     },
     #[error("digest mismatch in {repository}: expected {expected}, got {actual}")]
     DigestMismatch { repository: Repository, expected: Digest, actual: Digest },
+    /// The registry's whole object has another size than its manifest says.
+    #[error("size mismatch in {repository}: {object} has {actual} bytes, its manifest says {expected}")]
+    SizeMismatch { repository: Repository, object: String, actual: String, expected: u64 },
     #[error("invalid response from {repository}: {what}")]
     InvalidAnswer { repository: Repository, what: String },
     /// Fetching the credential failed.
     #[error(transparent)]
     NoCredential(#[from] CredentialError),
+}
+
+/// ECR answers requests for archived images with 404 (Amazon ECR user guide, "Archiving an image").
+fn archive_advice(repository: &Repository) -> &'static str {
+    if EcrRegistry::of_host(&repository.host).is_some() {
+        " or archived; restore an archived image with `aws ecr update-image-storage-class`"
+    } else {
+        ""
+    }
 }
 
 /// How to log in: `docker login` calls Docker Hub by no name.
@@ -129,6 +145,15 @@ impl Error {
         matches!(self, Self::Unreachable { .. })
     }
 
+    /// Whether this may be the answer to HEAD of a registry that has the object and answers GET.
+    pub(super) const fn may_concern_head(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::Denied { .. } => true,
+            Self::Refused { status, .. } => matches!(status, 400 | 405 | 501),
+            _ => false,
+        }
+    }
+
     /// Whether a registry refuses the content of a manifest: with 405 (ECR), 400 `MANIFEST_INVALID` (distribution) or
     /// another status of this kind, and not because something that it names is missing. The text is its answer.
     pub fn manifest_refusal(&self) -> Option<String> {
@@ -172,28 +197,25 @@ impl Diagnosis {
     pub(super) fn read(body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Body {
-            errors: Vec<Entry>,
+            errors: Option<Vec<Entry>>,
         }
         #[derive(Deserialize)]
         struct Entry {
-            #[serde(default)]
-            code: String,
-            #[serde(default)]
+            code: Option<String>,
             message: Option<String>,
             /// Any JSON value, and often the only informative part.
             #[serde(default)]
             detail: serde_json::Value,
         }
-        let first = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.errors.into_iter().next());
+        let body = serde_json::from_slice::<Body>(body).ok();
+        let first = body.and_then(|body| body.errors?.into_iter().next());
         first.map_or_else(Self::default, |entry| {
+            let code = entry.code.unwrap_or_default();
             let mut message = entry.message.unwrap_or_default();
-            if entry.code == "UNKNOWN" && !entry.detail.is_null() {
+            if code == "UNKNOWN" && !entry.detail.is_null() {
                 message = format!("{message} {}", entry.detail);
             }
-            Self {
-                code: one_line(&entry.code, MAX_TEXT_LENGTH),
-                message: one_line(&message, MAX_TEXT_LENGTH),
-            }
+            Self { code: one_line(&code, MAX_TEXT_LENGTH), message: one_line(&message, MAX_TEXT_LENGTH) }
         })
     }
 }
@@ -320,5 +342,32 @@ mod tests {
         assert!(text.contains("[31mx") && !text.contains('\u{1b}'));
         assert_eq!(text.chars().count(), MAX_TEXT_LENGTH + 1);
         assert_eq!(Diagnosis::read(b"<html>"), Diagnosis::default());
+    }
+
+    #[test]
+    fn an_image_that_ecr_does_not_serve_may_be_archived() {
+        for (host, is_ecr) in [("123456789012.dkr.ecr.eu-west-1.amazonaws.com", true), ("ghcr.io", false)] {
+            let repository = Repository { host: host.to_owned(), path: "a/b".to_owned() };
+            let text = Error::NotFound { repository, object: "manifest v1".to_owned() }.to_string();
+            assert_eq!(
+                text.contains("or archived; restore an archived image with `aws ecr"),
+                is_ecr,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn null_in_an_error_counts_as_absent() {
+        let diagnosis = |code: &str, message: &str| Diagnosis { code: code.into(), message: message.into() };
+        let cases = [
+            (r#"{"errors":null}"#, diagnosis("", "")),
+            (r#"{"errors":[]}"#, diagnosis("", "")),
+            (r#"{"errors":[{"code":null,"message":"x","detail":null}]}"#, diagnosis("", "x")),
+            (r#"{"errors":[{"code":"UNKNOWN","message":null,"detail":null}]}"#, diagnosis("UNKNOWN", "")),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(Diagnosis::read(body.as_bytes()), expected, "{body}");
+        }
     }
 }

@@ -7,13 +7,13 @@ use http::{HeaderValue, Method, header};
 use reqwest::{Response, Url};
 
 use crate::registry::client::Client;
-use crate::registry::request::{BodyMode, BodyProgress, OnceBody, RegistryResponse, Request};
+use crate::registry::request::{BodyMode, BodyProgress, OnceBody, RegistryResponse, Request, is_moved};
 use crate::registry::retry::Retries;
 use crate::registry::{Cause, Error, Repository};
 use crate::transport::request_log::Sent;
 
 /// Maximum number of consecutive redirects.
-const MAX_REDIRECTS: usize = 4;
+pub(super) const MAX_REDIRECTS: usize = 4;
 
 /// Maximum bytes to read of an error response.
 pub(super) const MAX_EXPLANATION_BYTES: usize = 64 * 1024;
@@ -64,6 +64,7 @@ impl Client<'_> {
             let counters = self.traffic.counters(&host_of(&url));
             counters.request();
             let mut progress = None;
+            let is_sent_once = once.is_some();
             if let Some(once) = once.take() {
                 builder = builder.body(once.body);
                 progress = Some(once.progress);
@@ -83,8 +84,24 @@ impl Client<'_> {
                 counters.sent(usize::try_from(sent).unwrap_or(usize::MAX));
             }
             let response = response.map_err(|cause| self.unreachable(&url, cause))?;
-            if response.status().is_redirection() && is_read(&request.method) {
-                url = redirected(&url, &response, request.repository)?;
+            let status = response.status();
+            if is_moved(status) || (status.is_redirection() && is_read(&request.method)) {
+                let target = redirected(&url, &response, request.repository)?;
+                if is_sent_once {
+                    let (headers, body) = (response.headers().clone(), Bytes::new());
+                    return Ok(RegistryResponse { status, headers, url: target, body, stream: None });
+                }
+                // The body of such a request contains an identity token.
+                if request.method == Method::POST
+                    && !request.body.is_empty()
+                    && target.origin() != request.url.origin()
+                {
+                    return Err(Error::InvalidAnswer {
+                        repository: request.repository.clone(),
+                        what: "a login that is redirected to another host".to_owned(),
+                    });
+                }
+                url = target;
                 continue;
             }
             return self.read_response(request, response, url).await;
@@ -106,7 +123,7 @@ impl Client<'_> {
         loop {
             let answered = tokio::time::timeout(self.settings.idle_timeout, &mut sending).await;
             if let Ok(result) = answered {
-                return result.map_err(|error| Cause::classify(&error));
+                return result.map_err(Cause::classify);
             }
             let progress = progress.ok_or(Cause::Timeout)?;
             let sent = progress.sent.load(Ordering::Relaxed);
@@ -153,7 +170,7 @@ impl Client<'_> {
         let chunk = tokio::time::timeout(self.settings.idle_timeout, response.chunk()).await;
         let chunk = chunk
             .map_err(|_| Cause::Timeout)
-            .and_then(|chunk| chunk.map_err(|error| Cause::classify(&error)))
+            .and_then(|chunk| chunk.map_err(Cause::classify))
             .map_err(|cause| self.unreachable(url, cause))?;
         if let Some(chunk) = &chunk {
             self.traffic.counters(&host_of(url)).received(chunk.len());
@@ -211,4 +228,35 @@ pub(super) fn base(host: &str) -> Result<Url, Error> {
         proxy: None,
         cause: Cause::Dns,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_resolved_and_never_leave_https() {
+        let cases = [
+            ("https://r.example/v2/a/blobs/uploads/", "/other?x=y", Some("https://r.example/other?x=y")),
+            ("https://r.example/v2/a", "https://s.example/b", Some("https://s.example/b")),
+            ("https://r.example/v2/a", "http://r.example/v2/a", None),
+            ("http://127.0.0.1:5000/v2/a", "http://localhost:5000/b", Some("http://localhost:5000/b")),
+            ("http://127.0.0.1:5000/v2/a", "https://s.example/b", Some("https://s.example/b")),
+            ("https://r.example/v2/a", "file:///etc/passwd", None),
+            ("https://r.example/v2/a", "https://", None),
+        ];
+        for (url, location, expected) in cases {
+            let location = HeaderValue::from_str(location).unwrap();
+            let target = location_from(&url.parse().unwrap(), Some(&location));
+            assert_eq!(target.as_ref().map(Url::as_str), expected, "{location:?}");
+        }
+        assert_eq!(location_from(&"https://r.example/".parse().unwrap(), None), None);
+    }
+
+    #[test]
+    fn what_may_be_secret_in_a_url_is_not_repeated() {
+        let url = "https://user:password@r.example:444/v2/a?X-Amz-Signature=secret#x".parse().unwrap();
+        assert_eq!(without_query(&url), "https://r.example:444/v2/a");
+        assert_eq!(host_of(&url), "r.example:444");
+    }
 }

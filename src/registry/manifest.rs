@@ -7,7 +7,7 @@ use oci_distribution::manifest::{
     OCI_IMAGE_MEDIA_TYPE,
 };
 
-use crate::model::image::Digest;
+use crate::model::image::{Algorithm, Digest};
 use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
 use crate::registry::request::{BodyMode, RegistryResponse, Request};
 use crate::registry::{Client, Error, Reference, Repository};
@@ -32,17 +32,23 @@ pub struct Fetched {
 }
 
 impl Client<'_> {
-    /// Digest and media type of a manifest, by HEAD. Falls back to GET for registries that omit the digest.
+    /// Digest and media type of a manifest, by HEAD, or by GET if the response to HEAD is not usable: some registries
+    /// omit the digest, do not support HEAD, or answer it with 404 for existing manifests.
     pub async fn describe_manifest(
         &self,
         repository: &Repository,
         reference: Reference<'_>,
     ) -> Result<Described, Error> {
         let request = manifest_request(Method::HEAD, repository, reference)?;
-        let response = self.send(&request).await?;
-        if let Some(digest) = response_digest(&response.headers) {
-            let media_type = media_type(&response).unwrap_or_default();
-            return Ok(Described { digest, media_type });
+        match self.send(&request).await {
+            Ok(response) => {
+                if let Some(digest) = response_digest(&response.headers) {
+                    let media_type = media_type(&response).unwrap_or_default();
+                    return Ok(Described { digest, media_type });
+                }
+            }
+            Err(error) if error.may_concern_head() => {}
+            Err(error) => return Err(error),
         }
         let fetched = self.manifest(repository, reference).await?;
         Ok(Described { digest: fetched.digest, media_type: fetched.media_type })
@@ -56,11 +62,12 @@ impl Client<'_> {
     ) -> Result<Fetched, Error> {
         let request = manifest_request(Method::GET, repository, reference)?;
         let response = self.send(&request).await?;
-        let digest = Digest::compute(&response.body);
         let expected = match reference {
             Reference::Digest(digest) => Some(digest.clone()),
             Reference::Tag(_) => response_digest(&response.headers),
         };
+        let algorithm = expected.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
+        let digest = Digest::compute_with(algorithm, &response.body);
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             return Err(Error::DigestMismatch { repository: repository.clone(), expected, actual: digest });
         }
@@ -83,7 +90,11 @@ impl Client<'_> {
         bytes: Bytes,
     ) -> Result<bool, Error> {
         let mut request = manifest_request(Method::PUT, repository, reference)?;
-        let digest = Digest::compute(&bytes);
+        let expected = match reference {
+            Reference::Digest(digest) => digest.clone(),
+            Reference::Tag(_) => Digest::compute(&bytes),
+        };
+        let content = bytes.clone();
         request.headers = HeaderMap::new();
         let media_type = HeaderValue::from_str(media_type).map_err(|_| Error::InvalidAnswer {
             repository: repository.clone(),
@@ -96,12 +107,17 @@ impl Client<'_> {
             request.tag = Some(tag);
         }
         let response = self.send(&request).await?;
-        match response_digest(&response.headers) {
-            Some(actual) if actual != digest => {
-                Err(Error::DigestMismatch { repository: repository.clone(), expected: digest, actual })
-            }
-            answered => Ok(answered.is_some()),
+        let Some(actual) = response_digest(&response.headers) else { return Ok(false) };
+        // The registry may name what it stored by another algorithm.
+        let expected = if expected.algorithm() == actual.algorithm() {
+            expected
+        } else {
+            Digest::compute_with(actual.algorithm(), &content)
+        };
+        if actual != expected {
+            return Err(Error::DigestMismatch { repository: repository.clone(), expected, actual });
         }
+        Ok(true)
     }
 }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod authorize;
 mod blob;
+mod blob_reader;
 mod cause;
 mod client;
 mod error;
@@ -19,7 +20,8 @@ mod traffic;
 
 use std::fmt;
 
-pub use blob::{BlobReader, Mount, Started, UploadBody, UploadSession};
+pub use blob::{Finished, Mount, Started, UploadBody, UploadSession};
+pub use blob_reader::BlobReader;
 pub use cause::Cause;
 pub use client::{Client, CredentialLookup, OperationRetries};
 pub use error::Error;

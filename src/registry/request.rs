@@ -37,10 +37,15 @@ pub(super) enum BodyMode {
 pub(super) struct RegistryResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// Where the answer came from, after redirects.
+    /// Where the answer came from, after redirects; of a redirect that is not followed, its target.
     pub(super) url: Url,
     pub(super) body: Bytes,
     pub(super) stream: Option<Response>,
+}
+
+/// Whether a redirect keeps method and body (RFC 9110, sections 15.4.8 and 15.4.9).
+pub(super) fn is_moved(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
 }
 
 /// A body that can be sent once, and how far that is.

@@ -17,7 +17,6 @@ const MAX_PAGES: usize = 100;
 #[derive(Deserialize)]
 struct Page {
     /// Some registries send null for none.
-    #[serde(default)]
     tags: Option<Vec<String>>,
 }
 
@@ -62,6 +61,14 @@ fn next_query(link: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_without_tags_is_empty() {
+        for text in [r#"{"tags":null}"#, r#"{"name":null,"tags":[]}"#, "{}"] {
+            let page: Page = serde_json::from_str(text).unwrap();
+            assert_eq!(page.tags.unwrap_or_default(), Vec::<String>::new(), "{text}");
+        }
+    }
 
     #[test]
     fn the_next_page_is_found_in_the_link() {

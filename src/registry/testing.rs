@@ -1,19 +1,23 @@
 //! A small registry on loopback for tests of registry clients, with faults on demand.
 
+mod blobs;
+mod ecr;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use futures::stream;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::model::image::Digest;
+use self::blobs::{blob, upload_blob};
+use self::ecr::ecr;
+use crate::model::image::{Algorithm, Digest};
 
 /// The registry's content, its behaviour, and the requests that it received.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -26,6 +30,8 @@ pub(crate) struct World {
     /// The repositories of an ECR; `None` for a registry that creates repositories on write.
     pub(crate) ecr: Option<BTreeSet<String>>,
     pub(crate) mounting: bool,
+    /// Manifests in the archive of an ECR, and the blobs that only they name. Writing one again restores it.
+    pub(crate) archived: HashSet<(String, Digest)>,
     /// Whether requests need a Bearer token.
     pub(crate) wants_token: bool,
     /// The login that the token service asks for, or the registry itself without one.
@@ -36,10 +42,18 @@ pub(crate) struct World {
     pub(crate) token: u32,
     /// Whether blobs are redirected to another origin, `localhost` instead of `127.0.0.1`.
     pub(crate) redirects: bool,
+    /// Where POST and PUT of uploads, and POST of logins, are redirected to, once each.
+    pub(crate) moves: Option<Moves>,
+    /// If set, the body of an upload is read only after the one before is complete.
+    pub(crate) one_upload_at_a_time: Option<Arc<tokio::sync::Mutex<()>>>,
+    /// Blobs whose bytes are followed by others, and those that end early, in complete responses.
+    pub(crate) resized: HashMap<Digest, Resize>,
     /// Number of blob responses to cut off after half of the bytes.
     pub(crate) cuts: u32,
     /// One-time responses, returned first, for requests whose method and path contain the text.
     pub(crate) faults: Vec<(&'static str, StatusCode, &'static str)>,
+    /// The answer to every HEAD, instead of the right one.
+    pub(crate) head: Option<StatusCode>,
     /// Requests that contain this text are never read or answered.
     pub(crate) stalls: Option<&'static str>,
     /// Manifests that contain this text are answered with 405, as ECR does.
@@ -64,11 +78,33 @@ pub(crate) enum Login {
     Identity(&'static str),
 }
 
+/// Redirects of uploads.
+#[derive(Clone, Copy)]
+pub(crate) struct Moves {
+    pub(crate) status: StatusCode,
+    /// The other host, with the same port unless it has one; the same host if empty.
+    pub(crate) host: &'static str,
+    /// Whether the body is read first.
+    pub(crate) reads_body: bool,
+}
+
+/// How a blob differs from its descriptor.
+#[derive(Clone, Copy)]
+pub(crate) struct Resize {
+    pub(crate) length: usize,
+    pub(crate) states_length: bool,
+    pub(crate) honours_range: bool,
+}
+
 pub(crate) type Shared = Arc<Mutex<World>>;
 
 impl World {
     pub(crate) fn add_blob(&mut self, repository: &str, bytes: &[u8]) -> Digest {
-        let digest = Digest::compute(bytes);
+        self.add_blob_with(Algorithm::Sha256, repository, bytes)
+    }
+
+    pub(crate) fn add_blob_with(&mut self, algorithm: Algorithm, repository: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::compute_with(algorithm, bytes);
         self.blobs.insert((repository.to_owned(), digest.clone()));
         self.contents.insert(digest.clone(), Bytes::copy_from_slice(bytes));
         digest
@@ -205,6 +241,23 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
     if stalls.is_some_and(|text| line.contains(text)) {
         std::future::pending::<()>().await;
     }
+    let is_upload = path.contains("/blobs/uploads/") && parts.method != Method::GET;
+    let is_login = path == "/token" && parts.method == Method::POST;
+    let moves = lock(&world).moves.filter(|_| (is_upload || is_login) && !query.contains_key("moved"));
+    if let Some(moves) = moves {
+        if moves.reads_body {
+            let _ = to_bytes(body, usize::MAX).await;
+        }
+        let port = lock(&world).port;
+        let host = match moves.host {
+            "" => String::new(),
+            host if host.contains(':') => format!("http://{host}"),
+            host => format!("http://{host}:{port}"),
+        };
+        let join = if query.is_empty() { '?' } else { '&' };
+        let location = format!("{host}{}{join}moved=secret", parts.uri);
+        return (moves.status, [(header::LOCATION, location)]).into_response();
+    }
     if path == "/token" {
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
         let (login, token) = {
@@ -240,6 +293,11 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
         world.leaked.extend(seen.map(|value| format!("{value:?}")));
         return blob(&mut world, &bytes.parse().unwrap(), &parts.headers);
     }
+    let uploading = lock(&world).one_upload_at_a_time.clone().filter(|_| is_upload);
+    let _uploading = match &uploading {
+        Some(uploading) => Some(uploading.lock().await),
+        None => None,
+    };
     // An aborted body is never committed.
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
@@ -248,7 +306,12 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
     if let Some(action) = action {
         return ecr(&mut world, action.rsplit('.').next().unwrap(), &body);
     }
-    if let Some(refusal) = refuse(&world, &parts.headers) {
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if host.starts_with("localhost") {
+        // What a redirect to another origin leads to needs no login.
+        let seen = parts.headers.get(header::AUTHORIZATION);
+        world.leaked.extend(seen.map(|value| format!("{value:?}")));
+    } else if let Some(refusal) = refuse(&world, &parts.headers) {
         return refusal;
     }
     distribution(&mut world, &parts.method, &path, &query, &parts.headers, body)
@@ -283,6 +346,9 @@ fn distribution(
     body: Bytes,
 ) -> Response {
     let path = path.strip_prefix("/v2/").unwrap();
+    if let (Some(status), &Method::HEAD) = (world.head, method) {
+        return status.into_response();
+    }
     if let Some((repository, upload)) = path.split_once("/blobs/uploads/") {
         return upload_blob(world, method, repository, upload, query, &body);
     }
@@ -304,7 +370,12 @@ fn distribution(
     let repository = repository.to_owned();
     if *method == Method::PUT {
         let media_type = headers[header::CONTENT_TYPE].to_str().unwrap().to_owned();
-        let digest = Digest::compute(&body);
+        let named: Option<Digest> = reference.parse().ok();
+        let algorithm = named.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
+        let digest = Digest::compute_with(algorithm, &body);
+        if named.is_some_and(|named| named != digest) {
+            return (StatusCode::BAD_REQUEST, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).into_response();
+        }
         let text = str::from_utf8(&body).unwrap_or_default();
         let is_refused = world.refuses.is_some_and(|refused| text.contains(refused));
         let refusal = || {
@@ -327,11 +398,13 @@ fn distribution(
         if reference.parse::<Digest>().is_err() {
             world.tags.insert((repository.clone(), reference.to_owned()), digest.clone());
         }
+        world.archived.remove(&(repository.clone(), digest.clone()));
         world.manifests.insert((repository, digest.clone()), (media_type, body));
         return (StatusCode::CREATED, [("docker-content-digest", digest.to_string())]).into_response();
     }
     let digest = reference.parse().ok();
     let digest = digest.or_else(|| world.tags.get(&(repository.clone(), reference.to_owned())).cloned());
+    let digest = digest.filter(|digest| !world.archived.contains(&(repository.clone(), digest.clone())));
     let found = digest.and_then(|digest| Some((world.manifests.get(&(repository, digest.clone()))?, digest)));
     match found {
         Some(((media_type, bytes), digest)) => {
@@ -347,114 +420,11 @@ fn distribution(
 fn needed(manifest: &[u8]) -> Vec<Digest> {
     let manifest: Value = serde_json::from_slice(manifest).unwrap();
     let lists = ["layers", "manifests"].into_iter().filter_map(|field| manifest[field].as_array());
-    let entries = lists.flatten().chain(manifest.get("config"));
+    let entries = lists.flatten().chain(manifest.get("config").filter(|config| !config.is_null()));
     entries.map(|entry| entry["digest"].as_str().unwrap().parse().unwrap()).collect()
 }
 
 fn unknown(code: &str) -> Response {
     let body = format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#);
     (StatusCode::NOT_FOUND, body).into_response()
-}
-
-fn upload_blob(
-    world: &mut World,
-    method: &Method,
-    repository: &str,
-    upload: &str,
-    query: &HashMap<String, String>,
-    body: &[u8],
-) -> Response {
-    if world.ecr.as_ref().is_some_and(|repositories| !repositories.contains(repository)) {
-        return unknown("NAME_UNKNOWN");
-    }
-    if *method == Method::POST {
-        if let (Some(mount), Some(from), true) = (query.get("mount"), query.get("from"), world.mounting) {
-            let digest: Digest = mount.parse().unwrap();
-            let is_named = world
-                .manifests
-                .iter()
-                .any(|((path, _), (_, bytes))| path == from && needed(bytes).contains(&digest));
-            let is_there = world.blobs.contains(&(from.clone(), digest.clone()));
-            if is_there && (is_named || world.ecr.is_none()) {
-                world.blobs.insert((repository.to_owned(), digest));
-                return StatusCode::CREATED.into_response();
-            }
-        }
-        world.uploads += 1;
-        let location = format!("/v2/{repository}/blobs/uploads/{}?state=x", world.uploads);
-        return (StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response();
-    }
-    assert!(!upload.is_empty() && query["state"] == "x", "{upload}");
-    if Digest::compute(body).to_string() != query["digest"] {
-        return (StatusCode::BAD_REQUEST, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).into_response();
-    }
-    world.add_blob(repository, body);
-    StatusCode::CREATED.into_response()
-}
-
-fn blob(world: &mut World, digest: &Digest, headers: &HeaderMap) -> Response {
-    let mut bytes = world.contents[digest].clone();
-    if world.corrupt.contains(digest) {
-        bytes = bytes.iter().map(|byte| byte ^ 1).collect();
-    }
-    let total = bytes.len();
-    let range = headers.get(header::RANGE).map(|range| range.to_str().unwrap());
-    let start: usize =
-        range.map_or(0, |range| range["bytes=".len()..].trim_end_matches('-').parse().unwrap());
-    let rest = bytes.slice(start..);
-    let status = if start > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let answer = Response::builder()
-        .status(status)
-        .header(header::CONTENT_LENGTH, rest.len())
-        .header(header::CONTENT_RANGE, format!("bytes {start}-{}/{total}", total.saturating_sub(1)));
-    if world.cuts > 0 {
-        world.cuts -= 1;
-        let half = rest.slice(..rest.len() / 2);
-        let parts = stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
-        return answer.body(Body::from_stream(parts)).unwrap();
-    }
-    answer.body(Body::from(rest)).unwrap()
-}
-
-/// ECR's own API, as far as the plugin uses it.
-fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
-    let input: Value = serde_json::from_slice(body).unwrap();
-    let repository = input["repositoryName"].as_str().unwrap_or_default().to_owned();
-    let exists = world.ecr.as_ref().unwrap().contains(&repository);
-    let error = |code: &str| {
-        let body = json!({"__type": code, "message": "from the test"});
-        (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
-    };
-    let answer = match action {
-        "GetAuthorizationToken" => json!({"authorizationData": [{
-            "authorizationToken": format!("ecr{}", world.token), "expiresAt": 4_000_000_000_u64,
-        }]}),
-        "GetAccountSetting" => {
-            let value = if world.mounting { "ENABLED" } else { "DISABLED" };
-            json!({"name": "BLOB_MOUNTING", "value": value})
-        }
-        "CreateRepository" => {
-            world.ecr.as_mut().unwrap().insert(repository);
-            json!({})
-        }
-        _ if !exists => return error("RepositoryNotFoundException"),
-        "ListImages" => {
-            let tagged = world.tags.iter().filter(|((path, _), _)| *path == repository);
-            let tagged = tagged.map(|((_, tag), digest)| json!({"imageTag": tag, "imageDigest": digest}));
-            let all = world.manifests.keys().filter(|(path, _)| *path == repository);
-            let all = all.map(|(_, digest)| json!({"imageDigest": digest}));
-            json!({"imageIds": tagged.chain(all).collect::<Vec<_>>()})
-        }
-        "BatchCheckLayerAvailability" => {
-            let input = input["layerDigests"].as_array().unwrap().iter();
-            let layers = input.map(|layer| {
-                let place = (repository.clone(), layer.as_str().unwrap().parse().unwrap());
-                let state = if world.blobs.contains(&place) { "AVAILABLE" } else { "UNAVAILABLE" };
-                json!({"layerDigest": layer, "layerAvailability": state})
-            });
-            json!({"layers": layers.collect::<Vec<_>>()})
-        }
-        _ => return error("UnknownOperationException"),
-    };
-    axum::Json(answer).into_response()
 }

@@ -1,5 +1,9 @@
 //! The client against a real server on loopback.
 
+mod head;
+mod redirects;
+mod sizes;
+
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,6 +25,7 @@ fn settings() -> Settings {
         idle_timeout: Duration::from_secs(5),
         retries: 3,
         retry_delay: Duration::from_millis(1),
+        ..Settings::default()
     }
 }
 
@@ -274,7 +279,7 @@ async fn an_upload_whose_source_stops_is_not_committed() {
             };
             let upload = client.finish_upload(&repository, session, &digest, body);
             let ((), result) = futures::join!(feed, upload);
-            assert_eq!(result.is_ok(), whole, "{result:?}");
+            assert_eq!(result.is_ok(), whole, "{:?}", result.err());
             let place = ("a/b".to_owned(), digest.clone());
             assert_eq!(world.lock().unwrap().blobs.contains(&place), whole);
         }

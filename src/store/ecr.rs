@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::capabilities::{Capabilities, Mounts};
 use super::ecr_manifests::may_be_refused;
 use super::listing::Listing;
-use crate::aws::ecr::Ecr;
+use crate::aws::ecr::{Ecr, ImageId};
 use crate::aws::error::Error;
-use crate::model::image::ecr::repository_name_fault;
+use crate::model::image::Version;
+use crate::model::image::ecr::{EcrRegistry, repository_name_fault};
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     lists_repositories: true,
@@ -20,9 +21,27 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     manifest_doubt: may_be_refused,
 };
 
-/// Everything in `repository`, or `None` if it does not exist.
+/// Everything in `repository` that can be pulled, or `None` if it does not exist.
 pub(super) async fn list(api: &Ecr, repository: &str) -> Result<Option<Listing>, Error> {
-    let Some(images) = api.list(repository).await? else { return Ok(None) };
+    Ok(api.list(repository).await?.map(listing))
+}
+
+/// How to restore `version`, if it is in the archive of `repository`.
+pub(super) async fn restore_command(
+    api: &Ecr,
+    repository: &str,
+    version: &Version,
+) -> Result<Option<String>, Error> {
+    let archived = api.list_archived(repository).await?.map(listing).unwrap_or_default();
+    let Some(digest) = archived.digest(version) else { return Ok(None) };
+    let EcrRegistry { account, region } = api.registry();
+    Ok(Some(format!(
+        "aws ecr update-image-storage-class --region {region} --registry-id {account} \
+         --repository-name {repository} --image-id imageDigest={digest} --target-storage-class STANDARD"
+    )))
+}
+
+fn listing(images: Vec<ImageId>) -> Listing {
     let mut listing = Listing::default();
     for image in images {
         if let Some(tag) = image.tag {
@@ -30,5 +49,5 @@ pub(super) async fn list(api: &Ecr, repository: &str) -> Result<Option<Listing>,
         }
         listing.digests.insert(image.digest);
     }
-    Ok(Some(listing))
+    listing
 }

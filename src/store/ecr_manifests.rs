@@ -9,8 +9,8 @@ use serde_json::Value;
 pub fn may_be_refused(manifest: &[u8]) -> Option<String> {
     // Invalid JSON is reported where the manifest is parsed.
     let manifest: Value = serde_json::from_slice(manifest).ok()?;
-    if let Some(config) = manifest.get("config") {
-        if config.get("annotations").is_some() {
+    if let Some(config) = member(&manifest, "config") {
+        if member(config, "annotations").is_some() {
             return Some("`config.annotations` is set".to_owned());
         }
         if manifest.get("layers").and_then(Value::as_array).is_none_or(Vec::is_empty) {
@@ -22,12 +22,12 @@ pub fn may_be_refused(manifest: &[u8]) -> Option<String> {
         let entries = entries.into_iter().flatten().enumerate();
         entries.map(move |(index, entry)| (format!("{field}[{index}]"), entry))
     });
-    let config = manifest.get("config").map(|config| ("config".to_owned(), config));
+    let config = member(&manifest, "config").map(|config| ("config".to_owned(), config));
     listed.chain(config).find_map(|(place, descriptor)| {
-        if descriptor.get("data").is_some() {
+        if member(descriptor, "data").is_some() {
             return Some(format!("`{place}.data` is set"));
         }
-        if descriptor.pointer("/platform/features").is_some() {
+        if member(descriptor, "platform").is_some_and(|platform| member(platform, "features").is_some()) {
             return Some(format!("`{place}.platform.features` is set"));
         }
         let media_type = descriptor.get("mediaType").and_then(Value::as_str);
@@ -39,6 +39,11 @@ pub fn may_be_refused(manifest: &[u8]) -> Option<String> {
         }
         None
     })
+}
+
+/// A member of an object. Go writes what is absent as null.
+fn member<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
+    object.get(name).filter(|value| !value.is_null())
 }
 
 #[cfg(test)]
@@ -65,6 +70,12 @@ mod tests {
         }
         for manifest in [
             format!(r#"{{"config":{{"mediaType":"c","size":2}},"layers":[{layer}],"annotations":{{}}}}"#),
+            format!(
+                r#"{{"config":{{"size":2,"data":null,"annotations":null}},"layers":[{layer}],"manifests":null}}"#
+            ),
+            r#"{"config":null,"layers":null,"manifests":[{"data":null,"platform":{"features":null}},
+                {"platform":null}]}"#
+                .to_owned(),
             r#"{"manifests":[{"annotations":{"vnd.docker.reference.type":"attestation-manifest"}}]}"#
                 .to_owned(),
         ] {

@@ -63,7 +63,11 @@ impl Error {
 
     /// Whether a referenced object is missing or has other content.
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Registry(registry::Error::DigestMismatch { .. })) || self.is_not_found()
+        let is_other = matches!(
+            self,
+            Self::Registry(registry::Error::DigestMismatch { .. } | registry::Error::SizeMismatch { .. })
+        );
+        is_other || self.is_not_found()
     }
 
     /// The store's answer, if it refuses this manifest, whatever else it has.

@@ -29,7 +29,8 @@ use crate::model::plan::RegistryKind;
 use crate::model::source_registry::SourceRegistry;
 use crate::registry::Client;
 pub use crate::registry::{
-    BlobReader, Described, Fetched, Mount, Reference, Repository, Started, UploadBody, UploadSession,
+    BlobReader, Described, Fetched, Finished, Mount, Reference, Repository, Started, UploadBody,
+    UploadSession,
 };
 
 /// What a store of this kind can do.
@@ -90,6 +91,18 @@ impl Store<'_> {
         match &self.kind {
             Kind::Registry => Ok(Some(registry::list(&self.client, repository, versions).await?)),
             Kind::Ecr(api) => Ok(ecr::list(api, &repository.path).await?),
+        }
+    }
+
+    /// The command that restores a version that cannot be pulled because it is archived.
+    pub async fn restore_command(
+        &self,
+        repository: &Repository,
+        version: &Version,
+    ) -> Result<Option<String>, Error> {
+        match &self.kind {
+            Kind::Registry => Ok(None),
+            Kind::Ecr(api) => Ok(ecr::restore_command(api, &repository.path, version).await?),
         }
     }
 

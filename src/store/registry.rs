@@ -61,20 +61,14 @@ pub(super) async fn present_blobs(
         .await
 }
 
-/// The digest for a reference, if the repository has it. Some registries answer HEAD with 404 for existing manifests,
-/// and a tag that seems absent would be moved, so absence is confirmed with GET.
+/// The digest for a reference, if the repository has it.
 async fn described(
     client: &Client<'_>,
     repository: &Repository,
     reference: Reference<'_>,
 ) -> Result<Option<Digest>, Error> {
     match client.describe_manifest(repository, reference).await {
-        Ok(described) => return Ok(Some(described.digest)),
-        Err(Error::NotFound { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    match client.manifest(repository, reference).await {
-        Ok(manifest) => Ok(Some(manifest.digest)),
+        Ok(described) => Ok(Some(described.digest)),
         Err(Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }

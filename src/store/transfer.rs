@@ -1,12 +1,13 @@
 //! Reading and writing images. All kinds of stores use the distribution API for this, so one client does it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{
-    BlobReader, Described, Error, Fetched, Mount, Reference, Repository, Started, Store, UploadBody,
-    UploadSession,
+    BlobReader, Described, Error, Fetched, Finished, Mount, Reference, Repository, Started, Store,
+    UploadBody, UploadSession,
 };
 use crate::model::image::{Digest, Image};
 use crate::model::source_registry::SourceRegistry;
@@ -63,14 +64,14 @@ impl Store<'_> {
         Ok(self.client.mount(repository, mount).await?)
     }
 
-    /// Sends the whole blob and commits it.
+    /// Sends the whole blob and commits it, unless the store wants the body at another URL.
     pub async fn finish_upload(
         &self,
         repository: &Repository,
         session: UploadSession,
         digest: &Digest,
         body: UploadBody,
-    ) -> Result<(), Error> {
+    ) -> Result<Finished, Error> {
         Ok(self.client.finish_upload(repository, session, digest, body).await?)
     }
 
@@ -83,6 +84,11 @@ impl Store<'_> {
         bytes: Bytes,
     ) -> Result<bool, Error> {
         Ok(self.client.put_manifest(repository, reference, media_type, bytes).await?)
+    }
+
+    /// How long an upload that takes no data may hold up the others that one read feeds.
+    pub fn upload_start_timeout(&self) -> Duration {
+        self.client.upload_start_timeout()
     }
 
     /// Retries of an operation that needs more than one request.

@@ -7,6 +7,7 @@ mod fan_out;
 mod manifests;
 mod progress;
 mod refusals;
+mod serial_hosts;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use crate::model::image::{Digest, Image};
 use crate::model::plan::{Blob, Content, DestinationPlan, Upload, UploadDestination};
 use crate::store::{Mount, Mounts, Repository, Started, Store, UploadSession};
 use crate::sync::mirror::progress::Progress;
+use crate::sync::mirror::serial_hosts::SerialHosts;
 use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::repositories::repository_at;
 use crate::sync::plan::tree::ManifestCache;
@@ -90,6 +92,7 @@ pub async fn mirror(
         small: Semaphore::new(limits.small_writes),
         next_manifest: destinations.iter().map(|_| Mutex::new(Instant::now())).collect(),
         cleared: HashMap::new(),
+        serial_hosts: SerialHosts::default(),
         progress,
     };
     let run = run.with_questions();
@@ -219,6 +222,7 @@ struct Run<'r> {
     next_manifest: Vec<Mutex<Instant>>,
     /// Of images that fail if the registry refuses what it may refuse: open as soon as it was asked.
     cleared: HashMap<(RepositoryKey<'r>, &'r Image), Gate>,
+    serial_hosts: SerialHosts,
     progress: Progress<'r>,
 }
 

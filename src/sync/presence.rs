@@ -5,7 +5,7 @@ use crate::model::image::Mirror;
 use crate::model::lock::Lock;
 use crate::store::{Capabilities, Error, Store};
 use crate::sync::plan::assignment::Source;
-use crate::sync::plan::repositories::{Repositories, list};
+use crate::sync::plan::repositories::{Repositories, list, repository_at};
 use crate::sync::plan::wanted_images::WantedImage;
 
 /// An image that manifests may not use.
@@ -34,7 +34,18 @@ pub async fn missing(
 ) -> Result<Vec<Missing>, Error> {
     let repositories = list(destination, mirror, wanted_images).await?;
     let capabilities = destination.capabilities();
-    Ok(collect(wanted_images, |wanted_image| unlisted(mirror, capabilities, &repositories, wanted_image)))
+    let mut missing =
+        collect(wanted_images, |wanted_image| unlisted(mirror, capabilities, &repositories, wanted_image));
+    for Missing { wanted_image, why } in &mut missing {
+        let Why::Absent(text) = why else { continue };
+        let image = &wanted_image.destination;
+        let repository = repository_at(mirror, image.path());
+        // If this cannot be read, the image is missing all the same.
+        if let Ok(Some(command)) = destination.restore_command(&repository, image.version()).await {
+            *text = format!("{image} is archived and cannot be pulled: restore it with `{command}`");
+        }
+    }
+    Ok(missing)
 }
 
 /// The images of `wanted_images` that are not in a lock.

@@ -15,7 +15,7 @@ impl JsonSchema for Digest {
         json_schema!({
             "type": "string",
             "description": "The digest of a manifest or blob.",
-            "pattern": "^sha256:[0-9a-f]{64}$",
+            "pattern": "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$",
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod attestations;
 mod lab;
+mod registries;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use oci_distribution::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
     OCI_IMAGE_MEDIA_TYPE,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::model::image::Digest;
 use crate::model::plan::Blob;
@@ -38,44 +38,49 @@ pub struct Child {
 
 /// The parsed fields of a manifest. The types of oci-spec (0.10) reject manifests without `schemaVersion` and
 /// descriptors without `mediaType` or `size`, but a copy by digest needs none of them. So as little as possible is
-/// required here, and the destination decides about the rest.
+/// required here, and the destination decides about the rest. Go writes an empty list or map as null.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {
+    #[serde(default, deserialize_with = "null_as_empty")]
     manifests: Option<Vec<RawDescriptor>>,
     config: Option<RawDescriptor>,
+    #[serde(default, deserialize_with = "null_as_empty")]
     layers: Option<Vec<RawDescriptor>>,
+}
+
+fn null_as_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RawDescriptor>>, D::Error> {
+    Option::deserialize(deserializer).map(|list| Some(list.unwrap_or_default()))
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawDescriptor {
-    #[serde(default)]
-    media_type: String,
+    media_type: Option<String>,
     digest: Digest,
-    #[serde(default)]
-    size: u64,
+    size: Option<u64>,
     platform: Option<Platform>,
-    #[serde(default)]
-    annotations: std::collections::BTreeMap<String, String>,
+    /// Only the names are of interest.
+    annotations: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl RawDescriptor {
+    fn blob(self) -> Blob {
+        Blob { digest: self.digest, size: self.size.unwrap_or_default() }
+    }
 }
 
 #[derive(Deserialize)]
 struct Platform {
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    architecture: String,
+    os: Option<String>,
+    architecture: Option<String>,
     variant: Option<String>,
 }
 
 impl Platform {
     fn name(&self) -> Option<String> {
-        let unknown = |text: &str| text.is_empty() || text == "unknown";
-        if unknown(&self.os) || unknown(&self.architecture) {
-            return None;
-        }
-        let name = format!("{}/{}", self.os, self.architecture);
+        let known = |text: &Option<String>| text.clone().filter(|text| !text.is_empty() && text != "unknown");
+        let name = format!("{}/{}", known(&self.os)?, known(&self.architecture)?);
         let name = match self.variant.as_deref() {
             Some(variant) if !variant.is_empty() => format!("{name}/{variant}"),
             _ => name,
@@ -117,10 +122,10 @@ impl Document {
         }
         let config = raw.config.ok_or_else(|| invalid("no config"))?;
         let layers = raw.layers.ok_or_else(|| invalid("no layers"))?;
-        let config = Blob { digest: config.digest, size: config.size };
+        let config = config.blob();
         let mut blobs = vec![config.clone()];
-        for layer in layers.into_iter().filter(|layer| !is_foreign(&layer.media_type)) {
-            let blob = Blob { digest: layer.digest, size: layer.size };
+        for layer in layers.into_iter().filter(|layer| !layer.media_type.as_deref().is_some_and(is_foreign)) {
+            let blob = layer.blob();
             if !blobs.contains(&blob) {
                 blobs.push(blob);
             }
@@ -130,7 +135,8 @@ impl Document {
 }
 
 fn child(descriptor: RawDescriptor) -> Child {
-    let is_attestation = descriptor.annotations.keys().any(|name| is_attestation(name));
+    let mut names = descriptor.annotations.iter().flat_map(serde_json::Map::keys);
+    let is_attestation = names.any(|name| is_attestation(name));
     let platform = descriptor.platform.filter(|_| !is_attestation);
     let platform = platform.and_then(|platform| platform.name());
     Child { digest: descriptor.digest, platform, is_attestation }
@@ -215,10 +221,49 @@ mod tests {
             let Ok(Document::Image { blobs, .. }) = document else { panic!("{text}: {document:?}") };
             assert_eq!(blobs.iter().map(|blob| &blob.digest).collect::<Vec<_>>(), [&config, &layer]);
         }
-        for size in ["-1", "1.5", "18446744073709551616", "\"1\"", "null"] {
+        for size in ["-1", "1.5", "18446744073709551616", "\"1\""] {
             let text = image(format!(r#"{{"digest": "{config}", "size": {size}}}"#), bare(&layer));
             assert!(Document::read(OCI_IMAGE_MEDIA_TYPE, text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn null_counts_as_absent() {
+        let (config, layer) = (digest("config"), digest("layer"));
+        let all_null = |digest: &Digest| {
+            let text =
+                r#"{"digest": "D", "mediaType": null, "size": null, "platform": null, "annotations": null}"#;
+            text.replace('D', digest.as_str())
+        };
+        let image = |layers: &str| {
+            let config = all_null(&config);
+            let text = format!(
+                r#"{{"mediaType": null, "annotations": null, "subject": null, "config": {config}, "layers": {layers}}}"#
+            );
+            let document = Document::read(OCI_IMAGE_MEDIA_TYPE, text.as_bytes());
+            let Ok(Document::Image { blobs, .. }) = document else { panic!("{text}: {document:?}") };
+            blobs.into_iter().map(|blob| (blob.digest, blob.size)).collect::<Vec<_>>()
+        };
+        assert_eq!(image("null"), [(config.clone(), 0)]);
+        assert_eq!(image(&format!("[{}]", all_null(&layer))), [(config.clone(), 0), (layer.clone(), 0)]);
+
+        let index = |manifests: &str| {
+            let text = format!(r#"{{"annotations": null, "config": null, "manifests": {manifests}}}"#);
+            let document = Document::read(OCI_IMAGE_INDEX_MEDIA_TYPE, text.as_bytes());
+            let Ok(Document::Index(children)) = document else { panic!("{text}: {document:?}") };
+            children
+        };
+        assert_eq!(index("null"), []);
+        let child = Child { digest: layer.clone(), platform: None, is_attestation: false };
+        assert_eq!(index(&format!("[{}]", all_null(&layer))), [child]);
+        let marked = format!(
+            r#"[{{"digest": "{layer}", "annotations": {{"vnd.docker.reference.type": null}},
+                "platform": {{"os": null, "architecture": null, "variant": null}}}}]"#
+        );
+        assert!(index(&marked)[0].is_attestation);
+        assert_eq!(config_platform(br#"{"os": null, "architecture": "amd64"}"#), None);
+        let without_variant = br#"{"os": "linux", "architecture": "amd64", "variant": null}"#;
+        assert_eq!(config_platform(without_variant).as_deref(), Some("linux/amd64"));
     }
 
     #[test]
@@ -231,6 +276,24 @@ mod tests {
             (OCI_IMAGE_INDEX_MEDIA_TYPE, r#"{"manifests":[{"digest":"sha256:../x"}]}"#),
         ] {
             assert!(Document::read(media_type, text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unsupported_digest_algorithm_is_named() {
+        for place in ["config", "layers"] {
+            let layer = format!(r#"{{"digest": "{}"}}"#, digest("layer"));
+            let text = format!(r#"{{"config": {layer}, "layers": [{layer}]}}"#);
+            let other = format!("sha384:{}", "a".repeat(96));
+            let found = digest("layer").to_string();
+            let text = match place {
+                "config" => text.replacen(&found, &other, 1),
+                _ => text.replace(&format!("[{layer}"), &format!(r#"[{{"digest": "{other}"}}"#)),
+            };
+            let error = Document::read(OCI_IMAGE_MEDIA_TYPE, text.as_bytes()).unwrap_err();
+            let expected =
+                "invalid manifest: unsupported digest algorithm sha384: sha256 and sha512 are supported";
+            assert!(error.starts_with(expected), "{error}");
         }
     }
 

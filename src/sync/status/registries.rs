@@ -104,15 +104,8 @@ pub async fn fetch_versions(
 async fn public_tag(sources: &Store<'_>, image: &Image) -> PublicTag {
     let repository = sources.repository_of(image);
     let reference = Reference::from_version(image.version());
-    let digest = match sources.describe_manifest(&repository, reference).await {
-        // Some registries answer HEAD with 404 for existing manifests.
-        Err(error) if error.is_not_found() => {
-            sources.manifest(&repository, reference).await.map(|manifest| manifest.digest)
-        }
-        described => described.map(|described| described.digest),
-    };
-    match digest {
-        Ok(digest) => PublicTag::Names(digest),
+    match sources.describe_manifest(&repository, reference).await {
+        Ok(described) => PublicTag::Names(described.digest),
         Err(error) if error.is_not_found() => PublicTag::TagRemoved(error.to_string()),
         Err(error) => PublicTag::Unread(error.to_string()),
     }

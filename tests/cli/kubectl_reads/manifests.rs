@@ -290,7 +290,10 @@ fn names_are_read_whatever_the_case_and_port_of_the_host_and_no_digest_stays_pub
         let incomplete = home.plugin(1, "/absent", &["images", "-f", "m.yaml"]);
         assert_stderr_contains(
             &incomplete,
-            &["error: incomplete: Pod/p in m.yaml: container/a", "a digest must be `sha256:`"],
+            &[
+                "error: incomplete: Pod/p in m.yaml: container/a",
+                "a sha512 digest in an image name is not supported: use its sha256 digest",
+            ],
         );
     }
 }

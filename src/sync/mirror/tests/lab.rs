@@ -17,6 +17,8 @@ use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::decide::MovableTags;
 use crate::sync::plan::prepare::{Detail, Wanted, prepare};
 use crate::sync::plan::uploads::join_uploads;
+use crate::sync::plan::wanted_images::wanted_images;
+use crate::sync::presence::missing;
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
 
@@ -28,6 +30,7 @@ pub(super) struct Lab {
     pub(super) mirror: Mirror,
     pub(super) api: Option<Ecr>,
     pub(super) idle_timeout: Duration,
+    pub(super) upload_start_timeout: Duration,
     pub(super) attestations: Attestations,
     pub(super) events: Mutex<Vec<Event>>,
 }
@@ -64,6 +67,7 @@ pub(super) async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
                 mirror,
                 api,
                 idle_timeout: Duration::from_secs(5),
+                upload_start_timeout: Duration::from_mins(1),
                 attestations: Attestations::default(),
                 events,
             })
@@ -102,11 +106,21 @@ impl Lab {
         run
     }
 
+    /// What manifests may not use, without a copy.
+    pub(super) async fn missing(&self) -> Vec<String> {
+        let (settings, host) = (Settings::default(), &self.mirror.registry);
+        let stores = open_for_test(host, self.api.clone(), &settings, Limits::default(), &|_| {});
+        let wanted = wanted_images(self.wanted(Detail::Digest).assignments);
+        let missing = missing(&stores.destination(&self.mirror), &self.mirror, &wanted).await.unwrap();
+        missing.into_iter().map(|missing| format!("{:?}", missing.why)).collect()
+    }
+
     /// A whole run, as a new process does it.
     pub(super) async fn run_with(&self, detail: Detail) -> Ran {
         let settings = Settings {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: self.idle_timeout,
+            upload_start_timeout: self.upload_start_timeout,
             retries: 2,
             retry_delay: Duration::from_millis(1),
         };
