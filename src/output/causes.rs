@@ -25,18 +25,14 @@ impl<'c, T: Ord> Causes<'c, T> {
     /// Adds an item with its message, which may name `images`.
     pub(super) fn add<'i>(&mut self, message: &'c str, images: impl IntoIterator<Item = &'i Image>, item: T) {
         let key = key(message, images);
-        match self.0.iter_mut().find(|cause| cause.key == key) {
-            Some(cause) => {
-                cause.items.insert(item);
-                if cause.message != message {
-                    cause.message = Cow::Owned(key);
-                }
+        if let Some(cause) = self.0.iter_mut().find(|cause| cause.key == key) {
+            cause.items.insert(item);
+            if cause.message != message {
+                cause.message = Cow::Owned(key);
             }
-            None => {
-                let message = Cow::Borrowed(message);
-                self.0.push(Cause { key, message, items: BTreeSet::from([item]) });
-            }
+            return;
         }
+        self.0.push(Cause { key, message: Cow::Borrowed(message), items: BTreeSet::from([item]) });
     }
 
     pub(super) fn all(&self) -> &[Cause<'c, T>] {
