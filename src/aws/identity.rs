@@ -16,6 +16,7 @@ use probe::proxy::Proxies;
 
 use crate::aws::client;
 use crate::aws::error::Error;
+use crate::model::aws_partition::Partition;
 use crate::printable::one_line;
 use crate::transport;
 
@@ -96,7 +97,7 @@ fn proxy(region: &str, proxies: &Proxies) -> Result<Option<ProxyConfig>, transpo
         Ok(proxy) => Ok(Some(proxy.no_proxy(proxies.exceptions(443)))),
         // An invalid proxy does not matter if it does not apply to AWS.
         Err(_)
-            if format!("https://sts.{region}.amazonaws.com")
+            if format!("https://sts.{region}.{}", Partition::of_region(region).dns_suffix)
                 .parse()
                 .is_ok_and(|url| proxies.intercept(&url).is_none()) =>
         {

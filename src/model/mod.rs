@@ -1,6 +1,7 @@
 //! The values that pipeline steps pass on: plain data, without I/O.
 
 pub mod admission_policy;
+pub mod aws_partition;
 pub mod cluster_plan;
 pub mod field_manager;
 pub mod image;
