@@ -4,3 +4,4 @@ pub mod client;
 pub mod ecr;
 pub mod error;
 pub mod identity;
+mod profile;

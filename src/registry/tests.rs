@@ -13,6 +13,7 @@ use super::testing::{Shared, World, with_registry};
 use super::*;
 use crate::event::Event;
 use crate::transport::Settings;
+use crate::transport::aws_login::AwsLogin;
 use crate::transport::credential::{Consequence, Credential, CredentialError, Login};
 
 fn settings() -> Settings {
@@ -21,6 +22,7 @@ fn settings() -> Settings {
         idle_timeout: Duration::from_secs(5),
         retries: 3,
         retry_delay: Duration::from_millis(1),
+        aws: AwsLogin::default(),
     }
 }
 

@@ -18,6 +18,7 @@ impl Unidentified {
     pub const fn hint(&self) -> Option<&'static str> {
         match self.0 {
             Error::NoCredentials { .. }
+            | Error::Mfa { .. }
             | Error::Expired
             | Error::NotAccepted { .. }
             | Error::Clock { .. }

@@ -71,7 +71,8 @@ pub async fn open<'o>(
             ecr.insert(mirror.registry.clone(), Ecr::new(&configuration, registry));
         }
     }
-    let credentials = Credentials { ecr, docker: docker::Files::from_environment(), aws: Some(*settings) };
+    let credentials =
+        Credentials { ecr, docker: docker::Files::from_environment(), aws: Some(settings.clone()) };
     Ok(with_client(client, credentials, limits))
 }
 

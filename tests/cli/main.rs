@@ -4,6 +4,7 @@
 
 mod admission;
 mod artifacts;
+mod aws_login;
 mod budget;
 mod completion;
 mod derived_images;

@@ -1,6 +1,7 @@
 //! Finds an EKS cluster's account, region and name in the names of a kubeconfig.
 
-use super::Selection;
+use super::exec_arguments::{flag, region};
+use super::{Exec, Selection};
 use crate::model::aws_partition::Partition;
 
 /// What is known about an EKS cluster from names. Every part may be missing.
@@ -20,9 +21,7 @@ impl EksIdentity {
             identity.complete(from_arn(name));
             identity.complete(from_eksctl(name));
         }
-        if let Some(arguments) = selection.user.exec.as_ref().map(|exec| exec.args.as_slice()) {
-            identity.complete(Some(from_arguments(arguments)));
-        }
+        identity.complete(selection.user.exec.as_ref().map(from_plugin));
         identity.complete(from_server(server));
         (identity != Self::default()).then_some(identity)
     }
@@ -56,18 +55,11 @@ fn from_eksctl(text: &str) -> Option<EksIdentity> {
 }
 
 /// `--region us-east-1 eks get-token --cluster-name name`, or aws-iam-authenticator's `token -i name`.
-fn from_arguments(arguments: &[String]) -> EksIdentity {
-    let value = |flags: &[&str]| {
-        arguments.iter().enumerate().find_map(|(index, argument)| match argument.split_once('=') {
-            Some((flag, value)) if flags.contains(&flag) => Some(value.to_owned()),
-            _ if flags.contains(&argument.as_str()) => arguments.get(index + 1).cloned(),
-            _ => None,
-        })
-    };
+fn from_plugin(exec: &Exec) -> EksIdentity {
     EksIdentity {
-        name: value(&["--cluster-name", "--cluster-id", "-i"]),
+        name: flag(exec, &["--cluster-name", "--cluster-id", "-i"]),
         account: None,
-        region: value(&["--region"]),
+        region: region(exec),
     }
 }
 
@@ -110,7 +102,8 @@ mod tests {
             let arn = format!("arn:{partition}:eks:us-east-1:123456789012:cluster/prod");
             assert_eq!(from_arn(&arn).unwrap().account, part("123456789012"));
         }
-        assert_eq!(from_arguments(&["token".to_owned(), "-i".to_owned(), "x".to_owned()]).name, part("x"));
+        let exec = Exec { args: ["token", "-i", "x"].map(str::to_owned).into(), ..Exec::default() };
+        assert_eq!(from_plugin(&exec).name, part("x"));
         for nothing in ["kind-kind", "arn:aws:iam::123456789012:role/x", "https://127.0.0.1:6443"] {
             assert_eq!((from_arn(nothing), from_eksctl(nothing), from_server(nothing)), (None, None, None));
         }

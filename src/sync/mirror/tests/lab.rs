@@ -19,6 +19,7 @@ use crate::sync::plan::prepare::{Detail, Wanted, prepare};
 use crate::sync::plan::uploads::join_uploads;
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
+use crate::transport::aws_login::AwsLogin;
 
 /// Two servers, with everything needed to mirror from the first to the second.
 pub(super) struct Lab {
@@ -109,6 +110,7 @@ impl Lab {
             idle_timeout: self.idle_timeout,
             retries: 2,
             retry_delay: Duration::from_millis(1),
+            aws: AwsLogin::default(),
         };
         let observer = |event| self.events.lock().unwrap().push(event);
         let limits = Limits { blobs: 4, ..Limits::default() };
