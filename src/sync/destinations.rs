@@ -17,12 +17,12 @@ use crate::model::plan::{DestinationPlan, Plan, PlannedImage, Step};
 use crate::model::traffic::HostTraffic;
 use crate::store::{self, Store};
 use crate::sync::mirror::{self, Mirrored};
-use crate::sync::mirror_choice;
 use crate::sync::plan::assignment::Source;
 use crate::sync::plan::tree::ManifestCache;
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::settings::Settings;
 use crate::sync::verify::{PlanAge, verify};
+use crate::sync::{distance, mirror_choice};
 use crate::transport;
 
 /// Where verified images come from: registries that are planned, or a lock that was made where they could be planned.
@@ -94,6 +94,13 @@ impl<'o> Destinations<'o> {
         };
         if mirrors.is_empty() {
             return Err(CommandError::new("error: the plan has no destination"));
+        }
+        for warning in distance::warnings(clusters, &mirrors) {
+            observer(Event::Warning(warning));
+        }
+        if given.is_none() {
+            let note = mirror_choice::by_credentials(&mirrors, &settings.mirror, clusters);
+            note.into_iter().map(Event::Note).for_each(observer);
         }
         mirrors.iter().try_for_each(mirror_choice::refuse_path)?;
         mirror_choice::refuse_maps(&mirrors, &settings.mirror.maps)?;
