@@ -5,3 +5,5 @@ pub mod ecr;
 pub mod error;
 pub mod identity;
 mod profile;
+mod repository_creation;
+mod templates;

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod pod_template;
 pub mod provenance;
 pub mod record;
+pub mod repository_settings;
 pub mod source_registry;
 pub mod traffic;
 pub mod workload;

@@ -57,7 +57,12 @@ fn a_policy_has_each_action_once_and_the_given_registry() {
 /// Nothing outside our path is allowed, not even reading.
 #[test]
 fn a_policy_allows_repository_actions_only_below_our_path() {
-    let any = ["sts:GetCallerIdentity", "ecr:GetAuthorizationToken", "ecr:GetAccountSetting"];
+    let any = [
+        "sts:GetCallerIdentity",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetAccountSetting",
+        "ecr:DescribeRepositoryCreationTemplates",
+    ];
     for (account, region, arn) in [
         (Some("123456789012"), Some("us-east-1"), "arn:aws:ecr:us-east-1:123456789012:"),
         (Some("123456789012"), Some("cn-north-1"), "arn:aws-cn:ecr:cn-north-1:123456789012:"),

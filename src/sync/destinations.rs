@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use self::planning::{assigned, fresh, renewed, warn_of_unused_replacements};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
+use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{Cluster, Inventory};
 use crate::model::lock::Lock;
@@ -102,10 +103,17 @@ impl<'o> Destinations<'o> {
             let note = mirror_choice::by_credentials(&mirrors, &settings.mirror, clusters);
             note.into_iter().map(Event::Note).for_each(observer);
         }
+        let is_ecr = |mirror: &Mirror| EcrRegistry::of_host(&mirror.registry).is_some();
+        if !settings.repository_settings.is_empty() && !mirrors.iter().any(is_ecr) {
+            observer(Event::Warning(
+                "--repository-settings has no effect: the registry is not an ECR".to_owned(),
+            ));
+        }
         mirrors.iter().try_for_each(mirror_choice::refuse_path)?;
         mirror_choice::refuse_maps(&mirrors, &settings.mirror.maps)?;
         let stores = store::open(&mirrors, network, settings.limits, observer).await?;
-        let stores = stores.reading_through(&settings.source_registries);
+        let stores =
+            stores.reading_through(&settings.source_registries).creating(&settings.repository_settings);
         let cache = ManifestCache::default();
         let (plan, age) = if let Some(plan) = given {
             (renewed(plan, settings, &stores, &cache).await?, PlanAge::Stored)

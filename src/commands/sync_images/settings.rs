@@ -36,6 +36,7 @@ pub(in crate::commands) async fn read(
         mirror: sync.mirror.settings(),
         replace: sync.replace.clone(),
         source_registries: sync.source.source_registries.clone(),
+        repository_settings: discovery::repository_settings(sync.repository_settings.as_deref())?,
         artifacts,
         detail: sync.detail(),
         attestations: sync.attestations(),
