@@ -42,7 +42,7 @@ pub use self::images::ImagesArguments;
 pub use self::logging::LoggingArguments;
 pub use self::mirror::MirrorArguments;
 pub use self::network::NetworkArguments;
-pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
+pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat, PolicyPurpose};
 pub use self::preflight::{Here, PreflightArguments};
 pub use self::rewrite::RewriteArguments;
 pub use self::rollback::RollbackArguments;

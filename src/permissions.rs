@@ -45,6 +45,8 @@ pub enum Scope {
 pub struct AwsAction {
     /// In IAM's notation: `ecr:PutImage`.
     pub action: &'static str,
+    /// What it is needed for.
+    pub purposes: &'static [Purpose],
     /// The id of its statement in a policy, which also documents the reason: JSON has no comments.
     pub statement: &'static str,
     pub resource: Resource,
@@ -62,6 +64,19 @@ pub enum Resource {
     Any,
     /// The repositories below our path in the registry.
     Repositories,
+}
+
+/// What AWS permissions are for, each with a policy of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    /// Mirroring images, and comparing what is mirrored.
+    Mirror,
+    /// The role of the nodes that pull the mirrored images.
+    Nodes,
+    /// The checks of `preflight`.
+    Preflight,
 }
 
 /// Whether a permission is needed to read or to change something.

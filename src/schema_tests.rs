@@ -16,6 +16,7 @@ use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
 use crate::model::plan::Plan;
 use crate::model::record::Record;
+use crate::model::repository_settings::RepositorySettings;
 use crate::preflight::report::Document as PreflightReport;
 use crate::sync::report::SyncReport;
 use crate::sync::rollback::RollbackReport;
@@ -33,7 +34,7 @@ struct Document {
     generate: fn() -> Schema,
 }
 
-const DOCUMENTS: [Document; 11] = [
+const DOCUMENTS: [Document; 12] = [
     Document { name: "inventory", title: "Inventory", has_kind: true, generate: written::<Inventory> },
     Document { name: "plan", title: "Plan", has_kind: true, generate: written::<Plan> },
     Document { name: "lock", title: "Lock", has_kind: true, generate: written::<Lock> },
@@ -65,6 +66,12 @@ const DOCUMENTS: [Document; 11] = [
         generate: written::<BTreeMap<String, Record>>,
     },
     Document { name: "knowledge", title: "Knowledge", has_kind: false, generate: read::<Knowledge> },
+    Document {
+        name: "repository-settings",
+        title: "RepositorySettings",
+        has_kind: false,
+        generate: read::<RepositorySettings>,
+    },
 ];
 
 impl Document {

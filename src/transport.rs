@@ -1,20 +1,22 @@
 //! One TLS configuration and one set of timeouts for all our own connections.
 
+pub mod aws_login;
 pub mod credential;
 pub mod fault;
 pub mod request_log;
+pub mod roots;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use probe::proxy::Proxies;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
+use self::aws_login::AwsLogin;
 use crate::error::CommandError;
-use crate::printable::one_line;
 
-/// Timeouts and retries, each a documented flag.
-#[derive(Clone, Copy, Debug)]
+/// Timeouts and retries, each a documented flag, and the login of AWS.
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Timeout for connecting, including TLS.
     pub connect_timeout: Duration,
@@ -26,6 +28,7 @@ pub struct Settings {
     pub retries: u32,
     /// Upper bound of the first retry delay; it doubles with each attempt, with full jitter.
     pub retry_delay: Duration,
+    pub aws: AwsLogin,
 }
 
 impl Default for Settings {
@@ -36,6 +39,7 @@ impl Default for Settings {
             upload_start_timeout: Duration::from_secs(2),
             retries: 5,
             retry_delay: Duration::from_millis(500),
+            aws: AwsLogin::default(),
         }
     }
 }
@@ -45,6 +49,8 @@ impl Default for Settings {
 pub enum Error {
     #[error("no trusted root certificates found{0}: set SSL_CERT_FILE to a PEM file with root certificates")]
     NoRoots(String),
+    #[error("invalid AWS_CA_BUNDLE {path}: {why}")]
+    Bundle { path: String, why: String },
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
     #[error("cannot set up the HTTP client: {0}")]
@@ -58,23 +64,15 @@ pub enum Error {
     Proxy,
 }
 
-/// The TLS configuration of all our own clients: the system's roots, or those of `SSL_CERT_FILE` and
-/// `SSL_CERT_DIR`, on every platform. Certificates are always verified.
+/// The TLS configuration of all our own clients. Certificates are always verified.
 ///
 /// # Errors
 /// No root certificate can be read.
 pub fn tls() -> Result<Arc<ClientConfig>, Error> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let why = found.errors.first().map(|error| format!(" ({})", one_line(&error.to_string(), 300)));
-        return Err(Error::NoRoots(why.unwrap_or_default()));
-    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
+        .with_root_certificates(roots::all()?)
         .with_no_client_auth();
     Ok(Arc::new(config))
 }

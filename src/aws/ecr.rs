@@ -1,21 +1,26 @@
 //! Amazon ECR's own API, for what the distribution API cannot do or needs many requests for.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecr::types::{ImageStatusFilter, LayerAvailability, ListImagesFilter};
+use tokio::sync::OnceCell;
 
 use crate::aws::client;
 use crate::aws::error::Error;
+use crate::aws::templates::Templates;
 use crate::model::image::Digest;
 use crate::model::image::ecr::EcrRegistry;
 
 /// An ECR registry's own API.
 #[derive(Clone, Debug)]
 pub struct Ecr {
-    client: aws_sdk_ecr::Client,
+    pub(super) client: aws_sdk_ecr::Client,
     registry: EcrRegistry,
+    /// Read once, before the first repository is created.
+    pub(super) templates: Arc<OnceCell<Templates>>,
 }
 
 /// A password for the registry's distribution API.
@@ -42,7 +47,7 @@ const LAYERS_PER_CHECK: usize = 100;
 
 impl Ecr {
     pub fn new(config: &aws_config::SdkConfig, registry: EcrRegistry) -> Self {
-        Self { client: client::ecr(config), registry }
+        Self { client: client::ecr(config), registry, templates: Arc::default() }
     }
 
     pub const fn registry(&self) -> &EcrRegistry {
@@ -115,17 +120,6 @@ impl Ecr {
         Ok(Some(images))
     }
 
-    /// Creates `repository`; it is no error if it exists.
-    pub async fn create_repository(&self, repository: &str) -> Result<(), Error> {
-        let request =
-            self.client.create_repository().registry_id(&self.registry.account).repository_name(repository);
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if has_code(&error, "RepositoryAlreadyExistsException") => Ok(()),
-            Err(error) => Err(self.error("ecr:CreateRepository", repository, &error)),
-        }
-    }
-
     /// The subset of `layers` that `repository` has, with one request per 100 layers.
     pub async fn present_layers(
         &self,
@@ -162,7 +156,7 @@ impl Ecr {
         }
     }
 
-    fn error<E, R>(&self, action: &str, repository: &str, error: &SdkError<E, R>) -> Error
+    pub(super) fn error<E, R>(&self, action: &str, repository: &str, error: &SdkError<E, R>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug,
@@ -171,7 +165,7 @@ impl Ecr {
     }
 }
 
-fn has_code<E, R>(error: &SdkError<E, R>, code: &str) -> bool
+pub(super) fn has_code<E, R>(error: &SdkError<E, R>, code: &str) -> bool
 where
     E: ProvideErrorMetadata,
 {

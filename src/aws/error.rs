@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
+use crate::aws::profile::MfaRequired;
 use crate::error::CommandError;
 use crate::printable::one_line;
 use crate::transport::fault::{Fault, causes};
@@ -16,7 +17,14 @@ const PROCESS: &str = "external process";
 const PROCESS_FAILED: &str =
     "the credential_process of the AWS profile failed or printed no credentials; run it by hand to see why";
 
-const LOG_IN: &str = "log in (aws sso login, aws configure) or set AWS_PROFILE";
+const LOG_IN: &str = "log in (aws login, aws sso login, aws configure) or set AWS_PROFILE";
+
+/// The AWS CLI prompts for the code, and prints credentials of a session.
+fn mfa_hint(profile: &str) -> String {
+    format!(
+        "run: eval \"$(aws configure export-credentials --profile {profile} --format env)\", and run again"
+    )
+}
 
 /// A failed call to AWS. `call` is the action as IAM writes it, with the resource if there is one: `ecr:ListImages on
 /// arn:aws:ecr:…`.
@@ -24,6 +32,8 @@ const LOG_IN: &str = "log in (aws sso login, aws configure) or set AWS_PROFILE";
 pub enum Error {
     #[error("no AWS credentials ({reason}): {LOG_IN}")]
     NoCredentials { reason: String },
+    #[error("the AWS profile {profile} requires an MFA code, which only the AWS CLI asks for: {}", mfa_hint(.profile))]
+    Mfa { profile: String },
     #[error("the AWS credentials have expired: renew them (for example with aws sso login) and run again")]
     Expired,
     #[error("invalid AWS credentials ({code}): check AWS_PROFILE, the access key and this machine's clock")]
@@ -66,12 +76,16 @@ impl Error {
         R: std::fmt::Debug,
     {
         let call = call.to_owned();
+        let sources = error.source().map(causes).unwrap_or_default();
+        if let Some(required) = sources.iter().find_map(|source| source.downcast_ref::<MfaRequired>()) {
+            return Self::Mfa { profile: required.profile.clone() };
+        }
         if let Some(fault) = error.source().and_then(Fault::classify) {
             return Self::Blocked { call, fault };
         }
         // The innermost error has the cause; the outer ones only say that something failed.
         let mut chain = vec![error.to_string()];
-        chain.extend(error.source().map(causes).unwrap_or_default().iter().map(ToString::to_string));
+        chain.extend(sources.iter().map(ToString::to_string));
         let reason = match chain.last() {
             // The text lists each provider in the chain, which helps little if none has credentials.
             Some(text) if text.starts_with("no credentials found in chain") => "not found".to_owned(),
@@ -128,6 +142,7 @@ impl Error {
     pub const fn stops_everything(&self) -> bool {
         match self {
             Self::NoCredentials { .. }
+            | Self::Mfa { .. }
             | Self::Expired
             | Self::NotAccepted { .. }
             | Self::Clock { .. }
@@ -147,6 +162,12 @@ impl From<Error> for CommandError {
             Error::NoCredentials { reason } => {
                 Self::with_hint(format!("error: no AWS credentials ({reason})"), LOG_IN)
             }
+            Error::Mfa { profile } => Self::with_hint(
+                format!(
+                    "error: the AWS profile {profile} requires an MFA code, which only the AWS CLI asks for"
+                ),
+                mfa_hint(&profile),
+            ),
             error => Self::new(format!("error: {error}")),
         }
     }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use aws_config::default_provider::use_fips::use_fips_provider;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -11,13 +15,19 @@ use aws_credential_types::provider::future::ProvideCredentials as Providing;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sts::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use aws_smithy_http_client::{Connector, tls};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use probe::proxy::Proxies;
 
 use crate::aws::client;
 use crate::aws::error::Error;
+use crate::aws::profile::MfaRequired;
+use crate::model::aws_partition::Partition;
 use crate::printable::one_line;
-use crate::transport;
+use crate::transport::fault::causes;
+use crate::transport::{self, roots};
 
 /// The account and principal that our credentials belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,39 +52,74 @@ pub async fn configuration(
         .read_timeout(settings.idle_timeout)
         .operation_attempt_timeout(settings.connect_timeout + Duration::from_secs(25))
         .build();
+    let proxy = proxy(region, &Proxies::from_environment())?;
+    let http_client = client::logged(http_client(proxy, trusted()?));
+    let retries = RetryConfig::standard()
+        .with_max_attempts(settings.retries.min(4) + 1)
+        .with_initial_backoff(settings.retry_delay);
+    let region = Region::new(region.to_owned());
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(client::logged(http_client(proxy(region, &Proxies::from_environment())?)))
-        .region(Region::new(region.to_owned()))
-        .timeout_config(timeouts)
-        .retry_config(
-            RetryConfig::standard()
-                .with_max_attempts(settings.retries.min(4) + 1)
-                .with_initial_backoff(settings.retry_delay),
-        );
-    if let Ok(name) = AppName::new("kubectl-castai_privatelink") {
+        .http_client(http_client.clone())
+        .region(region.clone())
+        .timeout_config(timeouts.clone())
+        .retry_config(retries.clone());
+    // The default chain would prefer keys in the environment, other than the AWS CLI with `--profile`.
+    if let Some(profile) = &settings.aws.profile {
+        let provider = ProviderConfig::default()
+            .with_http_client(http_client)
+            .with_region(Some(region))
+            .with_timeout_config(timeouts)
+            .with_retry_config(retries);
+        let provider = provider.clone().with_use_fips(Box::pin(use_fips_provider(&provider)).await);
+        let profiles = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile);
+        loader = loader.profile_name(profile).credentials_provider(profiles.build());
+    }
+    if let Ok(name) = AppName::new(NAME) {
         loader = loader.app_name(name);
     }
-    let configuration = loader.load().await;
-    Ok(match configuration.credentials_provider() {
-        Some(provider) => configuration
-            .into_builder()
-            .credentials_provider(SharedCredentialsProvider::new(Checked(provider)))
-            .build(),
-        None => configuration,
-    })
+    // The SDK's futures are large.
+    let configuration = Box::pin(loader.load()).await;
+    let Some(provider) = configuration.credentials_provider() else { return Ok(configuration) };
+    let checked = Checked { provider, profile: settings.aws.profile.clone() };
+    let provider = SharedCredentialsProvider::new(checked);
+    let configuration = configuration.into_builder().credentials_provider(provider).build();
+    let Some(role) = &settings.aws.role else { return Ok(configuration) };
+    let role = AssumeRoleProvider::builder(role).session_name(NAME).configure(&configuration);
+    let role = Box::pin(role.build()).await;
+    let provider = SharedCredentialsProvider::new(role);
+    Ok(configuration.into_builder().credentials_provider(provider).build())
 }
+
+/// The program, in AWS' logs.
+const NAME: &str = "kubectl-castai_privatelink";
 
 /// The SDK's signer panics if an access key id or a region is not a valid header value (aws-runtime 1.10.2,
 /// `apply_signing_instructions`).
 #[derive(Debug)]
-struct Checked(SharedCredentialsProvider);
+struct Checked {
+    provider: SharedCredentialsProvider,
+    /// The profile that the user names.
+    profile: Option<String>,
+}
 
 impl ProvideCredentials for Checked {
     fn provide_credentials<'a>(&'a self) -> Providing<'a>
     where
         Self: 'a,
     {
-        Providing::new(async { self.0.provide_credentials().await.and_then(checked) })
+        Providing::new(async {
+            let provided = self.provider.provide_credentials().await.and_then(checked);
+            provided.map_err(|error| explained(error, self.profile.as_deref()))
+        })
+    }
+}
+
+/// A role that AWS denies to a profile with an MFA device is denied for the missing code.
+fn explained(error: CredentialsError, profile: Option<&str>) -> CredentialsError {
+    let is_denied = causes(&error).iter().any(|cause| cause.to_string().contains("AccessDenied"));
+    match is_denied.then(|| MfaRequired::find(profile)).flatten() {
+        Some(required) => CredentialsError::provider_error(required),
+        None => error,
     }
 }
 
@@ -96,7 +141,7 @@ fn proxy(region: &str, proxies: &Proxies) -> Result<Option<ProxyConfig>, transpo
         Ok(proxy) => Ok(Some(proxy.no_proxy(proxies.exceptions(443)))),
         // An invalid proxy does not matter if it does not apply to AWS.
         Err(_)
-            if format!("https://sts.{region}.amazonaws.com")
+            if format!("https://sts.{region}.{}", Partition::of_region(region).dns_suffix)
                 .parse()
                 .is_ok_and(|url| proxies.intercept(&url).is_none()) =>
         {
@@ -108,7 +153,7 @@ fn proxy(region: &str, proxies: &Proxies) -> Result<Option<ProxyConfig>, transpo
 
 /// The SDK's HTTP client. Its only plain HTTP requests go to this machine's metadata service, which is never behind a
 /// proxy.
-fn http_client(proxy: Option<ProxyConfig>) -> SharedHttpClient {
+fn http_client(proxy: Option<ProxyConfig>, trusted: TrustStore) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder();
         builder.set_connector_settings(settings.cloned());
@@ -117,8 +162,23 @@ fn http_client(proxy: Option<ProxyConfig>) -> SharedHttpClient {
             builder.set_sleep_impl(components.sleep_impl());
         }
         let connector = builder.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc));
-        connector.build()
+        match TlsContext::builder().with_trust_store(trusted.clone()).build() {
+            Ok(context) => connector.tls_context(context).build(),
+            Err(_) => connector.build(),
+        }
     })
+}
+
+/// The system's roots and those of `AWS_CA_BUNDLE`. Each is known to be valid: the SDK panics at others.
+fn trusted() -> Result<TrustStore, transport::Error> {
+    let mut store = TrustStore::default();
+    for certificate in roots::aws_bundle()? {
+        let encoded = BASE64.encode(certificate);
+        store.add_pem_certificate(format!(
+            "-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n"
+        ));
+    }
+    Ok(store)
 }
 
 /// Gets the caller identity from STS.

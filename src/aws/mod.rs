@@ -4,3 +4,6 @@ pub mod client;
 pub mod ecr;
 pub mod error;
 pub mod identity;
+mod profile;
+mod repository_creation;
+mod templates;

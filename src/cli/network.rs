@@ -1,4 +1,4 @@
-//! Timeouts and retries of all servers except the API server.
+//! Timeouts and retries of all servers except the API server, and the login of AWS.
 
 use std::time::Duration;
 
@@ -6,8 +6,9 @@ use clap::Args;
 
 use super::duration;
 use crate::transport::Settings;
+use crate::transport::aws_login::AwsLogin;
 
-/// Timeouts and retries of all servers except the API server.
+/// Timeouts and retries of all servers except the API server, and the login of AWS.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network options")]
 pub struct NetworkArguments {
@@ -30,17 +31,22 @@ pub struct NetworkArguments {
     /// Upper bound of the first delay before a retry; each further one doubles
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "500ms", hide_short_help = true)]
     pub retry_delay: Duration,
+
+    /// AWS profile to use (default: the SDK's choice, else that of the kubeconfig's user)
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub profile: Option<String>,
 }
 
 impl NetworkArguments {
     /// The flags as settings.
-    pub const fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Settings {
         Settings {
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
             upload_start_timeout: self.upload_start_timeout,
             retries: self.retries,
             retry_delay: self.retry_delay,
+            aws: AwsLogin { profile: self.profile.clone(), role: None },
         }
     }
 }

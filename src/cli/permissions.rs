@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{KnowledgeFileArguments, region};
+use crate::permissions::Purpose;
 use crate::permissions::rbac::Subject;
 
 /// Print the permissions that the plugin needs, and what each is for
@@ -24,7 +25,10 @@ use crate::permissions::rbac::Subject;
 
   # The IAM policy of one account's ECR
   kubectl castai-privatelink permissions iam --account 123456789012 \\
-    --region us-east-1 >policy.json"
+    --region us-east-1 >policy.json
+
+  # The policy of the nodes' role
+  kubectl castai-privatelink permissions iam --for nodes"
 )]
 pub struct PermissionsArguments {
     #[command(subcommand)]
@@ -86,6 +90,10 @@ pub struct BindingArguments {
 
 #[derive(Debug, Args)]
 pub struct PolicyArguments {
+    /// Only the policy of one purpose (default: everything that the plugin's caller needs)
+    #[arg(long = "for", value_enum, value_name = "PURPOSE")]
+    pub purpose: Option<PolicyPurpose>,
+
     /// Only what `preflight`, `status` and `sync-images --dry-run` need
     #[arg(long)]
     pub read_only: bool,
@@ -101,6 +109,26 @@ pub struct PolicyArguments {
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = PermissionsFormat::Json)]
     pub output: PermissionsFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyPurpose {
+    /// For mirroring images with `sync-images`, and for `status`
+    Mirror,
+    /// For the role of the nodes, which pull the mirrored images
+    Nodes,
+    /// For the checks of `preflight`
+    Preflight,
+}
+
+impl PolicyPurpose {
+    pub const fn purpose(self) -> Purpose {
+        match self {
+            Self::Mirror => Purpose::Mirror,
+            Self::Nodes => Purpose::Nodes,
+            Self::Preflight => Purpose::Preflight,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -101,6 +101,10 @@ pub struct SyncArguments {
     #[command(flatten)]
     pub source: SourceArguments,
 
+    /// File with the settings of ECR repositories that are created: tags, KMS key, immutability, scanning, policy
+    #[arg(long, value_name = "FILE", conflicts_with = "no_mirror")]
+    pub repository_settings: Option<PathBuf>,
+
     /// What to do with attestations (provenance, SBOM), which some registries refuse: keep copies them or fails,
     /// drop-refused copies those that the registry accepts, drop copies none. Images that are named by digest keep theirs
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]

@@ -28,6 +28,7 @@ use super::url::{proxy_url, server_url};
 use super::value_source::ValueSource;
 use crate::model::image_field::Variables;
 use crate::transport::USER_AGENT;
+use crate::transport::aws_login::AwsLogin;
 
 /// Delays before a failed read is retried.
 const READ_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
@@ -42,6 +43,8 @@ pub struct Connection {
     /// The context, else the cluster's entry, else the server.
     pub name: String,
     pub eks: Option<EksIdentity>,
+    /// What the kubeconfig's credential plugin uses.
+    pub aws_login: AwsLogin,
     /// Container variables whose values are images.
     pub image_variables: Variables,
     server_route: ServerRoute,
@@ -79,6 +82,7 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         client,
         name: name.unwrap_or_else(|| server.clone()),
         eks: EksIdentity::read(&selection, &server),
+        aws_login: selection.user.exec.as_ref().map(kubeconfig::aws_login).unwrap_or_default(),
         image_variables: flags.image_variables.clone(),
         server_route,
         limit: RequestLimit::new(flags.request_timeout),

@@ -1,14 +1,17 @@
 //! The cluster's AWS account and region, from its nodes and the kubeconfig.
 
+use super::accounts;
 use super::connect::Connection;
 use super::error::Error;
 use super::nodes::{Nodes, nodes};
-use crate::model::inventory::Cluster;
+use crate::model::inventory::{AccountOrigin, Cluster};
 
 /// A reachable cluster, with facts from its nodes and the kubeconfig.
 pub struct Environment {
     pub connection: Connection,
     pub nodes: Nodes,
+    /// What names the cluster's account.
+    pub accounts: Vec<(AccountOrigin, String)>,
 }
 
 impl Environment {
@@ -18,7 +21,8 @@ impl Environment {
     /// The cluster cannot be reached or rejects our credentials. That listing nodes is forbidden is in the result.
     pub async fn read(connection: &Connection) -> Result<Self, Error> {
         let nodes = nodes(connection).await?;
-        Ok(Self { connection: connection.clone(), nodes })
+        let accounts = accounts::accounts(connection, nodes.are_on_aws()).await;
+        Ok(Self { connection: connection.clone(), nodes, accounts })
     }
 
     /// The cluster's region: from the user, else from its nodes, else from the EKS ARN.
@@ -29,13 +33,15 @@ impl Environment {
             .map(str::to_owned)
     }
 
-    /// The account in the cluster's EKS ARN, else the account of the nodes' roles if they all have the same.
+    /// The account in the cluster's EKS ARN, else that of the nodes' roles, else that of the roles of Cast AI's service
+    /// accounts, if they all have the same.
     pub fn account(&self) -> Option<String> {
-        let by_name = self.connection.eks.as_ref().and_then(|eks| eks.account.clone());
-        by_name.or_else(|| match self.nodes.accounts.len() {
-            1 => self.nodes.accounts.first().cloned(),
-            _ => None,
-        })
+        accounts::chosen(&self.accounts).map(|(_, account)| account.clone())
+    }
+
+    /// That several accounts are named for the cluster, if they are.
+    pub fn account_conflict(&self) -> Option<String> {
+        accounts::conflict(&self.accounts)
     }
 
     /// The cluster as inventory and plan record it.
@@ -43,6 +49,7 @@ impl Environment {
         Cluster {
             name: self.connection.name.clone(),
             account: self.account(),
+            account_origin: accounts::chosen(&self.accounts).map(|(origin, _)| *origin),
             region: self.region(region),
             platforms: self.nodes.platforms(),
         }

@@ -2,12 +2,14 @@
 
 mod eks;
 mod entries;
+mod exec_arguments;
 mod file;
 
 use std::path::Path;
 
 pub use self::eks::EksIdentity;
 pub(super) use self::entries::{Cluster, Data, Exec, InvalidData, Kubeconfig, User};
+pub(super) use self::exec_arguments::aws_login;
 use super::connection_flags::ConnectionFlags;
 use super::error::Error;
 

@@ -1,5 +1,6 @@
 //! The Kubernetes adapter: connecting, reading workloads and nodes, patching, watching rollouts.
 
+mod accounts;
 mod connect;
 mod connection_flags;
 mod credentials;

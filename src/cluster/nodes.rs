@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{self, ConfigMap};
+use k8s_openapi::api::core::v1;
 use kube::Api;
 use kube::api::ListParams;
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::pages;
-use crate::parse;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
@@ -28,8 +27,6 @@ pub struct Node {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nodes {
     pub nodes: Vec<Node>,
-    /// Accounts of the roles that nodes join with (`kube-system/aws-auth`), sorted.
-    pub accounts: BTreeSet<String>,
     /// Why nodes could not be listed, if that is forbidden.
     pub forbidden: Option<String>,
 }
@@ -48,6 +45,10 @@ impl Nodes {
             *counts.entry(region).or_default() += 1;
         }
         counts.into_iter().max_by_key(|(_, count)| *count).map(|(region, _)| region)
+    }
+
+    pub(super) fn are_on_aws(&self) -> bool {
+        self.nodes.iter().any(|node| node.on_aws)
     }
 
     pub fn internal_addresses(&self) -> impl Iterator<Item = IpAddr> {
@@ -71,37 +72,7 @@ pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
         }
         Err(error) => return Err(error),
     }
-    if result.nodes.iter().any(|node| node.on_aws) {
-        result.accounts = accounts(connection).await;
-    }
     Ok(result)
-}
-
-/// Only a hint, so a missing or forbidden `ConfigMap` is not reported.
-async fn accounts(connection: &Connection) -> BTreeSet<String> {
-    let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), "kube-system");
-    let read = connection.read(|| api.get_opt("aws-auth")).await;
-    let data = read.ok().flatten().and_then(|map| map.data).unwrap_or_default();
-    data.get("mapRoles").map(|roles| role_accounts(roles)).unwrap_or_default()
-}
-
-/// Accounts in the entries of `mapRoles` that let nodes join.
-fn role_accounts(roles: &str) -> BTreeSet<String> {
-    #[derive(serde::Deserialize)]
-    struct Role {
-        #[serde(default)]
-        rolearn: String,
-        #[serde(default)]
-        groups: Vec<String>,
-    }
-    let roles: Vec<Role> = parse::yaml::from_str(roles, 1).unwrap_or_default();
-    roles
-        .iter()
-        .filter(|role| role.groups.iter().any(|group| group == "system:nodes"))
-        .filter_map(|role| role.rolearn.split(':').nth(4))
-        .filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
-        .map(str::to_owned)
-        .collect()
 }
 
 fn node(node: v1::Node) -> Node {
@@ -180,12 +151,5 @@ mod tests {
             assert_eq!(region_of_zone(zone).as_deref(), Some(region));
         }
         assert_eq!(region_of_zone("rack"), None);
-    }
-
-    #[test]
-    fn the_account_is_found_in_node_roles() {
-        let roles = "- rolearn: arn:aws:iam::123456789012:role/nodes\n  username: system:node:{{EC2PrivateDNSName}}\n  groups: [system:bootstrappers, system:nodes]\n- rolearn: arn:aws:iam::999999999999:role/admin\n  groups: [system:masters]\n";
-        assert_eq!(role_accounts(roles).into_iter().collect::<Vec<_>>(), ["123456789012"]);
-        assert!(role_accounts("{").is_empty());
     }
 }

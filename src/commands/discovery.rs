@@ -1,7 +1,9 @@
 //! Converts the flags that select images, and reads the files that they name.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use super::CommandError;
 use crate::cli::{
@@ -9,6 +11,7 @@ use crate::cli::{
     SelectionArguments,
 };
 use crate::model::knowledge::Knowledge;
+use crate::model::repository_settings::RepositorySettings;
 use crate::output;
 use crate::parse::{documents, encoding};
 use crate::sync::discover::ImageFilter;
@@ -39,18 +42,41 @@ const KNOWLEDGE_FILE: &str =
 /// What the file of `--knowledge` adds.
 pub(super) fn knowledge_file(wanted: &KnowledgeFileArguments) -> Result<Knowledge, CommandError> {
     let Some(path) = &wanted.path else { return Ok(Knowledge::default()) };
+    document("--knowledge", path, KNOWLEDGE_FILE, Knowledge::read)
+}
+
+/// Where their fields are documented.
+const REPOSITORY_SETTINGS_FILE: &str = concat!(
+    "the format is described at ",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/blob/main/docs/registries.md#settings-of-new-repositories"
+);
+
+/// The settings of the `--repository-settings` file.
+pub(super) fn repository_settings(path: Option<&Path>) -> Result<RepositorySettings, CommandError> {
+    let Some(path) = path else { return Ok(RepositorySettings::default()) };
+    document("--repository-settings", path, REPOSITORY_SETTINGS_FILE, RepositorySettings::read)
+}
+
+/// The only document of the file that `flag` names.
+fn document<T>(
+    flag: &str,
+    path: &Path,
+    format: &str,
+    read: impl FnOnce(Value) -> Result<T, String>,
+) -> Result<T, CommandError> {
     let shown = path.display();
-    let reading = |error: &dyn Display| format!("error: reading --knowledge {shown}: {error}");
+    let reading = |error: &dyn Display| format!("error: reading {flag} {shown}: {error}");
     let bytes = std::fs::read(path).map_err(|error| CommandError::new(reading(&error)))?;
     let text =
         encoding::decode(bytes).map_err(|error| CommandError::with_hint(reading(&error), error.hint()))?;
     let wrong = |why: String| {
-        let message = format!("error: --knowledge {shown}: {why}");
-        CommandError::with_hint(message, KNOWLEDGE_FILE)
+        let message = format!("error: {flag} {shown}: {why}");
+        CommandError::with_hint(message, format)
     };
     let mut documents = documents::read(&text).map_err(|fault| wrong(fault.why))?;
     match (documents.pop(), documents.is_empty()) {
-        (Some(document), true) => Knowledge::read(document.value).map_err(wrong),
+        (Some(document), true) => read(document.value).map_err(wrong),
         (None, _) => Err(wrong("the file is empty".to_owned())),
         (Some(_), false) => Err(wrong("expected one document, found several".to_owned())),
     }

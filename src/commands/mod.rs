@@ -1,5 +1,6 @@
 //! One short file per subcommand: settings, run, render, exit status.
 
+mod aws_login;
 pub mod complete;
 mod completion;
 mod discovery;

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::{CommandError, ExitStatus, discovery};
-use crate::cli::{Arguments, OutputFormat, PermissionsArguments, PermissionsCommand, PermissionsFormat};
+use crate::cli::{
+    Arguments, OutputFormat, PermissionsArguments, PermissionsCommand, PermissionsFormat, PolicyPurpose,
+};
 use crate::output::{self, permissions as text};
 use crate::permissions::iam::{self, Registry};
 use crate::permissions::{AwsAction, KubernetesRule, aws, kubernetes, rbac};
@@ -28,7 +30,7 @@ pub(super) fn run(
             let knowledge = discovery::knowledge_file(&overview.knowledge)?;
             let all = All {
                 kubernetes: kubernetes::rules(overview.read_only, &knowledge),
-                aws: aws::actions(overview.read_only).collect(),
+                aws: aws::actions(None, overview.read_only).collect(),
             };
             match overview.output {
                 PermissionsFormat::Table => {
@@ -57,10 +59,11 @@ pub(super) fn run(
         }
         Some(PermissionsCommand::Iam(iam)) => {
             let registry = Registry { account: iam.account.as_deref(), region: iam.region.as_deref() };
-            let policy = iam::policy(iam.read_only, &registry);
+            let purpose = iam.purpose.map(PolicyPurpose::purpose);
+            let policy = iam::policy(purpose, iam.read_only, &registry);
             match iam.output {
                 PermissionsFormat::Table => {
-                    output::result(&text::aws(&aws::actions(iam.read_only).collect::<Vec<_>>()))?;
+                    output::result(&text::aws(&aws::actions(purpose, iam.read_only).collect::<Vec<_>>()))?;
                 }
                 PermissionsFormat::Json => output::document(&policy, OutputFormat::Json)?,
                 PermissionsFormat::Yaml => output::document(&policy, OutputFormat::Yaml)?,

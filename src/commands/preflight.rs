@@ -1,6 +1,6 @@
 //! `preflight`: gather facts about cluster and account, run the checks, print the report.
 
-use super::{CommandError, ExitStatus, discovery};
+use super::{CommandError, ExitStatus, aws_login, discovery};
 use crate::cli::{Arguments, OutputFormat, PreflightArguments};
 use crate::cluster;
 use crate::output::{self, preflight as text};
@@ -16,7 +16,8 @@ pub(super) async fn run(
     let knowledge = discovery::knowledge_file(&preflight.knowledge)?;
     let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
     let wanted = preflight.wanted(arguments.connection.namespace.clone(), knowledge);
-    let inputs = inputs::read(&connection, &arguments.network.settings(), wanted).await?;
+    let network = aws_login::network(arguments, Some(&connection), wanted.registry.as_slice());
+    let inputs = inputs::read(&connection, &network, wanted).await?;
     let report = preflight::run(&inputs, &settings, &|event| progress.observe(event)).await;
     progress.clear();
     match preflight.output {

@@ -1,6 +1,6 @@
 //! `rewrite`: prints manifests with private images, and changes neither cluster nor registry.
 
-use super::{CommandError, ExitStatus, discovery};
+use super::{CommandError, ExitStatus, aws_login, discovery};
 use crate::castai::derivation;
 use crate::cli::{Arguments, RewriteArguments};
 use crate::cluster;
@@ -40,7 +40,8 @@ pub(super) async fn run(
     if settings.lock.is_none() && settings.mirror.registries.is_empty() {
         clusters.push(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?);
     }
-    let ports = Ports { clusters, network: arguments.network.settings() };
+    let network = aws_login::network(arguments, clusters.first(), &settings.mirror.registries);
+    let ports = Ports { clusters, network };
     let rewritten = rewrite(&settings, &ports, &|event| progress.observe(event)).await;
     progress.clear();
     let Rewritten { texts, mirror, missing, missing_derived_images, public } = rewritten?;

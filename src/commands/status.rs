@@ -1,6 +1,6 @@
 //! `status`: the cluster, the content of registries, and who changed what; changes nothing.
 
-use super::{CommandError, ExitStatus, discovery};
+use super::{CommandError, ExitStatus, aws_login, discovery};
 use crate::cli::{Arguments, StatusArguments};
 use crate::cluster;
 use crate::output::{self, status as text};
@@ -11,8 +11,12 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
     let connection = cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?;
     let progress = arguments.progress();
     let observer = |event| progress.observe(event);
-    let report =
-        Box::pin(gather::run(&settings, &connection, &arguments.network.settings(), &observer)).await;
+    let network = if settings.cluster_only {
+        arguments.network.settings()
+    } else {
+        aws_login::network(arguments, Some(&connection), &settings.mirror.registries)
+    };
+    let report = Box::pin(gather::run(&settings, &connection, &network, &observer)).await;
     progress.clear();
     let report = report?;
     let found_nothing = report.destinations.is_empty();

@@ -281,8 +281,8 @@ impl Mirror {
 
     /// Our path in the ECR registry with this host; `None` for other registries.
     pub fn own(host: &str) -> Option<Self> {
-        let registry = ecr::EcrRegistry::of_host(host)?.host();
-        Some(Self { registry, prefix: Some(ecr::PATH.to_owned()) })
+        ecr::EcrRegistry::of_host(host)?;
+        Some(Self { registry: host.to_owned(), prefix: Some(ecr::PATH.to_owned()) })
     }
 
     /// Whether everything in this mirror was written by us: ECR repositories below our default path.

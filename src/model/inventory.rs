@@ -101,10 +101,35 @@ pub struct Cluster {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_origin: Option<AccountOrigin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Platforms of the nodes, such as `linux/arm64`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<String>,
+}
+
+/// Where a cluster's account is known from, the most reliable one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum AccountOrigin {
+    /// The ARN in the kubeconfig.
+    EksArn,
+    /// The nodes' roles in `kube-system/aws-auth`.
+    AwsAuth,
+    /// The roles of Cast AI's service accounts.
+    ServiceAccounts,
+}
+
+impl fmt::Display for AccountOrigin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::EksArn => "EKS ARN",
+            Self::AwsAuth => "aws-auth",
+            Self::ServiceAccounts => "service accounts of Cast AI",
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

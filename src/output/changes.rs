@@ -3,6 +3,7 @@
 use super::common_registry::CommonRegistry;
 use super::ownership::image_fields;
 use super::table::{self, Column};
+use crate::model::inventory::AccountOrigin;
 use crate::printable::one_line;
 use crate::sync::rollout::WorkloadReport;
 
@@ -10,9 +11,12 @@ use crate::sync::rollout::WorkloadReport;
 const NAME_LIMIT: usize = 300;
 
 /// The cluster that is changed: lines above a plan.
-pub(super) fn cluster_lines(context: &str, account: Option<&str>) -> String {
+/// `origin` says where the account is known from.
+pub(super) fn cluster_lines(context: &str, account: Option<&str>, origin: Option<AccountOrigin>) -> String {
     let line = |label: &str, value: &str| format!("{label}: {}\n", one_line(value, NAME_LIMIT));
-    line("context", context) + &account.map_or_else(String::new, |account| line("account", account))
+    let origin = origin.map(|origin| format!(" ({origin})")).unwrap_or_default();
+    line("context", context)
+        + &account.map_or_else(String::new, |account| line("account", &format!("{account}{origin}")))
 }
 
 /// One row per image with its new name, in a column called `new`; `result` is the outcome of a workload.

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::model::image::Image;
+use crate::model::inventory::AccountOrigin;
 use crate::output::changes::{change_table, cluster_lines};
 use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
@@ -42,7 +43,7 @@ pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
 
 /// Names the cluster that is changed without a prompt.
 pub fn show_cluster(context: &str, account: Option<&str>) {
-    cluster_lines(context, account).lines().for_each(say);
+    cluster_lines(context, account, Some(AccountOrigin::EksArn)).lines().for_each(say);
 }
 
 /// What to know before nodes need the internet again.
@@ -58,7 +59,8 @@ pub fn public_again(report: &RollbackReport, wait: bool) -> String {
 
 /// Shows the planned changes before the confirmation prompt.
 pub fn show_planned(report: &RollbackReport, context: &str, account: Option<&str>) {
-    let planned = cluster_lines(context, account) + &changes(report, "to roll back", question_width());
+    let planned = cluster_lines(context, account, Some(AccountOrigin::EksArn))
+        + &changes(report, "to roll back", question_width());
     for line in planned.lines() {
         say(line);
     }

@@ -90,7 +90,9 @@ pub fn show_planned(report: &SyncReport) {
 /// The clusters of a run, before anything is changed.
 pub fn clusters(report: &SyncReport) -> String {
     let clusters = report.clusters.iter();
-    clusters.map(|cluster| cluster_lines(&cluster.name, cluster.account.as_deref())).collect()
+    clusters
+        .map(|cluster| cluster_lines(&cluster.name, cluster.account.as_deref(), cluster.account_origin))
+        .collect()
 }
 
 fn planned_text(

@@ -1,11 +1,12 @@
 //! Every right in AWS.
 
-use super::{Access, AwsAction, Need, Resource};
+use super::{Access, AwsAction, Need, Purpose, Resource};
 
-/// Every right in AWS, in the order in which it is used.
+/// Every right of the plugin's caller, in the order in which it is used.
 pub const AWS: &[AwsAction] = &[
     AwsAction {
         action: "sts:GetCallerIdentity",
+        purposes: &[Purpose::Mirror, Purpose::Preflight],
         statement: "OptionalFindAccount",
         resource: Resource::Any,
         access: Access::Read,
@@ -14,6 +15,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:GetAuthorizationToken",
+        purposes: &[Purpose::Mirror, Purpose::Preflight],
         statement: "LogIn",
         resource: Resource::Any,
         access: Access::Read,
@@ -22,6 +24,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:DescribeRepositories",
+        purposes: &[Purpose::Preflight],
         statement: "OptionalPreflight",
         resource: Resource::Repositories,
         access: Access::Read,
@@ -30,6 +33,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:ListImages",
+        purposes: &[Purpose::Mirror],
         statement: "ListAndVerifyImages",
         resource: Resource::Repositories,
         access: Access::Read,
@@ -38,6 +42,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:BatchCheckLayerAvailability",
+        purposes: &[Purpose::Mirror],
         statement: "ListAndVerifyImages",
         resource: Resource::Repositories,
         access: Access::Read,
@@ -46,6 +51,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:GetAccountSetting",
+        purposes: &[Purpose::Mirror],
         statement: "OptionalMountSetting",
         resource: Resource::Any,
         access: Access::Read,
@@ -54,6 +60,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:BatchGetImage",
+        purposes: &[Purpose::Mirror],
         statement: "OptionalPlatformsAndSizes",
         resource: Resource::Repositories,
         access: Access::Read,
@@ -62,6 +69,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:GetDownloadUrlForLayer",
+        purposes: &[Purpose::Mirror],
         statement: "OptionalPlatformsAndSizes",
         resource: Resource::Repositories,
         access: Access::Read,
@@ -69,7 +77,17 @@ pub const AWS: &[AwsAction] = &[
         reason: "platforms and size of images without an index; mounting shared layers",
     },
     AwsAction {
+        action: "ecr:DescribeRepositoryCreationTemplates",
+        purposes: &[Purpose::Mirror],
+        statement: "OptionalCreationTemplates",
+        resource: Resource::Any,
+        access: Access::Change,
+        need: Need::Optional,
+        reason: "creating repositories with the settings of the account's creation templates",
+    },
+    AwsAction {
         action: "ecr:CreateRepository",
+        purposes: &[Purpose::Mirror],
         statement: "CreateRepositories",
         resource: Resource::Repositories,
         access: Access::Change,
@@ -77,7 +95,35 @@ pub const AWS: &[AwsAction] = &[
         reason: "creating repositories",
     },
     AwsAction {
+        action: "ecr:TagResource",
+        purposes: &[Purpose::Mirror],
+        statement: "OptionalRepositorySettings",
+        resource: Resource::Repositories,
+        access: Access::Change,
+        need: Need::Optional,
+        reason: "tags of new repositories, from --repository-settings or a template",
+    },
+    AwsAction {
+        action: "ecr:SetRepositoryPolicy",
+        purposes: &[Purpose::Mirror],
+        statement: "OptionalRepositorySettings",
+        resource: Resource::Repositories,
+        access: Access::Change,
+        need: Need::Optional,
+        reason: "policies of new repositories, from --repository-settings or a template",
+    },
+    AwsAction {
+        action: "ecr:PutLifecyclePolicy",
+        purposes: &[Purpose::Mirror],
+        statement: "OptionalRepositorySettings",
+        resource: Resource::Repositories,
+        access: Access::Change,
+        need: Need::Optional,
+        reason: "lifecycle policies of new repositories, from a template",
+    },
+    AwsAction {
         action: "ecr:InitiateLayerUpload",
+        purposes: &[Purpose::Mirror],
         statement: "CopyImages",
         resource: Resource::Repositories,
         access: Access::Change,
@@ -86,6 +132,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:UploadLayerPart",
+        purposes: &[Purpose::Mirror],
         statement: "CopyImages",
         resource: Resource::Repositories,
         access: Access::Change,
@@ -94,6 +141,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:CompleteLayerUpload",
+        purposes: &[Purpose::Mirror],
         statement: "CopyImages",
         resource: Resource::Repositories,
         access: Access::Change,
@@ -102,6 +150,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:PutImage",
+        purposes: &[Purpose::Mirror],
         statement: "CopyImages",
         resource: Resource::Repositories,
         access: Access::Change,
@@ -110,7 +159,42 @@ pub const AWS: &[AwsAction] = &[
     },
 ];
 
-/// The AWS permissions; with `read_only` without those for changes.
-pub fn actions(read_only: bool) -> impl Iterator<Item = &'static AwsAction> {
-    AWS.iter().filter(move |action| !read_only || action.access == Access::Read)
+/// Every right of the nodes' role for the mirrored images (`AmazonEC2ContainerRegistryPullOnly`, for our path only).
+pub const NODES: &[AwsAction] = &[
+    AwsAction {
+        action: "ecr:GetAuthorizationToken",
+        purposes: &[Purpose::Nodes],
+        statement: "LogIn",
+        resource: Resource::Any,
+        access: Access::Read,
+        need: Need::Required,
+        reason: "nodes: logging in to the registry",
+    },
+    AwsAction {
+        action: "ecr:BatchGetImage",
+        purposes: &[Purpose::Nodes],
+        statement: "PullImages",
+        resource: Resource::Repositories,
+        access: Access::Read,
+        need: Need::Required,
+        reason: "nodes: pulling manifests",
+    },
+    AwsAction {
+        action: "ecr:GetDownloadUrlForLayer",
+        purposes: &[Purpose::Nodes],
+        statement: "PullImages",
+        resource: Resource::Repositories,
+        access: Access::Read,
+        need: Need::Required,
+        reason: "nodes: pulling layers",
+    },
+];
+
+/// The AWS permissions of one purpose, or without one, all of the plugin's caller; with `read_only` without those for
+/// changes.
+pub fn actions(purpose: Option<Purpose>, read_only: bool) -> impl Iterator<Item = &'static AwsAction> {
+    let all = if purpose == Some(Purpose::Nodes) { NODES } else { AWS };
+    let is_wanted =
+        move |action: &&AwsAction| purpose.is_none_or(|purpose| action.purposes.contains(&purpose));
+    all.iter().filter(is_wanted).filter(move |action| !read_only || action.access == Access::Read)
 }

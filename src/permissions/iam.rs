@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::aws::actions;
-use super::{AwsAction, Resource};
+use super::{AwsAction, Purpose, Resource};
 use crate::model::image::ecr::{EcrRegistry, PATH};
 
 /// The ECR registry that the policy is for; a missing part matches any.
@@ -14,13 +14,13 @@ pub struct Registry<'a> {
 }
 
 /// The policy document, with one statement per purpose. The statement's id names the purpose: JSON has no comments.
-pub fn policy(read_only: bool, registry: &Registry<'_>) -> Value {
+pub fn policy(purpose: Option<Purpose>, read_only: bool, registry: &Registry<'_>) -> Value {
     let region = registry.region.unwrap_or("*");
     let account = registry.account.unwrap_or("*");
     let ecr = EcrRegistry { account: account.to_owned(), region: region.to_owned() };
     let repositories = ecr.arn(&format!("{PATH}/*"));
     let mut statements: Vec<(&AwsAction, Vec<&str>)> = Vec::new();
-    for action in actions(read_only) {
+    for action in actions(purpose, read_only) {
         match statements.iter_mut().find(|(first, _)| first.statement == action.statement) {
             Some((_, actions)) => actions.push(action.action),
             None => statements.push((action, vec![action.action])),

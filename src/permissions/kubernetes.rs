@@ -141,7 +141,17 @@ const OWNERS_AND_CHANGES: &[Rule] = &[
         verbs: &["get"],
         access: Access::Read,
         need: Need::Optional,
-        reason: "the account of the nodes, if the kubeconfig has no EKS ARN",
+        reason: "the account of the nodes, also to compare it with the EKS ARN of the kubeconfig",
+    },
+    Rule {
+        scope: Scope::Components,
+        api_group: "",
+        resources: &["serviceaccounts"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "the account of Cast AI's IAM roles, if neither the kubeconfig nor aws-auth names one",
     },
     Rule {
         scope: Scope::Components,

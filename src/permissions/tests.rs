@@ -33,12 +33,22 @@ fn a_statement_has_one_resource_and_is_optional_as_a_whole() {
 
 #[test]
 fn a_policy_has_each_action_once_and_the_given_registry() {
-    let text =
-        policy(false, &Registry { account: Some("123456789012"), region: Some("cn-north-1") }).to_string();
+    let text = policy(None, false, &Registry { account: Some("123456789012"), region: Some("cn-north-1") })
+        .to_string();
     for action in AWS {
         assert_eq!(text.matches(&format!("\"{}\"", action.action)).count(), 1, "{text}");
     }
-    let read_only = policy(true, &Registry::default()).to_string();
+    for purpose in [Purpose::Mirror, Purpose::Preflight] {
+        let allowed = policy(Some(purpose), false, &Registry::default()).to_string();
+        assert!(text.len() > allowed.len(), "a part of the whole policy: {allowed}");
+        let reads = purpose == Purpose::Preflight;
+        assert_eq!(allowed.contains("ecr:DescribeRepositories"), reads, "{allowed}");
+        assert_eq!(allowed.contains("ecr:PutImage"), !reads, "{allowed}");
+    }
+    let nodes = policy(Some(Purpose::Nodes), false, &Registry::default());
+    assert_eq!(nodes["Statement"][0]["Action"], json!(["ecr:GetAuthorizationToken"]));
+    assert_eq!(nodes["Statement"][1]["Action"], json!(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]));
+    let read_only = policy(None, true, &Registry::default()).to_string();
     for changing in ["PutImage", "CreateRepository", "Upload\""] {
         assert!(!read_only.contains(changing), "{read_only}");
     }
@@ -47,14 +57,20 @@ fn a_policy_has_each_action_once_and_the_given_registry() {
 /// Nothing outside our path is allowed, not even reading.
 #[test]
 fn a_policy_allows_repository_actions_only_below_our_path() {
-    let any = ["sts:GetCallerIdentity", "ecr:GetAuthorizationToken", "ecr:GetAccountSetting"];
+    let any = [
+        "sts:GetCallerIdentity",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetAccountSetting",
+        "ecr:DescribeRepositoryCreationTemplates",
+    ];
     for (account, region, arn) in [
         (Some("123456789012"), Some("us-east-1"), "arn:aws:ecr:us-east-1:123456789012:"),
         (Some("123456789012"), Some("cn-north-1"), "arn:aws-cn:ecr:cn-north-1:123456789012:"),
         (Some("123456789012"), Some("us-gov-west-1"), "arn:aws-us-gov:ecr:us-gov-west-1:123456789012:"),
+        (Some("123456789012"), Some("eusc-de-east-1"), "arn:aws-eusc:ecr:eusc-de-east-1:123456789012:"),
         (None, None, "arn:aws:ecr:*:*:"),
     ] {
-        let policy = policy(false, &Registry { account, region });
+        let policy = policy(None, false, &Registry { account, region });
         for statement in policy["Statement"].as_array().unwrap() {
             for action in statement["Action"].as_array().unwrap() {
                 let is_any = any.contains(&action.as_str().unwrap());
@@ -168,7 +184,11 @@ path in `--registry`, replace the path, or write `repository/*` for the root of 
 kubectl castai-privatelink permissions iam … | sed 's#repository/castai-privatelink/#repository/mirror/#g'
 ```
 
-Nodes pull with their own role (`AmazonEC2ContainerRegistryReadOnly` or similar), which the plugin does not change.
+`permissions iam --for mirror` prints only what `sync-images` and `status` need, and `--for preflight` only what `preflight`
+needs.
+
+Nodes pull with their own role (`AmazonEC2ContainerRegistryPullOnly` or similar), which the plugin does not change.
+`permissions iam --for nodes` prints a policy that allows it to pull the mirrored images and no others.
 ",
     );
     page

@@ -2,6 +2,7 @@
 
 use super::judgement::Fix;
 use super::target::{Kind, Target};
+use crate::model::aws_partition::Partition;
 
 /// How to get private addresses for a target's name.
 pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
@@ -14,7 +15,7 @@ pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
             let name = target.region.as_deref().and_then(|region| service.service_name(region));
             endpoint(name.as_deref().unwrap_or("SERVICE_NAME"), region)
         }
-        Kind::Aws { service } => endpoint(&format!("com.amazonaws.{region}.{service}"), region),
+        Kind::Aws { service } => endpoint(&Partition::ecr_endpoint_service(region, service), region),
     }
 }
 

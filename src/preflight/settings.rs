@@ -36,6 +36,8 @@ pub struct Inputs {
     pub region: Option<String>,
     /// AWS account of the registry, or why it is unknown.
     pub account: Result<String, String>,
+    /// Host of the registry, if the user names it: ECR has several for each registry.
+    pub registry_host: Option<String>,
     /// Region of the registry, which may differ from the cluster's.
     pub registry_region: Option<String>,
     /// Path in the registry below which images are mirrored; `None` for its root.

@@ -9,7 +9,8 @@ use probe::{Connect, Endpoint, Layer};
 use super::component::Component;
 use super::subject::{Subject, SubjectKind};
 use crate::castai::endpoints::{self, Installation, Protocol, Service};
-use crate::model::image::ecr::{EcrRegistry, dns_suffix};
+use crate::model::aws_partition::Partition;
+use crate::model::image::ecr::EcrRegistry;
 
 /// A host to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,14 +141,15 @@ pub fn cast_ai(
     targets.found
 }
 
-/// The hosts that nodes need to pull from ECR: its API and, if the account is known, the registry.
-pub fn ecr(region: Option<&str>, account: Option<&str>) -> Vec<Target> {
+/// The hosts that nodes need to pull from ECR: its API and, if it or the account is known, the registry.
+pub fn ecr(region: Option<&str>, account: Option<&str>, host: Option<&str>) -> Vec<Target> {
     let Some(region) = region else {
         return Vec::new();
     };
-    let registry =
-        account.map(|account| EcrRegistry { account: account.to_owned(), region: region.to_owned() }.host());
-    let api = format!("api.ecr.{region}.{}", dns_suffix(region));
+    let default =
+        |account: &str| EcrRegistry { account: account.to_owned(), region: region.to_owned() }.host();
+    let registry = host.map(str::to_owned).or_else(|| account.map(default));
+    let api = format!("api.ecr.{region}.{}", Partition::of_region(region).dns_suffix);
     std::iter::once((api, "ecr.api"))
         .chain(registry.map(|host| (host, "ecr.dkr")))
         .map(|(host, service)| Target {

@@ -160,6 +160,7 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
         // A region without services, so that only configured hosts are probed.
         region: Some("eu-west-1".to_owned()),
         account: Err("no credentials".to_owned()),
+        registry_host: None,
         registry_region: Some("eu-west-1".to_owned()),
         registry_path: None,
         aws: Err("no credentials".to_owned()),

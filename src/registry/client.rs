@@ -43,7 +43,7 @@ impl<'o> Client<'o> {
         let proxies = Proxies::from_environment();
         Ok(Self {
             http: crate::transport::http(settings, &proxies)?,
-            settings: *settings,
+            settings: settings.clone(),
             proxies,
             observer,
             hosts: Mutex::default(),

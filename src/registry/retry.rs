@@ -18,13 +18,14 @@ const RETRIES_OF_UNRESPONSIVE_HOSTS: u32 = 2;
 /// The attempts of one request.
 #[derive(Debug)]
 pub(super) struct Retries {
-    settings: Settings,
+    limit: u32,
+    delay: Duration,
     done: u32,
 }
 
 impl Retries {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { settings: *settings, done: 0 }
+        Self { limit: settings.retries, delay: settings.retry_delay, done: 0 }
     }
 
     /// The backoff before a retry after `status`, or `None` if it is not retried.
@@ -36,7 +37,7 @@ impl Retries {
         if requested.is_some_and(|delay| delay > MAX_RETRY_AFTER) {
             return None;
         }
-        let drawn = self.next(self.settings.retries)?;
+        let drawn = self.next(self.limit)?;
         Some(requested.unwrap_or(drawn))
     }
 
@@ -44,10 +45,8 @@ impl Retries {
     pub(super) fn after_cause(&mut self, cause: &Cause) -> Option<Duration> {
         match cause {
             Cause::Blocked(_) => None,
-            Cause::Dns | Cause::ConnectTimeout => {
-                self.next(self.settings.retries.min(RETRIES_OF_UNRESPONSIVE_HOSTS))
-            }
-            Cause::Refused | Cause::Timeout | Cause::Reset(_) => self.next(self.settings.retries),
+            Cause::Dns | Cause::ConnectTimeout => self.next(self.limit.min(RETRIES_OF_UNRESPONSIVE_HOSTS)),
+            Cause::Refused | Cause::Timeout | Cause::Reset(_) => self.next(self.limit),
         }
     }
 
@@ -56,8 +55,7 @@ impl Retries {
         if self.done >= limit {
             return None;
         }
-        let bound =
-            self.settings.retry_delay.saturating_mul(2_u32.saturating_pow(self.done)).min(MAX_BACKOFF);
+        let bound = self.delay.saturating_mul(2_u32.saturating_pow(self.done)).min(MAX_BACKOFF);
         self.done += 1;
         Some(bound.mul_f64(rand::random::<f64>()))
     }

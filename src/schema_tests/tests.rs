@@ -96,7 +96,7 @@ fn what_is_printed_and_written_is_valid() {
         assert!(errors.is_empty(), "{name}: {errors:#?}");
         unseen.retain(|name| *name != document.name);
     }
-    assert_eq!(unseen, ["version", "images-annotation", "knowledge"]);
+    assert_eq!(unseen, ["version", "images-annotation", "knowledge", "repository-settings"]);
     assert_valid_as(Document::named("version"), &json!(Version::current()));
 }
 
@@ -362,6 +362,23 @@ fn names_are_valid_where_they_are_accepted() {
         "named",
     ];
     assert_all_valid(fields.map(|field| field.parse::<ImageField>().unwrap()));
+}
+
+#[test]
+fn repository_settings_are_valid_where_they_are_read() {
+    let validator = Document::named("repository-settings").validator();
+    let page = include_str!("../../docs/registries.md");
+    let example = page.split("```yaml\n# repositories.yaml").nth(1).unwrap().split("```").next().unwrap();
+    let example: Value = serde_saphyr::from_str(example).unwrap();
+    for (settings, expected) in [
+        (example, true),
+        (json!({}), true),
+        (json!({"kmsKeys": "x"}), false),
+        (json!({"scanOnPush": 1}), false),
+    ] {
+        assert_eq!(validator.is_valid(&settings), expected, "{settings}");
+        assert_eq!(RepositorySettings::read(settings.clone()).is_ok(), expected, "{settings}");
+    }
 }
 
 #[test]

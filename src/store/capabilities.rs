@@ -10,6 +10,8 @@ pub struct Capabilities {
     pub lists_repositories: bool,
     /// Whether accepting a manifest proves that everything it references is present.
     pub writes_prove_children: bool,
+    /// Whether one more request reads templates before repositories are created.
+    pub has_creation_templates: bool,
     pub mounts: Mounts,
     /// Minimum interval between two manifest writes.
     pub manifest_interval: Duration,

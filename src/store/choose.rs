@@ -18,6 +18,7 @@ impl Unidentified {
     pub const fn hint(&self) -> Option<&'static str> {
         match self.0 {
             Error::NoCredentials { .. }
+            | Error::Mfa { .. }
             | Error::Expired
             | Error::NotAccepted { .. }
             | Error::Clock { .. }
@@ -44,6 +45,7 @@ pub async fn by_identity(
 ) -> Result<Result<Mirror, Unidentified>, CommandError> {
     let mut facts = Facts {
         cluster_account: cluster.and_then(|cluster| cluster.account.clone()),
+        cluster_account_origin: cluster.and_then(|cluster| cluster.account_origin),
         region: region.map(str::to_owned).or_else(|| cluster?.region.clone()),
         own_account: None,
     };
@@ -65,8 +67,12 @@ pub async fn by_identity(
 /// The account or the region of the cluster is unknown.
 pub fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, CommandError> {
     let account = cluster.and_then(|cluster| cluster.account.clone());
-    let facts =
-        Facts { own_account: account.clone(), cluster_account: account, region: region.map(str::to_owned) };
+    let facts = Facts {
+        own_account: account.clone(),
+        cluster_account: account,
+        cluster_account_origin: cluster.and_then(|cluster| cluster.account_origin),
+        region: region.map(str::to_owned),
+    };
     default_mirror(&facts).map_err(unclear)
 }
 

@@ -2,12 +2,13 @@
 
 use crate::model::image::Mirror;
 use crate::model::image::ecr::{EcrRegistry, PATH};
+use crate::model::inventory::AccountOrigin;
 
 /// What is known about the account and region of the cluster, and about our account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// From the EKS ARN in the kubeconfig.
     pub cluster_account: Option<String>,
+    pub cluster_account_origin: Option<AccountOrigin>,
     /// From `--region`, the nodes' labels and provider ids, or the EKS ARN, in this order.
     pub region: Option<String>,
     /// From STS.
@@ -22,10 +23,11 @@ pub enum Error {
     #[error("unknown AWS account of the destination")]
     NoAccount,
     #[error(
-        "ambiguous destination: the cluster is in AWS account {cluster}, but the AWS credentials belong to \
-         account {own}"
+        "ambiguous destination: the cluster is in AWS account {cluster}{}, but the AWS credentials belong to \
+         account {own} (STS)",
+        .origin.map(|origin| format!(" ({origin})")).unwrap_or_default()
     )]
-    AccountsDiffer { cluster: String, own: String },
+    AccountsDiffer { cluster: String, origin: Option<AccountOrigin>, own: String },
 }
 
 impl Error {
@@ -47,7 +49,11 @@ impl Error {
 pub fn default_mirror(facts: &Facts) -> Result<Mirror, Error> {
     let account = match (&facts.cluster_account, &facts.own_account) {
         (Some(cluster), Some(own)) if cluster != own => {
-            return Err(Error::AccountsDiffer { cluster: cluster.clone(), own: own.clone() });
+            return Err(Error::AccountsDiffer {
+                cluster: cluster.clone(),
+                origin: facts.cluster_account_origin,
+                own: own.clone(),
+            });
         }
         (Some(account), _) | (None, Some(account)) => account,
         (None, None) => return Err(Error::NoAccount),
@@ -63,7 +69,12 @@ mod tests {
 
     fn facts(cluster: &str, own: &str, region: &str) -> Facts {
         let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        Facts { cluster_account: known(cluster), own_account: known(own), region: known(region) }
+        Facts {
+            cluster_account: known(cluster),
+            cluster_account_origin: None,
+            own_account: known(own),
+            region: known(region),
+        }
     }
 
     #[test]
@@ -95,6 +106,7 @@ mod tests {
                 "us-east-1",
                 Err(Error::AccountsDiffer {
                     cluster: "111111111111".to_owned(),
+                    origin: None,
                     own: "222222222222".to_owned(),
                 }),
             ),
@@ -107,7 +119,7 @@ mod tests {
 
     #[test]
     fn an_ambiguous_account_gets_the_complete_flag_as_hint() {
-        let differ = Error::AccountsDiffer { cluster: String::new(), own: String::new() };
+        let differ = Error::AccountsDiffer { cluster: String::new(), origin: None, own: String::new() };
         for error in [Error::NoAccount, differ] {
             let flag = "--registry <account>.dkr.ecr.<region>.amazonaws.com/castai-privatelink";
             assert!(error.hint().ends_with(flag), "{}", error.hint());

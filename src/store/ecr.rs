@@ -13,6 +13,7 @@ use crate::model::image::ecr::{EcrRegistry, repository_name_fault};
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     lists_repositories: true,
     writes_prove_children: false,
+    has_creation_templates: true,
     // aws/containers-roadmap#2860.
     mounts: Mounts::Referenced,
     // Quota: 10 per second (service quotas, `PutImage`).

@@ -26,6 +26,7 @@ use crate::aws::ecr::Ecr;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Digest, Version};
 use crate::model::plan::RegistryKind;
+use crate::model::repository_settings::RepositorySettings;
 use crate::model::source_registry::SourceRegistry;
 use crate::registry::Client;
 pub use crate::registry::{
@@ -49,6 +50,8 @@ pub struct Store<'o> {
     limits: Limits,
     /// What images are read through.
     source_registries: Arc<[SourceRegistry]>,
+    /// What repositories get that are created.
+    repository_settings: Arc<RepositorySettings>,
 }
 
 /// What each kind needs besides the distribution API.
@@ -125,7 +128,15 @@ impl Store<'_> {
     pub async fn create_repository(&self, path: &str) -> Result<(), Error> {
         match &self.kind {
             Kind::Registry => Ok(()),
-            Kind::Ecr(api) => Ok(api.create_repository(path).await?),
+            Kind::Ecr(api) => Ok(api.create_repository(path, &self.repository_settings).await?),
+        }
+    }
+
+    /// What the user should know about the repositories that were created.
+    pub fn creation_note(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Registry => None,
+            Kind::Ecr(api) => api.creation_note(),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::credentials::{Credentials, docker};
 use crate::event::Observer;
 use crate::model::image::Mirror;
 use crate::model::image::ecr::EcrRegistry;
+use crate::model::repository_settings::RepositorySettings;
 use crate::model::source_registry::SourceRegistry;
 use crate::registry::Client;
 use crate::transport::{self, Settings};
@@ -23,6 +24,7 @@ pub struct Stores<'o> {
     ecr: BTreeMap<String, Ecr>,
     limits: Limits,
     source_registries: Vec<SourceRegistry>,
+    repository_settings: Arc<RepositorySettings>,
 }
 
 impl<'o> Stores<'o> {
@@ -30,6 +32,12 @@ impl<'o> Stores<'o> {
     #[must_use]
     pub fn reading_through(self, registries: &[SourceRegistry]) -> Self {
         Self { source_registries: registries.to_vec(), ..self }
+    }
+
+    /// The same, with settings for the repositories that are created.
+    #[must_use]
+    pub fn creating(self, settings: &RepositorySettings) -> Self {
+        Self { repository_settings: Arc::new(settings.clone()), ..self }
     }
 
     /// Any registry, as a source of images.
@@ -40,14 +48,20 @@ impl<'o> Stores<'o> {
             kind: Kind::Registry,
             limits: self.limits,
             source_registries,
+            repository_settings: Arc::default(),
         }
     }
 
     /// The store of a destination.
     pub fn destination(&self, mirror: &Mirror) -> Store<'o> {
         let kind = self.ecr.get(&mirror.registry).cloned().map_or(Kind::Registry, Kind::Ecr);
-        let source_registries = Arc::default();
-        Store { client: Arc::clone(&self.client), kind, limits: self.limits, source_registries }
+        Store {
+            client: Arc::clone(&self.client),
+            kind,
+            limits: self.limits,
+            source_registries: Arc::default(),
+            repository_settings: Arc::clone(&self.repository_settings),
+        }
     }
 }
 
@@ -71,7 +85,8 @@ pub async fn open<'o>(
             ecr.insert(mirror.registry.clone(), Ecr::new(&configuration, registry));
         }
     }
-    let credentials = Credentials { ecr, docker: docker::Files::from_environment(), aws: Some(*settings) };
+    let credentials =
+        Credentials { ecr, docker: docker::Files::from_environment(), aws: Some(settings.clone()) };
     Ok(with_client(client, credentials, limits))
 }
 
@@ -87,6 +102,7 @@ fn with_client(client: Client<'_>, credentials: Credentials, limits: Limits) -> 
         ecr,
         limits,
         source_registries: Vec::new(),
+        repository_settings: Arc::default(),
     }
 }
 

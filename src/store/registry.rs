@@ -14,6 +14,7 @@ use crate::registry::{Client, Error, Reference, Repository};
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     lists_repositories: false,
     writes_prove_children: true,
+    has_creation_templates: false,
     mounts: Mounts::Any,
     manifest_interval: Duration::ZERO,
     repository_fault: |_| None,

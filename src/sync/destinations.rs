@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use self::planning::{assigned, fresh, renewed, warn_of_unused_replacements};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
+use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{Cluster, Inventory};
 use crate::model::lock::Lock;
@@ -17,12 +18,12 @@ use crate::model::plan::{DestinationPlan, Plan, PlannedImage, Step};
 use crate::model::traffic::HostTraffic;
 use crate::store::{self, Store};
 use crate::sync::mirror::{self, Mirrored};
-use crate::sync::mirror_choice;
 use crate::sync::plan::assignment::Source;
 use crate::sync::plan::tree::ManifestCache;
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::settings::Settings;
 use crate::sync::verify::{PlanAge, verify};
+use crate::sync::{distance, mirror_choice};
 use crate::transport;
 
 /// Where verified images come from: registries that are planned, or a lock that was made where they could be planned.
@@ -95,10 +96,24 @@ impl<'o> Destinations<'o> {
         if mirrors.is_empty() {
             return Err(CommandError::new("error: the plan has no destination"));
         }
+        for warning in distance::warnings(clusters, &mirrors) {
+            observer(Event::Warning(warning));
+        }
+        if given.is_none() {
+            let note = mirror_choice::by_credentials(&mirrors, &settings.mirror, clusters);
+            note.into_iter().map(Event::Note).for_each(observer);
+        }
+        let is_ecr = |mirror: &Mirror| EcrRegistry::of_host(&mirror.registry).is_some();
+        if !settings.repository_settings.is_empty() && !mirrors.iter().any(is_ecr) {
+            observer(Event::Warning(
+                "--repository-settings has no effect: the registry is not an ECR".to_owned(),
+            ));
+        }
         mirrors.iter().try_for_each(mirror_choice::refuse_path)?;
         mirror_choice::refuse_maps(&mirrors, &settings.mirror.maps)?;
         let stores = store::open(&mirrors, network, settings.limits, observer).await?;
-        let stores = stores.reading_through(&settings.source_registries);
+        let stores =
+            stores.reading_through(&settings.source_registries).creating(&settings.repository_settings);
         let cache = ManifestCache::default();
         let (plan, age) = if let Some(plan) = given {
             (renewed(plan, settings, &stores, &cache).await?, PlanAge::Stored)

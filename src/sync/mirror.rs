@@ -19,7 +19,7 @@ use futures::{StreamExt as _, future};
 use tokio::sync::{Mutex, OnceCell, Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::event::Observer;
+use crate::event::{Event, Observer};
 use crate::model::image::{Digest, Image};
 use crate::model::plan::{Blob, Content, DestinationPlan, Upload, UploadDestination};
 use crate::store::{Mount, Mounts, Repository, Started, Store, UploadSession};
@@ -98,6 +98,9 @@ pub async fn mirror(
     let run = run.with_questions();
     run.progress.begin();
     run.create_repositories().await;
+    for note in destinations.iter().filter_map(|destination| destination.store.creation_note()) {
+        observer(Event::Note(note.to_owned()));
+    }
     // What the registry is asked about goes first, and no upload that waits for its answer takes a slot.
     let (first, others): (Vec<_>, Vec<_>) = uploads.iter().partition(|upload| run.is_for_question(upload));
     let delivered: FuturesUnordered<_> =

@@ -43,6 +43,19 @@ pub async fn all_chosen(
     Ok(mirrors)
 }
 
+/// That a default registry is in the credentials' account, if a cluster's own account is unknown.
+pub fn by_credentials(mirrors: &[Mirror], settings: &MirrorSettings, clusters: &[Cluster]) -> Option<String> {
+    let is_unknown = clusters.iter().all(|cluster| cluster.account.is_none());
+    let ecr = mirrors.first().and_then(|mirror| EcrRegistry::of_host(&mirror.registry))?;
+    (settings.registries.is_empty() && is_unknown).then(|| {
+        format!(
+            "note: images are mirrored to account {}, which the AWS credentials belong to (STS): no other account of the \
+             cluster is known",
+            ecr.account
+        )
+    })
+}
+
 /// The mirror whose names the workloads of one cluster get.
 ///
 /// # Errors
@@ -175,6 +188,7 @@ mod tests {
         let cluster = |account: Option<&str>, region: Option<&str>| Cluster {
             name: "staging".to_owned(),
             account: account.map(str::to_owned),
+            account_origin: None,
             region: region.map(str::to_owned),
             platforms: Vec::new(),
         };

@@ -4,6 +4,7 @@ pub mod artifact;
 mod cluster_rewrites;
 mod destinations;
 pub mod discover;
+mod distance;
 pub mod earlier_run;
 mod gather;
 pub mod images;
@@ -58,6 +59,9 @@ pub async fn run(
 
     let region = settings.mirror.region.as_deref();
     let connected: Vec<_> = clusters.iter().map(|cluster| cluster.environment.cluster(region)).collect();
+    for conflict in clusters.iter().filter_map(|cluster| cluster.environment.account_conflict()) {
+        observer(Event::Warning(conflict));
+    }
     // With a lock from another machine, the lock states what is verified; otherwise the registries do.
     let destinations = if let Some(lock) = settings.artifacts.lock.given() {
         Destinations::of_lock(lock.clone(), &inventory, settings, observer)?

@@ -10,6 +10,7 @@ use crate::model::inventory::{Cluster, Inventory};
 use crate::model::lock::Lock;
 use crate::model::name_map::NameMap;
 use crate::model::plan::Plan;
+use crate::model::repository_settings::RepositorySettings;
 use crate::model::source_registry::SourceRegistry;
 use crate::store::Limits;
 use crate::sync::discover::ImageFilter;
@@ -28,6 +29,7 @@ pub struct Settings {
     /// Repositories of `mirror.registries` whose tags may be moved.
     pub replace: Vec<String>,
     pub source_registries: Vec<SourceRegistry>,
+    pub repository_settings: RepositorySettings,
     pub artifacts: Artifacts,
     /// How much to read about images that are up to date.
     pub detail: Detail,

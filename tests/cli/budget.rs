@@ -211,6 +211,11 @@ fn cost_of(lab: &Lab, situation: &str, wanted: &Tags, mounting: bool) {
             need.repositories.len() + need.written.len(),
             called("ListImages"),
         ),
+        Term::new(
+            "the creation templates, if a repository is missing",
+            usize::from(need.created > 0),
+            called("DescribeRepositoryCreationTemplates"),
+        ),
         Term::new("a creation per missing repository", need.created, called("CreateRepository")),
         Term::new(
             "a check per hundred blobs where a repository is there",

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
+mod accounts;
 mod admission;
 mod artifacts;
+mod aws_login;
 mod budget;
 mod completion;
 mod derived_images;
@@ -26,6 +28,7 @@ mod not_checked;
 mod ownership;
 mod permissions;
 mod preflight;
+mod repository_settings;
 mod requests;
 mod rewrite;
 mod rollback;

@@ -1,6 +1,8 @@
 //! Finds an EKS cluster's account, region and name in the names of a kubeconfig.
 
-use super::Selection;
+use super::exec_arguments::{flag, region};
+use super::{Exec, Selection};
+use crate::model::aws_partition::Partition;
 
 /// What is known about an EKS cluster from names. Every part may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,9 +21,7 @@ impl EksIdentity {
             identity.complete(from_arn(name));
             identity.complete(from_eksctl(name));
         }
-        if let Some(arguments) = selection.user.exec.as_ref().map(|exec| exec.args.as_slice()) {
-            identity.complete(Some(from_arguments(arguments)));
-        }
+        identity.complete(selection.user.exec.as_ref().map(from_plugin));
         identity.complete(from_server(server));
         (identity != Self::default()).then_some(identity)
     }
@@ -55,27 +55,23 @@ fn from_eksctl(text: &str) -> Option<EksIdentity> {
 }
 
 /// `--region us-east-1 eks get-token --cluster-name name`, or aws-iam-authenticator's `token -i name`.
-fn from_arguments(arguments: &[String]) -> EksIdentity {
-    let value = |flags: &[&str]| {
-        arguments.iter().enumerate().find_map(|(index, argument)| match argument.split_once('=') {
-            Some((flag, value)) if flags.contains(&flag) => Some(value.to_owned()),
-            _ if flags.contains(&argument.as_str()) => arguments.get(index + 1).cloned(),
-            _ => None,
-        })
-    };
+fn from_plugin(exec: &Exec) -> EksIdentity {
     EksIdentity {
-        name: value(&["--cluster-name", "--cluster-id", "-i"]),
+        name: flag(exec, &["--cluster-name", "--cluster-id", "-i"]),
         account: None,
-        region: value(&["--region"]),
+        region: region(exec),
     }
 }
 
-/// `https://<id>.gr7.us-east-1.eks.amazonaws.com`.
+/// `https://<id>.gr7.us-east-1.eks.amazonaws.com`, and `https://<id>.gr7.eks-cluster.us-east-1.api.aws` of clusters with
+/// IPv6.
 fn from_server(server: &str) -> Option<EksIdentity> {
     let host = server.split("://").last()?.split(['/', ':']).next()?;
-    let host =
-        host.strip_suffix(".eks.amazonaws.com").or_else(|| host.strip_suffix(".eks.amazonaws.com.cn"))?;
-    Some(EksIdentity { region: host.rsplit('.').next().map(str::to_owned), ..EksIdentity::default() })
+    let region = match host.split_once(".eks-cluster.") {
+        Some((_, rest)) => rest.split_once(".api.")?.0,
+        None => Partition::strip_dns_suffix(host)?.strip_suffix(".eks")?.rsplit('.').next()?,
+    };
+    Some(EksIdentity { region: Some(region.to_owned()), ..EksIdentity::default() })
 }
 
 #[cfg(test)]
@@ -93,11 +89,21 @@ mod tests {
             (part("prod"), part("123456789012"), part("us-east-1"))
         );
         assert_eq!(from_eksctl("me@prod.eu-west-1.eksctl.io").unwrap().region, part("eu-west-1"));
-        assert_eq!(
-            from_server("https://ABC.gr7.us-east-2.eks.amazonaws.com").unwrap().region,
-            part("us-east-2")
-        );
-        assert_eq!(from_arguments(&["token".to_owned(), "-i".to_owned(), "x".to_owned()]).name, part("x"));
+        for (server, region) in [
+            ("https://ABC.gr7.us-east-2.eks.amazonaws.com", "us-east-2"),
+            ("https://ABC.sk1.cn-north-1.eks.amazonaws.com.cn", "cn-north-1"),
+            ("https://ABC.gr7.eusc-de-east-1.eks.amazonaws.eu:443/", "eusc-de-east-1"),
+            ("https://ABC.gr7.us-iso-east-1.eks.c2s.ic.gov", "us-iso-east-1"),
+            ("https://ABC.gr7.eks-cluster.us-west-2.api.aws", "us-west-2"),
+        ] {
+            assert_eq!(from_server(server).unwrap().region, part(region), "{server}");
+        }
+        for partition in ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso-b"] {
+            let arn = format!("arn:{partition}:eks:us-east-1:123456789012:cluster/prod");
+            assert_eq!(from_arn(&arn).unwrap().account, part("123456789012"));
+        }
+        let exec = Exec { args: ["token", "-i", "x"].map(str::to_owned).into(), ..Exec::default() };
+        assert_eq!(from_plugin(&exec).name, part("x"));
         for nothing in ["kind-kind", "arn:aws:iam::123456789012:role/x", "https://127.0.0.1:6443"] {
             assert_eq!((from_arn(nothing), from_eksctl(nothing), from_server(nothing)), (None, None, None));
         }

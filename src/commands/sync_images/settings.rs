@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::{Arguments, SyncArguments};
 use crate::cluster;
-use crate::commands::discovery;
+use crate::commands::{aws_login, discovery};
 use crate::error::CommandError;
 use crate::store::Limits;
 use crate::sync::artifact::file;
@@ -36,6 +36,7 @@ pub(in crate::commands) async fn read(
         mirror: sync.mirror.settings(),
         replace: sync.replace.clone(),
         source_registries: sync.source.source_registries.clone(),
+        repository_settings: discovery::repository_settings(sync.repository_settings.as_deref())?,
         artifacts,
         detail: sync.detail(),
         attestations: sync.attestations(),
@@ -53,7 +54,8 @@ pub(super) async fn ports(arguments: &Arguments, settings: &Settings) -> Result<
     if settings.stages.need_cluster() {
         clusters.push(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?);
     }
-    Ok(Ports { clusters, network: arguments.network.settings() })
+    let network = aws_login::network(arguments, clusters.first(), &settings.mirror.registries);
+    Ok(Ports { clusters, network })
 }
 
 /// If a stage runs, its artifact is written to the file; if it is skipped, the artifact is read from the file.

@@ -2,7 +2,7 @@
 
 use crate::cli::{Arguments, NamingArguments};
 use crate::cluster;
-use crate::commands::{CommandError, ExitStatus, discovery};
+use crate::commands::{CommandError, ExitStatus, aws_login, discovery};
 use crate::output;
 use crate::persist::named::{self, NamedImages};
 use crate::persist::not_renamed::{self, NotRenamed};
@@ -16,10 +16,10 @@ pub(super) async fn read(
     let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
     let progress = arguments.progress();
     let scope = arguments.connection.scope(None);
-    let network = arguments.network.settings();
     let observer = |event| progress.observe(event);
     // The largest futures are boxed.
     let settings = wanted.mirror.settings();
+    let network = aws_login::network(arguments, Some(&connection), &settings.registries);
     Box::pin(named::read(&connection, &network, &scope, &settings, knowledge, &observer)).await
 }
 

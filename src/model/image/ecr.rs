@@ -1,5 +1,7 @@
 //! Names in Amazon ECR: hosts, ARNs, and valid repository names.
 
+use crate::model::aws_partition::Partition;
+
 /// The path below which images are mirrored in ECR, unless `--registry` is set. The path is ours: we wrote everything
 /// below it and may update it, we never write outside it, and one resource in an IAM policy covers it.
 pub const PATH: &str = "castai-privatelink";
@@ -12,38 +14,47 @@ pub struct EcrRegistry {
 }
 
 impl EcrRegistry {
-    /// The ECR registry with this distribution API host, if it is one.
+    /// The ECR registry with this distribution API host, if it is one: the host of [`Self::host`], one for IPv4 and
+    /// IPv6, or one with FIPS cryptography (Amazon ECR user guide, "Making requests to Amazon ECR registries").
     pub fn of_host(host: &str) -> Option<Self> {
-        let (account, rest) = host.split_once(".dkr.ecr.")?;
-        let (region, suffix) = rest.split_once('.')?;
+        let (account, rest) = host.split_once('.')?;
         let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        (is_account && suffix == dns_suffix(region))
+        let ipv4 = || rest.strip_prefix("dkr.ecr.").or_else(|| rest.strip_prefix("dkr.ecr-fips."));
+        let (rest, is_dual_stack) = match dual_stack(rest) {
+            Some(rest) => (rest, true),
+            None => (ipv4()?, false),
+        };
+        let (region, suffix) = rest.split_once('.')?;
+        let partition = Partition::of_region(region);
+        let expected =
+            if is_dual_stack { partition.dual_stack_registries } else { Some(partition.dns_suffix) };
+        (is_account && expected == Some(suffix))
             .then(|| Self { account: account.to_owned(), region: region.to_owned() })
     }
 
-    /// The host of the distribution API.
+    /// The default host of the distribution API.
     pub fn host(&self) -> String {
         let Self { account, region } = self;
-        format!("{account}.dkr.ecr.{region}.{}", dns_suffix(region))
+        format!("{account}.dkr.ecr.{region}.{}", Partition::of_region(region).dns_suffix)
     }
 
     /// The ARN of a repository.
     pub fn arn(&self, repository: &str) -> String {
         let Self { account, region } = self;
-        let partition = if region.starts_with("cn-") {
-            "aws-cn"
-        } else if region.starts_with("us-gov-") {
-            "aws-us-gov"
-        } else {
-            "aws"
-        };
+        let partition = Partition::of_region(region).id;
         format!("arn:{partition}:ecr:{region}:{account}:repository/{repository}")
     }
 }
 
-/// China's partition has its own DNS suffix (AWS General Reference, ECR endpoints).
-pub fn dns_suffix(region: &str) -> &'static str {
-    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+/// What follows the account in a host for IPv4 and IPv6.
+fn dual_stack(rest: &str) -> Option<&str> {
+    rest.strip_prefix("dkr-ecr.").or_else(|| rest.strip_prefix("dkr-ecr-fips."))
+}
+
+/// Whether VPC endpoints serve this host of a registry in ECR: those for IPv4 and IPv6 are only reachable from the
+/// internet (Amazon ECR user guide, "Making requests to Amazon ECR registries").
+pub fn has_vpc_endpoint(host: &str) -> bool {
+    host.split_once('.').is_some_and(|(_, rest)| dual_stack(rest).is_none())
 }
 
 /// Why ECR rejects `name` for a repository, if it does (Amazon ECR API, `CreateRepository`).
@@ -77,8 +88,25 @@ mod tests {
         for host in [
             "123456789012.dkr.ecr.us-east-1.amazonaws.com",
             "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
+            "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com",
+            "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu",
+            "123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov",
+            "123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov",
+            "123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk",
+            "123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov",
         ] {
             assert_eq!(EcrRegistry::of_host(host).unwrap().host(), host);
+            assert!(has_vpc_endpoint(host));
+        }
+        for (host, region, is_private) in [
+            ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1", true),
+            ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1", false),
+            ("123456789012.dkr-ecr-fips.us-east-1.on.aws", "us-east-1", false),
+            ("123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "cn-north-1", false),
+        ] {
+            let registry = EcrRegistry { account: "123456789012".to_owned(), region: region.to_owned() };
+            assert_eq!(EcrRegistry::of_host(host), Some(registry), "{host}");
+            assert_eq!(has_vpc_endpoint(host), is_private, "{host}");
         }
         for host in [
             "registry.example",
@@ -86,6 +114,11 @@ mod tests {
             "123456789012.dkr.ecr.example.com",
             "123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example",
             "123456789012.dkr.ecr.us-east-1.amazonaws.com:5000",
+            "123456789012.dkr.ecr.us-east-1.on.aws",
+            "123456789012.dkr-ecr.us-east-1.amazonaws.com",
+            "123456789012.dkr-ecr.eusc-de-east-1.on.aws",
+            "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.com",
+            "123456789012.ecr.us-east-1.amazonaws.com",
         ] {
             assert_eq!(EcrRegistry::of_host(host), None, "{host}");
         }

@@ -106,7 +106,7 @@ type Case<'a> = (&'a str, &'a [Need], [Option<Layer>; 3]);
 #[test]
 fn only_what_the_checks_need_is_gathered() {
     let mut targets = target::cast_ai(&[], Some("us-east-1"), &[]);
-    targets.extend(target::ecr(Some("us-east-1"), None));
+    targets.extend(target::ecr(Some("us-east-1"), None, None));
     let host = |host: &str| targets.iter().find(|target| target.endpoint.host == host).unwrap();
     let hosts = [host("api.cast.ai"), host("grpc.cast.ai"), host("api.ecr.us-east-1.amazonaws.com")];
     let network = [Need::Configuration, Need::Metadata];
@@ -225,7 +225,7 @@ fn ecr_repositories_are_not_requested_before_the_registry_is_known() {
 fn two_targets_of_one_host_keep_separate_facts() {
     let extra = [("api.ecr.us-east-1.amazonaws.com".parse::<Endpoint>().unwrap(), Protocol::Https)];
     let mut targets = target::cast_ai(&[], Some("eu-west-1"), &extra);
-    targets.extend(target::ecr(Some("us-east-1"), None));
+    targets.extend(target::ecr(Some("us-east-1"), None, None));
     let probed: Vec<_> = targets.iter().map(|target| target.probed(layer(CHECKS, target).unwrap())).collect();
     for (index, target) in targets.iter().enumerate() {
         assert_eq!(probed.iter().position(|probed| target.is_seen_by(probed)), Some(index));

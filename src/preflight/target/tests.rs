@@ -120,14 +120,20 @@ fn names_of_the_cluster_are_recognised() {
 
 #[test]
 fn hosts_of_ecr_follow_region_and_account() {
-    let of = |region, account| {
-        let targets = ecr(Some(region), account);
+    let with = |region, account, host| {
+        let targets = ecr(Some(region), account, host);
         targets.into_iter().map(|target| target.endpoint.host).collect::<Vec<_>>()
     };
+    let of = |region, account| with(region, account, None);
+    let fips = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com";
+    assert_eq!(
+        with("us-east-1", Some("123456789012"), Some(fips)),
+        ["api.ecr.us-east-1.amazonaws.com", fips]
+    );
     assert_eq!(
         of("us-east-1", Some("123456789012")),
         ["api.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.us-east-1.amazonaws.com"]
     );
     assert_eq!(of("cn-north-1", None), ["api.ecr.cn-north-1.amazonaws.com.cn"]);
-    assert_eq!(ecr(None, Some("123456789012")), []);
+    assert_eq!(ecr(None, Some("123456789012"), None), []);
 }

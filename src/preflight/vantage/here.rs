@@ -32,7 +32,8 @@ pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Che
     let region = inputs.region.as_deref();
     let mut targets = target::cast_ai(&components, region, &inputs.extra);
     let account = inputs.account.as_deref().ok();
-    targets.extend(target::ecr(inputs.registry_region.as_deref(), account));
+    let host = inputs.registry_host.as_deref();
+    targets.extend(target::ecr(inputs.registry_region.as_deref(), account, host));
     let (view, registry) = tokio::join!(
         probe_targets(&targets, &machine, settings, checks),
         ask_registry(&needs, inputs, settings.timeout),

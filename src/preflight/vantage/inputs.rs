@@ -99,6 +99,7 @@ pub async fn read(
             let nodes = &environment.nodes;
             nodes.forbidden.clone().map_or_else(|| Ok(nodes.internal_addresses().collect()), Err)
         }),
+        registry_host: wanted.registry.as_ref().map(|mirror| mirror.registry.clone()),
         registry_region: registry.flatten().map(|ecr| ecr.region).or_else(|| region.clone()),
         registry_path: wanted
             .registry

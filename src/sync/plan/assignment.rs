@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::castai::derivation;
-use crate::model::image::ecr::EcrRegistry;
+use crate::model::image::ecr::{EcrRegistry, has_vpc_endpoint};
 use crate::model::image::{Image, InvalidReference, Mirror};
 use crate::model::inventory::{Inventory, Reason, Use, WantedImage};
 use crate::model::knowledge::Knowledge;
@@ -264,7 +264,7 @@ fn unnameable(error: InvalidReference) -> Source {
 /// uses the same `ecr.dkr` endpoint, including EKS' own add-on registries. `public.ecr.aws` does not.
 fn reachable(image: &Image, region: Option<&str>) -> Option<String> {
     let registry = EcrRegistry::of_host(image.host())?;
-    if Some(registry.region.as_str()) != region {
+    if Some(registry.region.as_str()) != region || !has_vpc_endpoint(image.host()) {
         return None;
     }
     Some("already in this region's ECR; left unchanged".to_owned())

@@ -102,8 +102,9 @@ pub fn decide(mirror: &Mirror, wanted_images: Vec<WantedImage>, facts: &Facts) -
         .collect();
     let capabilities = capabilities(&facts.registry);
     let verifying = if capabilities.writes_prove_children { 0 } else { repositories.len() };
-    let estimate =
-        estimate(&uploads, facts.mounting, [create_repositories.len(), manifests.len(), verifying]);
+    let templates = usize::from(capabilities.has_creation_templates && !create_repositories.is_empty());
+    let creations = create_repositories.len() + templates;
+    let estimate = estimate(&uploads, facts.mounting, [creations, manifests.len(), verifying]);
     let plan = DestinationPlan {
         mirror: mirror.clone(),
         registry: facts.registry.clone(),

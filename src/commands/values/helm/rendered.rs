@@ -7,7 +7,7 @@ use crate::cli::{Arguments, HelmArguments};
 use crate::cluster;
 use crate::cluster::environment::Environment;
 use crate::cluster::release::Release;
-use crate::commands::{CommandError, ExitStatus, discovery};
+use crate::commands::{CommandError, ExitStatus, aws_login, discovery};
 use crate::output::{self, values as text};
 use crate::persist::helm::document::{Occasion, document};
 use crate::persist::helm::{rendered, values};
@@ -19,12 +19,15 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     let knowledge = discovery::knowledge(&wanted.naming.knowledge)?;
     let releases = read(&wanted.files, arguments.connection.namespace.clone()).await?;
     let settings = wanted.naming.mirror.settings();
-    let network = arguments.network.settings();
-    let cluster = if settings.registries.is_empty() {
-        let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
-        Some(Environment::read(&connection).await?.cluster(settings.region.as_deref()))
+    let connection = if settings.registries.is_empty() {
+        Some(cluster::connect(&arguments.connection.flags(&knowledge)).await?)
     } else {
         None
+    };
+    let network = aws_login::network(arguments, connection.as_ref(), &settings.registries);
+    let cluster = match &connection {
+        Some(connection) => Some(Environment::read(connection).await?.cluster(settings.region.as_deref())),
+        None => None,
     };
     let mirror = mirror_choice::chosen(&network, &settings, cluster.as_ref()).await?;
     mirror_choice::refuse_path(&mirror)?;

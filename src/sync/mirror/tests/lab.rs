@@ -21,6 +21,7 @@ use crate::sync::plan::wanted_images::wanted_images;
 use crate::sync::presence::missing;
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
+use crate::transport::aws_login::AwsLogin;
 
 /// Two servers, with everything needed to mirror from the first to the second.
 pub(super) struct Lab {
@@ -123,6 +124,7 @@ impl Lab {
             upload_start_timeout: self.upload_start_timeout,
             retries: 2,
             retry_delay: Duration::from_millis(1),
+            aws: AwsLogin::default(),
         };
         let observer = |event| self.events.lock().unwrap().push(event);
         let limits = Limits { blobs: 4, ..Limits::default() };

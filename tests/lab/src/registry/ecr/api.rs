@@ -97,6 +97,9 @@ async fn call(service: &Service, request: Request) -> Result<Value, ApiError> {
         "CreateRepository" => repositories::create(service, input),
         "DescribeRepositories" => repositories::describe(service, input),
         "DeleteRepository" => repositories::delete(service, input),
+        "SetRepositoryPolicy" => repositories::put_policy(service, input, false),
+        "PutLifecyclePolicy" => repositories::put_policy(service, input, true),
+        "DescribeRepositoryCreationTemplates" => Ok(repositories::describe_templates(service)),
         "PutImageTagMutability" => repositories::put_mutability(service, input),
         "ListImages" => images::list(service, input),
         "DescribeImages" => images::describe(service, input),
@@ -111,8 +114,14 @@ async fn call(service: &Service, request: Request) -> Result<Value, ApiError> {
 
 /// The resource of an action in IAM: if no repository is named, all of them.
 fn resources(action: &str, input: &Value) -> Vec<String> {
-    if ["GetAuthorizationToken", "GetAccountSetting", "PutAccountSetting", "DescribeRegistry"]
-        .contains(&action)
+    if [
+        "GetAuthorizationToken",
+        "GetAccountSetting",
+        "PutAccountSetting",
+        "DescribeRegistry",
+        "DescribeRepositoryCreationTemplates",
+    ]
+    .contains(&action)
     {
         return vec!["*".to_owned()];
     }

@@ -20,6 +20,15 @@ struct Create {
     image_tag_mutability_exclusion_filters: Value,
     image_scanning_configuration: Option<Value>,
     encryption_configuration: Option<Value>,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    key: String,
+    value: String,
 }
 
 pub fn create(service: &Service, input: Value) -> Result<Value, ApiError> {
@@ -38,6 +47,7 @@ pub fn create(service: &Service, input: Value) -> Result<Value, ApiError> {
     check_mutability(&repository.mutability)?;
     repository.exclusions = input.image_tag_mutability_exclusion_filters;
     repository.scanning = input.image_scanning_configuration.unwrap_or(repository.scanning);
+    repository.resource_tags = input.tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
     repository.encryption = input.encryption_configuration.unwrap_or(repository.encryption);
     service.store.change(|state| {
         if state.repositories.contains_key(&name) {
@@ -105,6 +115,36 @@ pub fn delete(service: &Service, input: Value) -> Result<Value, ApiError> {
         state.repositories.remove(&name);
         Ok(json!({"repository": description}))
     })?
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PutPolicy {
+    repository_name: String,
+    #[serde(alias = "lifecyclePolicyText")]
+    policy_text: String,
+}
+
+/// A repository's policy, or its lifecycle policy; both are JSON.
+pub fn put_policy(service: &Service, input: Value, is_lifecycle: bool) -> Result<Value, ApiError> {
+    let PutPolicy { repository_name: name, policy_text: text } = read(input)?;
+    let invalid = || {
+        ApiError::invalid(
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'",
+        )
+    };
+    let policy: Value = serde_json::from_str(&text).map_err(|_| invalid())?;
+    service.store.change(|state| {
+        let found = state.repositories.get_mut(&name).ok_or_else(|| ApiError::no_repository(&name))?;
+        *(if is_lifecycle { &mut found.lifecycle } else { &mut found.policy }) = policy;
+        let member = if is_lifecycle { "lifecyclePolicyText" } else { "policyText" };
+        Ok(json!({"registryId": ACCOUNT, "repositoryName": name, member: text}))
+    })?
+}
+
+pub fn describe_templates(service: &Service) -> Value {
+    let templates = service.store.read(|state| state.templates.clone());
+    json!({"registryId": ACCOUNT, "repositoryCreationTemplates": templates})
 }
 
 #[derive(Deserialize)]

@@ -82,6 +82,7 @@ struct Change {
     /// 0 removes the limit.
     put_image_per_second: Option<f64>,
     manifest_rules: Option<Rules>,
+    creation_templates: Option<Vec<Value>>,
 }
 
 async fn change(State(service): State<Service>, Json(change): Json<Change>) -> Result<(), Failure> {
@@ -93,6 +94,9 @@ async fn change(State(service): State<Service>, Json(change): Json<Change>) -> R
     }
     if let Some(rate) = change.put_image_per_second {
         service.pace.set((rate > 0.0).then_some(rate));
+    }
+    if let Some(templates) = change.creation_templates {
+        service.store.change(|state| state.templates = templates)?;
     }
     if let Some(rules) = change.manifest_rules {
         service.rules.set(rules);

@@ -16,6 +16,9 @@ pub struct State {
     pub repositories: BTreeMap<String, Repository>,
     /// Account setting `BLOB_MOUNTING`; off in a new account.
     pub blob_mounting: bool,
+    /// Creation templates, as `DescribeRepositoryCreationTemplates` shows them.
+    #[serde(default)]
+    pub templates: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +29,13 @@ pub struct Repository {
     pub exclusions: Value,
     pub encryption: Value,
     pub scanning: Value,
+    /// Tags of the repository itself.
+    #[serde(default)]
+    pub resource_tags: BTreeMap<String, String>,
+    #[serde(default)]
+    pub policy: Value,
+    #[serde(default)]
+    pub lifecycle: Value,
     pub tags: BTreeMap<String, String>,
     /// Manifests by digest.
     pub images: BTreeMap<String, Image>,
@@ -63,6 +73,9 @@ impl Default for Repository {
             exclusions: Value::Null,
             encryption: json!({"encryptionType": "AES256"}),
             scanning: json!({"scanOnPush": false}),
+            resource_tags: BTreeMap::new(),
+            policy: Value::Null,
+            lifecycle: Value::Null,
             tags: BTreeMap::new(),
             images: BTreeMap::new(),
             layers: BTreeMap::new(),
