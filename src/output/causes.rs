@@ -46,12 +46,18 @@ fn key<'i>(message: &str, images: impl IntoIterator<Item = &'i Image>) -> String
     let mut names: Vec<_> = images
         .iter()
         .flat_map(|image| {
-            [image.as_written().to_owned(), image.repository().to_owned(), format!("/{}", image.path())]
+            let names =
+                [image.as_written().to_owned(), image.repository().to_owned(), format!("/{}", image.path())];
+            names.map(|name| (name, image.host()))
         })
         .collect();
     // A name may contain another one.
-    names.sort_by_key(|name| Reverse(name.len()));
-    let key = names.iter().fold(message.to_owned(), |key, name| key.replace(name.as_str(), "…"));
+    names.sort_by_key(|(name, _)| Reverse(name.len()));
+    let key = names.iter().fold(message.to_owned(), |key, (name, host)| {
+        // The host is part of the cause.
+        let kept = if name.starts_with(host) { format!("{host}/…") } else { "/…".to_owned() };
+        key.replace(name.as_str(), &kept)
+    });
     let tags: Vec<_> = images.iter().map(|image| image.version().stored_tag()).collect();
     let is_tag = |word: &str| tags.iter().any(|tag| **tag == *word.trim_end_matches(':'));
     key.split(' ').map(|word| if is_tag(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")

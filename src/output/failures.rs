@@ -83,10 +83,10 @@ mod tests {
             ImageReport { result: ImageResult::Skipped, ..failed("ghcr.io/castai/f:v1", "a note") },
         ];
         let expected = [
-            "error: 2 images failed: access denied to …: not for repository…".to_owned(),
+            "error: 2 images failed: access denied to registry.example/…: not for repository/…".to_owned(),
             "  ghcr.io/castai/a:v1".to_owned(),
             "  ghcr.io/castai/a/c:v1".to_owned(),
-            "error: 2 images failed to pull from source: manifest … not found in …: check the name"
+            "error: 2 images failed to pull from source: manifest … not found in ghcr.io/…: check the name"
                 .to_owned(),
             "  ghcr.io/castai/b:v2".to_owned(),
             "  ghcr.io/castai/d:v3".to_owned(),

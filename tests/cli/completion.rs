@@ -133,7 +133,7 @@ fn bash_completes_the_binarys_own_name() {
     let lab = shared_lab();
     let arn = lab::kubeconfig::cluster_arn();
     let last = arn.rsplit(':').next().unwrap();
-    std::fs::write(lab.folder().home().join("a file.yaml"), "").unwrap();
+    std::fs::write(lab.folder().home().join("own file.yaml"), "").unwrap();
     let cases: &[(&str, &[&str])] = &[
         ("kubectl-castai_privatelink pre", &["preflight"]),
         ("kubectl-castai_privatelink version -o ", &["json", "yaml"]),
@@ -142,8 +142,8 @@ fn bash_completes_the_binarys_own_name() {
         ("kubectl-castai_privatelink --context ", &[&arn]),
         ("kubectl-castai_privatelink --context=arn:aws:e", &[arn.strip_prefix("arn:aws:").unwrap()]),
         ("kubectl-castai_privatelink --context arn:aws:eks:us-east-1:123456789012:clu", &[last]),
-        ("kubectl-castai_privatelink sync-images -f a", &["a file.yaml"]),
-        ("kubectl-castai_privatelink sync-images --lock=a", &["a file.yaml"]),
+        ("kubectl-castai_privatelink sync-images -f own", &["own file.yaml"]),
+        ("kubectl-castai_privatelink sync-images --lock=own", &["own file.yaml"]),
         ("kubectl-castai_privatelink sync-images --registry ", &[]),
     ];
     for (line, expected) in cases {

@@ -62,7 +62,7 @@ fn an_action_that_iam_denies_is_named_with_its_resource() {
         (
             "ListImages",
             [
-                "access denied for ecr:ListImages on arn:aws:ecr:us-east-1:123456789012:repository/castai-privatelink/",
+                "access denied for ecr:ListImages on arn:aws:ecr:us-east-1:123456789012:repository",
                 "IAM policy",
             ],
         ),

@@ -53,7 +53,7 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
         ),
         (
             json!({"kind": "status", "status": 401}),
-            &["does not exist or requires a login", "check the name", "--exclude"],
+            &["does not exist or requires a login", "check the name", "`docker login ghcr.io`"],
         ),
         (
             json!({"kind": "status", "status": 429, "headers": {"Retry-After": "7200"},

@@ -172,3 +172,23 @@ async fn a_refused_platform_fails_its_image_with_the_answer_and_the_known_cause(
         .await;
     }
 }
+
+/// Images share the blob of the empty descriptor, which is mounted, so that they could wait for each other.
+#[tokio::test]
+async fn images_with_attestations_in_common_do_not_wait_for_each_other() {
+    for rules in STRICT.into_iter().chain([NONE]) {
+        for attestations in [Attestations::Keep, Attestations::DropRefused] {
+            with_attested(World { mounting: true, ..ecr_world() }, rules, async |lab, _, _| {
+                for repository in ["a/two", "a/three"] {
+                    lab.source.lock().unwrap().attest(repository, "v1");
+                }
+                lab.attestations = attestations;
+                lab.blobs = 1;
+                let run = tokio::time::timeout(Duration::from_mins(2), lab.run()).await.expect("it ends");
+                let fails = rules.refuses.is_some() && attestations == Attestations::Keep;
+                assert_eq!(run.verified.locked.images.len(), if fails { 0 } else { 3 }, "{rules:?}");
+            })
+            .await;
+        }
+    }
+}

@@ -33,6 +33,8 @@ pub(super) struct Lab {
     pub(super) idle_timeout: Duration,
     pub(super) upload_start_timeout: Duration,
     pub(super) attestations: Attestations,
+    /// How many blobs are copied at once.
+    pub(super) blobs: usize,
     pub(super) events: Mutex<Vec<Event>>,
 }
 
@@ -70,6 +72,7 @@ pub(super) async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
                 idle_timeout: Duration::from_secs(5),
                 upload_start_timeout: Duration::from_mins(1),
                 attestations: Attestations::default(),
+                blobs: 4,
                 events,
             })
             .await;
@@ -127,7 +130,7 @@ impl Lab {
             aws: AwsLogin::default(),
         };
         let observer = |event| self.events.lock().unwrap().push(event);
-        let limits = Limits { blobs: 4, ..Limits::default() };
+        let limits = Limits { blobs: self.blobs, ..Limits::default() };
         let host = &self.mirror.registry;
         let stores = open_for_test(host, self.api.clone(), &settings, limits, &observer);
         let (sources, destination) = (&stores.sources(), &stores.destination(&self.mirror));
