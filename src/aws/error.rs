@@ -100,8 +100,8 @@ impl Error {
             SdkError::ServiceError(context) => {
                 let code = one_line(context.err().code().unwrap_or("an error without a code"), LIMIT);
                 // The hint follows this message.
-                let message = one_line(context.err().message().unwrap_or_default(), LIMIT);
-                let message = message.trim_end_matches('.').to_owned();
+                let message = without_call(context.err().message().unwrap_or_default(), &call);
+                let message = one_line(&message, LIMIT).trim_end_matches('.').to_owned();
                 match code.as_str() {
                     "RequestTimeTooSkewed" | "RequestInTheFuture" => Self::Clock { call, message },
                     "InvalidSignatureException" | "SignatureDoesNotMatch" if is_about_time(&message) => {
@@ -173,6 +173,13 @@ impl From<Error> for CommandError {
     }
 }
 
+/// AWS's message without the action and the resource of `call`, which ours begins with.
+fn without_call(message: &str, call: &str) -> String {
+    let (action, resource) = call.split_once(" on ").unwrap_or((call, "*"));
+    let message = message.replacen(&format!(" to perform: {action}"), "", 1);
+    message.replacen(&format!(" on resource: {resource}"), "", 1)
+}
+
 /// AWS reports this with the codes of a wrong signature (Signature Version 4, "Troubleshooting AWS API requests").
 fn is_about_time(message: &str) -> bool {
     ["Signature not yet current", "Signature expired"].iter().any(|words| message.contains(words))
@@ -212,6 +219,29 @@ mod tests {
             );
         }
         assert!(of("no credentials found in chain").starts_with("no AWS credentials"));
+    }
+
+    #[test]
+    fn a_denied_call_is_named_once() {
+        let because = "because no identity-based policy allows the ecr:ListImages action";
+        let cases = [
+            (
+                "ecr:ListImages on arn:aws:ecr:x",
+                "User: u is not authorized to perform: ecr:ListImages on resource: arn:aws:ecr:x",
+            ),
+            ("ecr:ListImages", "User: u is not authorized to perform: ecr:ListImages on resource: *"),
+            ("ecr:ListImages", "User: u is not authorized to perform: ecr:ListImages"),
+        ];
+        for (call, words) in cases {
+            let metadata =
+                ErrorMetadata::builder().code("AccessDenied").message(format!("{words} {because}."));
+            let error: SdkError<_, ()> =
+                SdkError::service_error(ListImagesError::generic(metadata.build()), ());
+            let error = Error::from_sdk(call, &error).to_string();
+            let expected =
+                format!("access denied for {call}: User: u is not authorized {because}: allow it in");
+            assert!(error.starts_with(&expected), "{error}");
+        }
     }
 
     #[test]

@@ -208,13 +208,7 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
     } else {
         ValueSource::cluster("server", name)
     };
-    let user = &selection.user;
-    let has_tls = cluster.insecure_skip_tls_verify
-        || cluster.certificate_authority.is_some()
-        || cluster.certificate_authority_data.is_some()
-        || user.client_certificate.is_some()
-        || user.client_certificate_data.is_some();
-    let mut config = Config::new(server_url(server, has_tls, &value_source)?);
+    let mut config = Config::new(server_url(server, &value_source)?);
     if let Some(namespace) = &selection.namespace {
         config.default_namespace.clone_from(namespace);
     }

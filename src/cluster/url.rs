@@ -5,12 +5,11 @@ use http::Uri;
 use super::error::Error;
 use super::value_source::ValueSource;
 
-/// The server's URL without credentials, because messages show it. As in client-go (`rest/url_utils.go`), a server
-/// without a scheme speaks HTTP, as `kubectl proxy` does, unless `has_tls`: there is a certificate, or it is not to be
-/// verified.
-pub(super) fn server_url(text: &str, has_tls: bool, value_source: &ValueSource) -> Result<Uri, Error> {
-    let default = if has_tls { "https" } else { "http" };
-    let (scheme, rest) = text.split_once("://").unwrap_or((default, text));
+/// The server's URL without credentials, because messages show it. As in kubectl, a server without a scheme speaks
+/// HTTP, as `kubectl proxy` does, whatever certificates there are: client-go reads these afterwards, and only if the
+/// server speaks TLS (`clientcmd/client_config.go`, `ClientConfig`).
+pub(super) fn server_url(text: &str, value_source: &ValueSource) -> Result<Uri, Error> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let authority = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
@@ -77,14 +76,11 @@ mod tests {
             ("", None),
         ];
         for (text, expected) in cases {
-            let url = server_url(text, false, &value_source);
+            let url = server_url(text, &value_source);
             let url = url.map(|url| url.to_string()).map_err(|error| error.to_string());
             let invalid = "error: server of cluster \"c\" is not a valid URL".to_owned();
             assert_eq!(url, expected.map(str::to_owned).ok_or(invalid), "{text}");
         }
-        let with_tls = |text| server_url(text, true, &value_source).unwrap().to_string();
-        assert_eq!(with_tls("host:6443"), "https://host:6443/");
-        assert_eq!(with_tls("http://host:6443"), "http://host:6443/");
         let value_source = ValueSource::cluster("proxy-url", "c");
         for text in ["http://user:s3cret@proxy:3128", "HTTPS://proxy", "socks5://proxy:1080"] {
             assert!(proxy_url(text, &value_source).is_ok(), "{text}");

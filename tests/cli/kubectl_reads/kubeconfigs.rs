@@ -270,10 +270,17 @@ fn plain_http_gets_no_credentials_and_runs_no_plugin() {
             assert!(!case.home.path().join("info").exists(), "a plugin was run");
         }
     }
-    // As for `kubectl proxy`.
-    case.home.write("config", case.kubeconfig("{token: s3cret}"));
-    let sent = case.sent(&case.plain, "config", &["--server", &case.plain.address]);
-    assert_eq!(sent, [Some(Seen::default()), Some(Seen::default())]);
+    // As for `kubectl proxy`. A certificate, or none that is needed, is no reason for TLS.
+    let certificate = "{client-certificate: c.pem, client-key: c.key}";
+    for (cluster, user) in [
+        (format!("certificate-authority-data: {}", case.authority), "{token: s3cret}"),
+        ("insecure-skip-tls-verify: true".to_owned(), "{token: s3cret}"),
+        ("disable-compression: true".to_owned(), certificate),
+    ] {
+        case.home.write("config", case.with_cluster(&cluster, user));
+        let sent = case.sent(&case.plain, "config", &["--server", &case.plain.address]);
+        assert_eq!(sent, [Some(Seen::default()), Some(Seen::default())], "{cluster} {user}");
+    }
 }
 
 #[test]
