@@ -12,7 +12,7 @@ use crate::model::field_manager::field_managers;
 use crate::model::image_field::Variables;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::pod_template::PodTemplate;
-use crate::model::workload::{ControllerReference, Workload};
+use crate::model::workload::{ControllerReference, Replicas, Workload};
 
 /// One page of a list of workloads or pods. kube's own type would hold the whole response in several copies.
 #[derive(Deserialize)]
@@ -69,6 +69,22 @@ struct Status {
     phase: String,
 }
 
+/// The part of a spec that says how many pods are desired.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Scale {
+    replicas: Option<u32>,
+}
+
+/// The part of a status that counts pods.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Counts {
+    ready_replicas: u32,
+    desired_number_scheduled: u32,
+    number_ready: u32,
+}
+
 impl Object<'_> {
     /// The workload without its pod spec.
     pub(super) fn outline(&mut self, kind: WorkloadKind, cluster: &str) -> Workload {
@@ -92,6 +108,7 @@ impl Object<'_> {
             }),
             pod: PodTemplate::default(),
             has_ended: kind == WorkloadKind::Pod && has_ended,
+            replicas: None,
             managers: Vec::new(),
         }
     }
@@ -107,12 +124,33 @@ impl Object<'_> {
     ) -> Result<Workload, serde_json::Error> {
         let kind = outline.name.kind;
         outline.pod = self.pod(kind)?;
+        outline.replicas = self.replicas(kind);
         if let (Some(managed), false) = (self.metadata.managed_fields, outline.is_covered_by_its_controller())
         {
             let entries = serde_json::from_str(managed.get())?;
             outline.managers = field_managers(kind, entries, &outline.pod, variables);
         }
         Ok(outline)
+    }
+
+    /// As the kind's controller counts them. A status that cannot be parsed counts as absent: the object's images are
+    /// what matters most.
+    fn replicas(&self, kind: WorkloadKind) -> Option<Replicas> {
+        use WorkloadKind::{DaemonSet, Deployment, ReplicaSet, ReplicationController, StatefulSet};
+        fn parse<T: Default + for<'a> Deserialize<'a>>(value: Option<&RawValue>) -> T {
+            value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default()
+        }
+        let status: Counts = parse(self.status);
+        match kind {
+            DaemonSet => {
+                Some(Replicas { desired: status.desired_number_scheduled, ready: status.number_ready })
+            }
+            Deployment | ReplicaSet | ReplicationController | StatefulSet => {
+                let desired = parse::<Scale>(self.spec).replicas.unwrap_or(1);
+                Some(Replicas { desired, ready: status.ready_replicas })
+            }
+            WorkloadKind::Pod | WorkloadKind::Job | WorkloadKind::CronJob => None,
+        }
     }
 
     fn pod(&self, kind: WorkloadKind) -> Result<PodTemplate, serde_json::Error> {
@@ -149,6 +187,7 @@ impl Workload {
 #[cfg(test)]
 mod tests {
     use kube::api::DynamicObject;
+    use serde_json::json;
 
     use super::*;
 
@@ -187,6 +226,29 @@ mod tests {
                 expected,
                 "{kind:?} of {owner}"
             );
+        }
+    }
+
+    #[test]
+    fn pods_are_counted_as_their_controller_does() {
+        use WorkloadKind::{CronJob, DaemonSet, Deployment, Pod, StatefulSet};
+        let (two, daemon) = (json!({"replicas": 2}), json!({"desiredNumberScheduled": 3, "numberReady": 1}));
+        let cases = [
+            (Deployment, two.clone(), json!({"readyReplicas": 1}), Some((2, 1))),
+            (Deployment, json!({}), json!({}), Some((1, 0))),
+            (StatefulSet, json!({"replicas": 0}), json!({}), Some((0, 0))),
+            (DaemonSet, json!({}), daemon, Some((3, 1))),
+            (Deployment, two, json!({"readyReplicas": "x"}), Some((2, 0))),
+            (CronJob, json!({}), json!({}), None),
+            (Pod, json!({"containers": []}), json!({}), None),
+        ];
+        for (kind, spec, status, expected) in cases {
+            let (spec, status) = (spec.to_string(), status.to_string());
+            let (spec, status) =
+                (serde_json::from_str(&spec).unwrap(), serde_json::from_str(&status).unwrap());
+            let object = Object { metadata: Metadata::default(), spec: Some(spec), status: Some(status) };
+            let counts = object.replicas(kind).map(|replicas| (replicas.desired, replicas.ready));
+            assert_eq!(counts, expected, "{kind:?} {spec} {status}");
         }
     }
 

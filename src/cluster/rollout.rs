@@ -114,6 +114,18 @@ pub async fn observe(connection: &Connection, name: &WorkloadName) -> Result<Obs
     Ok(observation)
 }
 
+/// The last refusal of a new pod of this workload, by its status or else by the events of its controller.
+///
+/// # Errors
+/// As [`observe`] and [`refused_since`].
+pub async fn refusal(connection: &Connection, name: &WorkloadName) -> Result<Option<Refusal>, Error> {
+    let now = observe(connection, name).await?;
+    match now.refusal {
+        None if now.may_be_refused(name.kind) => refused_since(connection, name, now.changed).await,
+        refusal => Ok(refusal),
+    }
+}
+
 /// The time of the last write to the object, except to its status.
 fn changed(object: &DynamicObject) -> Option<Timestamp> {
     let entries = object.metadata.managed_fields.iter().flatten();

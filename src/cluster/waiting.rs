@@ -10,6 +10,7 @@ use kube::api::ListParams;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind, plain};
 use super::pages;
+use super::pods::{self, PodProblem, ProblemKind};
 use crate::model::image::Digest;
 use crate::model::image_field::{ImageField, LocatedField, Variables, locate_image_fields};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
@@ -33,7 +34,7 @@ const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 /// Number of namespaces whose pods are listed concurrently.
 const CONCURRENCY: usize = 4;
 
-/// A pod with containers whose image cannot be pulled, or that run an image.
+/// A pod with containers whose image cannot be pulled, or that run an image, or that does not run for another reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingPod {
     pub name: WorkloadName,
@@ -42,6 +43,8 @@ pub struct WaitingPod {
     pub controller: Option<ControllerReference>,
     pub images: Vec<WaitingImage>,
     pub running: Vec<RunningImage>,
+    /// What else keeps it from running.
+    pub problems: Vec<PodProblem>,
 }
 
 /// An image that a container runs.
@@ -140,9 +143,12 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
         return None;
     }
     let fields = locate_image_fields(&(&pod).into(), &Variables::default());
+    let mut problems = pods::problems(&pod);
+    problems.retain(|problem| problem.kind != ProblemKind::Image);
+    problems.extend(pods::failed_containers(&pod));
     let (metadata, status) = (pod.metadata, pod.status?);
     let (images, running) = (waiting_images(&fields, &status), running_images(&fields, &status));
-    if images.is_empty() && running.is_empty() {
+    if images.is_empty() && running.is_empty() && problems.is_empty() {
         return None;
     }
     let owners = metadata.owner_references.unwrap_or_default();
@@ -159,6 +165,7 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
         }),
         images,
         running,
+        problems,
     })
 }
 

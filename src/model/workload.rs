@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::field_manager::FieldManager;
 use super::pod_template::PodTemplate;
 use crate::model::inventory::WorkloadName;
@@ -18,8 +20,18 @@ pub struct Workload {
     pub pod: PodTemplate,
     /// Whether it is a pod that has finished or is being deleted: it will not run another image.
     pub has_ended: bool,
+    /// `None` for kinds whose pods are not counted, such as jobs.
+    pub replicas: Option<Replicas>,
     /// The field managers of its images; empty if its owner has the same images, because then it is not processed.
     pub managers: Vec<FieldManager>,
+}
+
+/// The pods of a workload, as its status counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Replicas {
+    pub desired: u32,
+    pub ready: u32,
 }
 
 /// A controlling owner reference.
@@ -44,6 +56,11 @@ impl ControllerReference {
 }
 
 impl Workload {
+    /// Whether pods are desired and none is ready.
+    pub fn has_no_ready_pod(&self) -> bool {
+        self.replicas.is_some_and(|replicas| replicas.desired > 0 && replicas.ready == 0)
+    }
+
     /// Whether its controller is a workload with the same images, so that this object can be ignored.
     pub fn is_covered_by_its_controller(&self) -> bool {
         let Some(owner) = &self.controller else { return false };

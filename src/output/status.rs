@@ -1,9 +1,10 @@
 //! Renders the result of `status`.
 
+mod pods;
+
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::model::inventory::Place;
 use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{describe_ownership, owner_table, revert_notes};
@@ -13,21 +14,22 @@ use crate::output::verdict::verdict;
 use crate::output::workloads::{WorkloadWords, place};
 use crate::output::{document, lines, result, say, table, width_for};
 use crate::ownership::owners::ChangedBy;
-use crate::sync::status::{ImageStatus, NotChecked, OlderDigest, PullFailure, State, StatusReport, Subject};
+use crate::sync::status::{ImageStatus, NotChecked, State, StatusReport, Subject};
 
 /// Prints the report. The last line, the verdict, does not depend on `format`.
 pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(report, format)?,
-        OutputFormat::Name => lines(names(report).into_iter().map(|of| place(of).1))?,
+        OutputFormat::Name => lines(names(report).into_iter())?,
         OutputFormat::Table | OutputFormat::Wide => {
             let wide = format == OutputFormat::Wide;
             let width = width_for(format);
             let registry = CommonRegistry::of_mirrors(&report.destinations, width);
             let mut tables = vec![
                 images(report, &registry, width),
-                pull_failures(report, &registry, width),
-                older_digests(report, &registry, width),
+                pods::pull_failures(report, &registry, width),
+                pods::not_ready(report, width),
+                pods::older_digests(report, &registry, width),
             ];
             if wide {
                 tables.push(owners(report));
@@ -44,7 +46,7 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
     }
     let failures = report.pull_failures.iter();
     let hint = pull_hint(failures.map(|failure| (failure.image.as_str(), failure.message.as_str())));
-    if let Some(hint) = hint {
+    for hint in hint.into_iter().chain(pods::log_hint(report)) {
         say(&hint);
     }
     if let Some(verdict) = verdict(report, has_flags) {
@@ -54,11 +56,15 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
 }
 
 /// Everything that needs attention, each once.
-fn names(report: &StatusReport) -> BTreeSet<&Place> {
+fn names(report: &StatusReport) -> Vec<String> {
     let images = report.images.iter().filter(|image| image.needs_attention()).map(|image| &image.place);
     let failures = report.pull_failures.iter().map(|failure| &failure.place);
     let older = report.older_digests.iter().map(|older| &older.place);
-    images.chain(failures).chain(older).collect()
+    let places: BTreeSet<_> = images.chain(failures).chain(older).map(place).collect();
+    let workloads =
+        report.not_ready.iter().map(|one| (one.workload.namespace.clone(), one.workload.to_string()));
+    let all: BTreeSet<_> = places.into_iter().chain(workloads).collect();
+    all.into_iter().map(|(_, name)| name).collect()
 }
 
 fn images(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>) -> String {
@@ -87,68 +93,9 @@ fn images(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>
     table::fitted(columns, &rows, width)
 }
 
-/// The images that cannot be pulled, and where.
-fn pull_failures(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>) -> String {
-    if report.pull_failures.is_empty() {
-        return String::new();
-    }
-    let row = |failure: &PullFailure| {
-        let (namespace, place) = place(&failure.place);
-        let (image_field, image) = (failure.image_field.to_string(), registry.relative(&failure.image));
-        let pods = failure.pods.len().to_string();
-        [namespace, place, image_field, image, pods, failure.reason.clone(), pull_detail(failure)]
-    };
-    let rows: Vec<_> = report.pull_failures.iter().map(row).collect();
-    let columns = [
-        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
-        Column::wrapped("PODS OF", 20),
-        Column::wrapped("FIELD", 28).yielding(0).joined(),
-        Column::wrapped("IMAGE", 20),
-        Column::whole("PODS").yielding(2),
-        Column::whole("CANNOT PULL").shared(),
-        Column::wrapped("DETAIL", 20).yielding(3).repeated(),
-    ];
-    table::fitted(columns, &rows, width)
-}
-
-/// The pods that run an older digest of their image's tag.
-fn older_digests(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>) -> String {
-    if report.older_digests.is_empty() {
-        return String::new();
-    }
-    let row = |older: &OlderDigest| {
-        let (namespace, place) = place(&older.place);
-        let (image_field, image) =
-            (older.image_field.to_string(), registry.relative(older.image.as_written()));
-        let pods = older.pods.len().to_string();
-        [namespace, place, image_field, image, pods, short(&older.running), short(&older.current)]
-    };
-    let rows: Vec<_> = report.older_digests.iter().map(row).collect();
-    let columns = [
-        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
-        Column::wrapped("PODS OF", 20),
-        Column::wrapped("FIELD", 28).yielding(0).joined(),
-        Column::wrapped("IMAGE", 20),
-        Column::whole("PODS").yielding(2),
-        Column::whole("RUNNING DIGEST"),
-        Column::whole("REGISTRY DIGEST"),
-    ];
-    table::fitted(columns, &rows, width)
-}
-
 /// The first twelve hex digits of a digest.
 fn short(digest: &str) -> String {
     digest.trim_start_matches("sha256:").chars().take(12).collect()
-}
-
-fn pull_detail(failure: &PullFailure) -> String {
-    let outdated = "the workload has another image now: delete the pod if it remains";
-    match (failure.message.as_str(), failure.outdated) {
-        ("", false) => "-".to_owned(),
-        ("", true) => outdated.to_owned(),
-        (message, false) => message.to_owned(),
-        (message, true) => format!("{message}; {outdated}"),
-    }
 }
 
 /// The other owners of each workload's images.

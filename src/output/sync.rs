@@ -136,18 +136,19 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
         OutputFormat::Json | OutputFormat::Yaml => document(report, format)?,
         OutputFormat::Name => names(report, rewriting)?,
         OutputFormat::Table | OutputFormat::Wide => {
-            if !report.images.is_empty() || !report.workloads.is_empty() {
-                let (wide, width) = (format == OutputFormat::Wide, width_for(format));
-                let text = if report.is_unchanged() && !wide {
-                    nothing_to_do(report, rewriting)
-                } else {
-                    let registry = CommonRegistry::of_mirrors(&report.destinations, width);
-                    registry.line() + &images(report, false, wide, width) + &workloads(report, wide, width)
-                };
-                result(&text)?;
+            let (wide, width) = (format == OutputFormat::Wide, width_for(format));
+            let is_empty = report.images.is_empty() && report.workloads.is_empty();
+            let is_short = report.is_unchanged() && !wide;
+            if !is_empty && !is_short {
+                let registry = CommonRegistry::of_mirrors(&report.destinations, width);
+                let tables = images(report, false, wide, width) + &workloads(report, wide, width);
+                result(&(registry.line() + &tables))?;
             }
             problems(report);
             ownership_notes(&report.workloads);
+            if !is_empty && is_short {
+                result(&nothing_to_do(report, rewriting))?;
+            }
             if !report.is_unchanged() && !report.found_nothing() {
                 say(&conclusion(report));
             }

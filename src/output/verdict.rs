@@ -15,6 +15,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
     let findings = [
         to_sync(report, has_flags),
         cannot_pull(report),
+        not_ready(report),
         older_digests(report),
         withdrawn(report),
         other_registries(report),
@@ -97,6 +98,15 @@ fn cannot_pull(report: &StatusReport) -> Option<String> {
         _ => "cannot pull their images",
     };
     Some(format!("{} {verb}: {named}", count(pods.len(), "pod")))
+}
+
+fn not_ready(report: &StatusReport) -> Option<String> {
+    let named = first_names(report.not_ready.iter().map(|one| format!("{} ({})", one.workload, one.reason)));
+    match report.not_ready.len() {
+        0 => None,
+        1 => Some(format!("1 workload is not ready: {named}")),
+        number => Some(format!("{number} workloads are not ready: {named}")),
+    }
 }
 
 /// Pods run what their tag named when they were started.

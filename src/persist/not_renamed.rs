@@ -117,6 +117,7 @@ mod tests {
             controller: None,
             pod: serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap(),
             has_ended: false,
+            replicas: None,
         };
         let found = Found { workloads: &[workload], ..Found::default() };
         let inventory =

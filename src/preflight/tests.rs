@@ -136,6 +136,7 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
     let env: Vec<_> = variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let workload = Workload {
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
         name: WorkloadName {
             cluster: "prod".to_owned(),

@@ -300,6 +300,7 @@ fn every_optional_field_is_valid_as_it_is_written() {
         log: vec![text()],
     };
     assert_all_valid([WorkloadReport {
+        not_ready: true,
         workload: workload.clone(),
         changes: vec![Change { image_field: image_field.clone(), from: None, to: some_text() }],
         relinquished: vec![image_field.clone()],

@@ -12,6 +12,7 @@ use crate::sync::discover::owners::top_controller;
 use crate::sync::discover::snapshot::{ClusterSnapshot, Unread};
 use crate::sync::rewrite::Rewriter;
 use crate::sync::rollout::changes::Changes;
+use crate::sync::rollout::missing_pods;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 use crate::sync::settings::{DryRun, Settings};
 
@@ -116,7 +117,10 @@ impl<'r> ClusterRewrites<'r> {
             let expected = self.rules.rewriter(destination, self.expected);
             let rewriter = self.rules.rewriter(destination, lock);
             let changes = changes.confirm(&snapshot, expected, rewriter, settings);
-            let rolled_out = changes.roll_out(&snapshot, rewriter, settings, observer).await;
+            let mut rolled_out = changes.roll_out(&snapshot, rewriter, settings, observer).await;
+            if settings.rollout.wait {
+                rolled_out = missing_pods::judge(rolled_out, &snapshot, &self.rules.filter.knowledge).await;
+            }
             reports.extend(with_waiting_pods(rolled_out, &snapshot));
         }
         reports

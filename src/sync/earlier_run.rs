@@ -90,6 +90,7 @@ mod tests {
             pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": to}]}}))
                 .unwrap(),
             has_ended: false,
+            replicas: None,
             managers: Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 
 pub(in crate::sync) mod changes;
 mod grace_period;
+pub(in crate::sync) mod missing_pods;
 mod report;
 mod resume;
 mod verdict;

@@ -7,6 +7,7 @@ mod digests;
 pub mod gather;
 mod newer;
 mod pulls;
+mod readiness;
 pub mod registries;
 mod report;
 
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use self::digests::OlderDigest;
 pub use self::newer::NewerVersions;
 pub use self::pulls::{PullFailure, namespaces, pull_failures, without_outdated};
+pub use self::readiness::{NotReady, not_ready};
 pub use self::report::{ImageStatus, NotChecked, State, StatusReport, Subject};
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::inventory::{Inventory, Place};

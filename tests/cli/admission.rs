@@ -147,6 +147,7 @@ fn rewritten(pod: &Value, maps: &[NameMap], is_covered: &impl Fn(&Image, &Image)
         controller: None,
         pod: serde_json::from_value(pod.clone()).unwrap(),
         has_ended: false,
+        replicas: None,
     };
     let found = Found { workloads: &[workload], ..Found::default() };
     let inventory =

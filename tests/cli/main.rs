@@ -28,6 +28,7 @@ mod not_checked;
 mod ownership;
 mod permissions;
 mod preflight;
+mod readiness;
 mod repository_settings;
 mod requests;
 mod rewrite;

@@ -31,6 +31,11 @@ pub enum RefusedBy {
 impl Refusal {
     pub fn new(message: &str) -> Self {
         let message = plain(message);
+        // The words of client-go's event correlator and of the controllers of daemon sets and replica sets.
+        let message = message
+            .trim_start_matches("(combined from similar events): ")
+            .trim_start_matches("Error creating: ")
+            .to_owned();
         Self { by: refused_by(&message), message }
     }
 

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use crate::model::image::Mirror;
 use crate::output::ownership::is_relinquishment;
-use crate::output::table::count;
+use crate::output::table::{count, first_names};
 use crate::sync::report::{ImageResult, SyncReport};
-use crate::sync::rollout::Outcome;
+use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// Where a run mirrors to, for a sentence.
 pub fn mirrors(destinations: &[Mirror]) -> String {
@@ -24,7 +24,25 @@ pub(super) fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     if rewriting && using > 0 {
         let _ = write!(text, ", used by {}", count(using, "workload"));
     }
-    text + "\n"
+    text + &not_ready(report) + "\n"
+}
+
+/// Whether a workload failed that was not to be changed.
+fn is_idle(workload: &WorkloadReport) -> bool {
+    matches!(workload.outcome, Outcome::Failed(_)) && workload.changes.is_empty()
+}
+
+/// Workloads that run what they should, and were broken before: that is no failure of the run, and nothing good.
+fn not_ready(report: &SyncReport) -> String {
+    let workloads = report.workloads.iter().filter(|workload| workload.not_ready);
+    let names: Vec<_> = workloads.map(|workload| workload.workload.to_string()).collect();
+    let verb = match names.len() {
+        0 => return String::new(),
+        1 => "is",
+        _ => "are",
+    };
+    let names = first_names(names.into_iter());
+    format!("; {names} {verb} not ready: run kubectl castai-privatelink status")
 }
 
 /// The conclusion of a run that did something, in one sentence.
@@ -35,7 +53,9 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
     let held = copied + replaced + images(ImageResult::UpToDate) + not_compared;
     let written = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated);
     let (relinquished, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_relinquishment(one));
-    let waiting = report.workloads.iter().filter(|one| one.needs_attention()).count();
+    let (idle, waiting): (Vec<_>, Vec<_>) =
+        report.workloads.iter().filter(|one| one.needs_attention()).partition(|one| is_idle(one));
+    let (idle, waiting) = (idle.len(), waiting.len());
     let mut parts = Vec::new();
     if held > 0 {
         let replaced = if replaced > 0 { format!(", {replaced} replaced") } else { String::new() };
@@ -49,18 +69,20 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
         parts.push(format!("ownership relinquished on {}", count(relinquished.len(), "workload")));
     }
     if !report.needs_attention() {
-        return format!("done: {}", parts.join("; "));
+        return format!("done: {}{}", parts.join("; "), not_ready(report));
     }
     let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
     let failures = [
         (failed, "image", "failed"),
         (waiting, "workload", "not updated"),
+        (idle, "workload", "not running"),
         (not_compared, "image", "not compared with public tags"),
     ];
     let failures = failures.into_iter().filter(|(number, ..)| *number > 0);
     let failures = failures.map(|(number, noun, what)| format!("{} {what}", count(number, noun)));
     let parts = failures.chain(parts).collect::<Vec<_>>().join("; ");
     // What could not be looked at is named in a line of its own.
-    let next = if failed + waiting > 0 { "; fix the errors above and run again to continue" } else { "" };
-    format!("incomplete: {parts}{next}")
+    let next =
+        if failed + waiting + idle > 0 { "; fix the errors above and run again to continue" } else { "" };
+    format!("incomplete: {parts}{}{next}", not_ready(report))
 }

@@ -7,7 +7,7 @@ use super::wrap::wrap;
 use super::{Column, GAP, is_folded, lines};
 use crate::output::style;
 
-/// Wraps cells, drops columns that yield, and at last prints paragraphs.
+/// Wraps cells, drops columns that yield, which a last line names, and at last prints paragraphs.
 pub(super) fn fit(columns: &[Column], mut rows: Vec<Vec<String>>, width: usize) -> String {
     let natural: Vec<usize> = (0..columns.len())
         .map(|index| {
@@ -37,10 +37,18 @@ pub(super) fn fit(columns: &[Column], mut rows: Vec<Vec<String>>, width: usize) 
     if is_folded(Some(width)) {
         mark_repeated(columns, &mut rows);
     }
+    let is_empty = |index: usize| rows.iter().all(|row| matches!(row[index].as_str(), "" | "-"));
+    let hidden = (0..columns.len()).filter(|index| !shown.contains(index) && !is_empty(*index));
+    let hidden: Vec<_> = hidden.map(|index| columns[index].header).collect();
     let columns: Vec<Column> = shown.iter().map(|&index| columns[index]).collect();
     let rows = rows.into_iter();
     let rows = rows.map(|row| shown.iter().map(|&index| wrap(&row[index], widths[index])).collect());
-    lines(&columns, rows.collect())
+    let mut text = lines(&columns, rows.collect());
+    if !hidden.is_empty() {
+        let hidden = wrap(&format!("not shown at this width: {}", hidden.join(", ")), width);
+        text.push_str(&(hidden + "\n"));
+    }
+    text
 }
 
 /// The first cell on its own line, followed by lines with header and cell.

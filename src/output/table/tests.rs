@@ -34,12 +34,14 @@ fn narrow_tables_wrap_then_drop_then_stack_columns_and_pipes_get_all() {
         (
             Some(36),
             "IMAGE               SIZE    RESULT\n\
-             ghcr.io/castai/     20.02   copied\n  kvisor-agent:v1     MB\n",
+             ghcr.io/castai/     20.02   copied\n  kvisor-agent:v1     MB\n\
+             not shown at this width: DIGEST\n",
         ),
         (
             Some(26),
             "IMAGE               RESULT\n\
-             ghcr.io/castai/     copied\n  kvisor-agent:v1\n",
+             ghcr.io/castai/     copied\n  kvisor-agent:v1\n\
+             not shown at this width:\n  DIGEST, SIZE\n",
         ),
         (
             Some(18),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::inventory::{ImageField, Place, WorkloadKind, WorkloadName};
-use crate::sync::status::{ImageStatus, NotChecked, PullFailure};
+use crate::sync::status::{ImageStatus, NotChecked, NotReady, PullFailure};
 
 const UNKNOWN_TAGS: &str = "; public tags not checked (use --upstream)";
 
@@ -57,6 +57,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
         destinations: vec!["e.example".parse().unwrap()],
         images,
         pull_failures: Vec::new(),
+        not_ready: Vec::new(),
         older_digests: Vec::new(),
         skipped: vec![Subject::PublicTags],
         notes: Vec::new(),
@@ -253,4 +254,25 @@ fn all_that_needs_attention_is_in_one_line() {
     assert!(
         verdict(&cluster_only, false).unwrap().ends_with("; the registry was not checked (--cluster-only)")
     );
+}
+
+#[test]
+fn workloads_that_are_not_ready_are_named() {
+    let one = |name: &str, reason: &str| NotReady {
+        workload: match place(name) {
+            Place::Workload(name) => name,
+            other => panic!("{other:?}"),
+        },
+        replicas: None,
+        reason: reason.to_owned(),
+        message: String::new(),
+        pods: Vec::new(),
+        crashes: false,
+    };
+    let mut report = report(vec![image(State::Mirrored, &[])]);
+    report.not_ready = vec![one("a", "Unschedulable")];
+    assert_verdict(&report, "1 workload is not ready: deployment.apps/a (Unschedulable)");
+    report.not_ready.push(one("b", "CrashLoopBackOff"));
+    let both = "deployment.apps/a (Unschedulable), deployment.apps/b (CrashLoopBackOff)";
+    assert_verdict(&report, &format!("2 workloads are not ready: {both}"));
 }

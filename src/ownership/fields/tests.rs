@@ -44,6 +44,7 @@ fn workload(images: &[(&str, &str)], managers: Managers<'_>) -> Workload {
         controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap(),
         has_ended: false,
+        replicas: None,
         managers: managers.iter().enumerate().map(manager).collect(),
     }
 }

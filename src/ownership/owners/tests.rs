@@ -20,6 +20,7 @@ fn workload(labels: &Value, annotations: &Value, managers: &[(&str, bool)]) -> W
         controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": []}})).unwrap(),
         has_ended: false,
+        replicas: None,
         managers: managers.iter().map(|(name, applies)| manager(name, *applies, 0)).collect(),
     }
 }

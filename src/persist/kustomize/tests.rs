@@ -21,6 +21,7 @@ fn workload(kind: WorkloadKind, name: &str, pod: &Value) -> Workload {
         controller: None,
         pod: serde_json::from_value(json!({"spec": pod})).unwrap(),
         has_ended: false,
+        replicas: None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::preflight::references::{ObjectKind, Unreadable};
 fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
     Workload {
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
         name: WorkloadName {
             cluster: "prod".to_owned(),

@@ -15,6 +15,7 @@ const GAR: &str = "us-docker.pkg.dev/castai-hub/library";
 fn workload(kind: WorkloadKind, namespace: &str, pod: &serde_json::Value) -> Workload {
     Workload {
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
         name: WorkloadName {
             cluster: "c".to_owned(),

@@ -49,6 +49,7 @@ fn workload(kind: WorkloadKind, annotations: &Value, pod: &Value) -> (Value, Wor
     }
     let workload = Workload {
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
         name: WorkloadName {
             cluster: "c".to_owned(),

@@ -19,6 +19,7 @@ fn workload(records: &Value, images: &[(&str, &str)]) -> (Value, Workload) {
 fn snapshot(object: &Value) -> Workload {
     Workload {
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
         name: WorkloadName {
             cluster: "c".to_owned(),

@@ -19,6 +19,9 @@ pub struct WorkloadReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relinquished: Vec<ImageField>,
     pub outcome: Outcome,
+    /// Its images run, but it did not become ready: it was broken before too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub not_ready: bool,
     /// Problems of its pods; crash logs of a component that was broken before are shown but not judged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<PodProblem>,
@@ -74,6 +77,7 @@ impl WorkloadReport {
             changes,
             relinquished: Vec::new(),
             outcome,
+            not_ready: false,
             problems: Vec::new(),
             notes: Vec::new(),
             owners: Vec::new(),

@@ -117,10 +117,11 @@ impl Run<'_> {
             return report;
         }
         match self.wait(name, &changes, &Health::Broken, &before).await {
-            Verdict::Done { message, problems, notes } => {
+            Verdict::Done { message, problems, notes, is_ready } => {
                 self.finished(name, &message);
                 report.problems = problems;
                 report.notes = notes;
+                report.not_ready = !is_ready;
             }
             Verdict::Failed { why, problems, .. } => {
                 self.finished(name, &why);

@@ -3,6 +3,8 @@
 //! A component that was healthy must become healthy again. A component that was broken must pull its images and start
 //! its containers; its further output is shown but not judged.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 
 use super::grace_period::GracePeriod;
@@ -26,6 +28,8 @@ pub(super) enum Verdict {
         message: String,
         problems: Vec<PodProblem>,
         notes: Vec<String>,
+        /// A component that was broken may have started without becoming ready.
+        is_ready: bool,
     },
     /// A component that was broken has started; whether it also becomes ready is worth a short wait.
     Started {
@@ -160,6 +164,14 @@ fn judge_waiting(
     }
 }
 
+/// What a rollout without a problem of its own waits for.
+pub(super) fn waits_for(now: &Observation, problems: &[PodProblem]) -> String {
+    match judge_waiting(now, now.progress.text(), problems, &GracePeriod::new(Duration::ZERO)) {
+        Verdict::Failed { why, .. } | Verdict::Blocked(why) | Verdict::Waiting(why) => why,
+        Verdict::Done { message, .. } | Verdict::Started { message, .. } => message,
+    }
+}
+
 fn judge_broken(
     kind: WorkloadKind,
     now: &Observation,
@@ -184,7 +196,12 @@ fn judge_broken(
             "a StatefulSet does not replace pods that never became ready: kubectl delete pod -n {namespace} {}",
             stuck.join(" ")
         );
-        return done("its images are set".to_owned(), problems, vec![note]);
+        return Verdict::Done {
+            message: "its images are set".to_owned(),
+            problems,
+            notes: vec![note],
+            is_ready: false,
+        };
     }
     // In other kinds, a new pod that is not ready may block the next one.
     let expected = if kind == WorkloadKind::DaemonSet { now.desired } else { now.desired.min(1) };
@@ -254,7 +271,7 @@ fn new_pods(observation: &Observation) -> &[Pod] {
 }
 
 fn done(message: String, problems: Vec<PodProblem>, notes: Vec<String>) -> Verdict {
-    Verdict::Done { message, problems, notes }
+    Verdict::Done { message, is_ready: problems.is_empty(), problems, notes }
 }
 
 pub(super) fn describe(problem: &PodProblem) -> String {

@@ -63,11 +63,12 @@ impl Run<'_> {
             return report;
         }
         match self.wait(&patch.workload, &patch.changes, &health, &before).await {
-            Verdict::Done { message, problems, notes } => {
+            Verdict::Done { message, problems, notes, is_ready } => {
                 let messages = std::iter::once(message).chain(notes.iter().cloned()).collect::<Vec<_>>();
                 self.finished(&patch.workload, &messages.join("; "));
                 report.problems = problems;
                 report.notes = notes;
+                report.not_ready = !is_ready;
             }
             Verdict::Failed { cause, why, problems } => {
                 report.problems = problems;
@@ -140,15 +141,15 @@ impl Run<'_> {
                     let since = *started.get_or_insert_with(Instant::now);
                     if since.elapsed() >= self.options.settle_time {
                         let notes = vec!["it is not ready yet".to_owned()];
-                        return Verdict::Done { message, problems, notes };
+                        return Verdict::Done { message, problems, notes, is_ready: false };
                     }
                     tokio::time::sleep(self.options.poll).await;
                 }
                 Verdict::Waiting(message) => return self.timed_out(Cause::Change, &message),
                 Verdict::Blocked(message) => return self.timed_out(Cause::Environment, &message),
-                Verdict::Done { message, problems, notes } => {
+                Verdict::Done { message, problems, notes, is_ready } => {
                     let problems = self.with_logs(workload, problems).await;
-                    return Verdict::Done { message, problems, notes };
+                    return Verdict::Done { message, problems, notes, is_ready };
                 }
                 Verdict::Failed { cause, why, problems } => {
                     let problems = self.with_logs(workload, problems).await;

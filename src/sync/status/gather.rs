@@ -4,8 +4,8 @@ use std::slice;
 
 use super::registries::{compare_differing, fetch_public_tags, fetch_versions, list_destination};
 use super::{
-    OlderDigest, PullFailure, RegistrySnapshot, SourceSnapshot, StatusReport, Subject, digests, namespaces,
-    pull_failures, recorded_mirror, statuses, without_outdated,
+    NotReady, OlderDigest, PullFailure, RegistrySnapshot, SourceSnapshot, StatusReport, Subject, digests,
+    namespaces, not_ready, pull_failures, recorded_mirror, statuses, without_outdated,
 };
 use crate::cluster::waiting::WaitingPod;
 use crate::cluster::{self, Connection, Scope};
@@ -62,6 +62,9 @@ pub async fn run(
         snapshot.inventory(region, &beside(settings.filter.clone().below(known), &snapshot.workloads));
     let mut report = StatusReport::new(Vec::new(), Vec::new(), &inventory);
     let pods = add_pull_failures(settings, &snapshot, network, &inventory, &mut report).await?;
+    report.not_ready =
+        add_refusals(connection, not_ready(&pods, &snapshot.workloads, &inventory, &report.pull_failures))
+            .await;
     for note in &report.notes {
         observer(Event::Warning(note.clone()));
     }
@@ -122,6 +125,16 @@ async fn add_pull_failures(
         delay = delay.saturating_mul(2);
     }
     Ok(Vec::new())
+}
+
+/// Adds why the API server refuses pods. It is unknown where the events cannot be read.
+async fn add_refusals(connection: &Connection, mut workloads: Vec<NotReady>) -> Vec<NotReady> {
+    for not_ready in workloads.iter_mut().filter(|one| one.is_unexplained()) {
+        if let Ok(Some(refusal)) = cluster::rollout::refusal(connection, &not_ready.workload).await {
+            not_ready.refused(refusal.message);
+        }
+    }
+    workloads
 }
 
 /// The pods of Cast AI's namespaces, and the workloads that control them.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::digests::OlderDigest;
 use super::newer::NewerVersions;
 use super::pulls::PullFailure;
+use super::readiness::NotReady;
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{API_VERSION, ImageField, Inventory, Place};
 use crate::model::owner::Owner;
@@ -26,6 +27,9 @@ pub struct StatusReport {
     /// Pods that cannot pull an image, even if the registry has it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pull_failures: Vec<PullFailure>,
+    /// Workloads that do not run for another reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_ready: Vec<NotReady>,
     /// Pods that were started before the tag of their image moved in the registry.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub older_digests: Vec<OlderDigest>,
@@ -165,6 +169,7 @@ impl StatusReport {
             destinations,
             images,
             pull_failures: Vec::new(),
+            not_ready: Vec::new(),
             older_digests: Vec::new(),
             skipped: Vec::new(),
             notes: inventory.notes.clone(),
@@ -178,6 +183,7 @@ impl StatusReport {
         !self.unlisted.is_empty()
             || !self.unreadable.is_empty()
             || !self.pull_failures.is_empty()
+            || !self.not_ready.is_empty()
             || !self.older_digests.is_empty()
             || self.images.iter().any(ImageStatus::needs_attention)
     }

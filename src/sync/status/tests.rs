@@ -32,6 +32,7 @@ fn workload(image: &str, records: &Value, kind: WorkloadKind) -> Workload {
         pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": image}]}}))
             .unwrap(),
         has_ended: false,
+        replicas: None,
         managers: vec![FieldManager {
             name: "helm".to_owned(),
             applies: false,

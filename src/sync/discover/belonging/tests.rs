@@ -24,6 +24,7 @@ fn workload(kind: WorkloadKind, namespace: &str, name: &str, image: &str) -> Wor
         pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "c", "image": image}]}}))
             .unwrap(),
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
     }
 }

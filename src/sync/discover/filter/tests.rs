@@ -20,6 +20,7 @@ fn workload(image: &str) -> Workload {
     let pod = json!({"containers": [{"name": "c", "image": image}]});
     Workload {
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
         name: WorkloadName {
             cluster: "c".to_owned(),

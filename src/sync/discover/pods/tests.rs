@@ -22,6 +22,7 @@ fn workload(name: WorkloadName, container: &serde_json::Value) -> Workload {
         controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": [container]}})).unwrap(),
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
     }
 }
@@ -45,6 +46,7 @@ fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) 
             reason: "ImagePullBackOff".to_owned(),
             message: String::new(),
         }],
+        problems: Vec::new(),
     }
 }
 

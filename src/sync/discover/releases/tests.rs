@@ -52,6 +52,7 @@ fn a_release_persists_private_images_if_it_sets_all_of_them() {
         controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": []}})).unwrap(),
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
     };
     let (private, newer) = ("e.example/m/agent:v1", "e.example/m/agent:v2");

@@ -62,6 +62,7 @@ fn snapshot(object: &Value) -> Workload {
         annotations: BTreeMap::new(),
         controller: None,
         has_ended: false,
+        replicas: None,
         managers: field_managers(kind, managed, &pod, &built_in().image_variables()),
         pod,
     }

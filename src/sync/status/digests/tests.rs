@@ -27,6 +27,7 @@ fn workload(image: &str) -> Workload {
         pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": image}]}}))
             .unwrap(),
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
     }
 }
@@ -46,6 +47,7 @@ fn pod(pod: &str, image: &str, digest: &Digest) -> WaitingPod {
             image: image.to_owned(),
             digest: digest.clone(),
         }],
+        problems: Vec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ fn workload(name: WorkloadName, containers: &Value) -> Workload {
         controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap(),
         has_ended: false,
+        replicas: None,
         managers: Vec::new(),
     }
 }
@@ -65,6 +66,7 @@ fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) 
             reason: "ImagePullBackOff".to_owned(),
             message: format!("said of {pod}"),
         }],
+        problems: Vec::new(),
     }
 }
 

@@ -1,0 +1,121 @@
+//! Workloads that do not run, although their images are private and in the registry: never reported as good.
+
+use std::time::Duration;
+
+use lab::host::Lab;
+use lab::registry::image::{Behaviour, Recipe};
+use serde_json::json;
+
+use crate::harness::{
+    apply, assert_stderr_contains, eventually, kubectl, kubectl_json, own_lab, parse_json, plugin, publish,
+    sync,
+};
+
+const AGENT: &str = "deployment.apps/castai-agent";
+
+/// The number of pods that are ready, of one kind of workload.
+fn ready(lab: &Lab, workload: &str) -> u64 {
+    let status = kubectl_json(lab, &["get", workload, "-n", "castai-agent"])["status"].clone();
+    status["readyReplicas"].as_u64().or_else(|| status["numberReady"].as_u64()).unwrap_or(0)
+}
+
+#[test]
+fn workloads_without_pods_are_named_with_the_cause() {
+    let lab = &own_lab();
+    sync(lab, 0, &[]);
+    let quota = json!({
+        "apiVersion": "v1", "kind": "ResourceQuota",
+        "metadata": {"name": "full", "namespace": "castai-agent"}, "spec": {"hard": {"pods": "0"}},
+    });
+    apply(lab, &quota);
+    eventually("the quota is active", || {
+        let quota = kubectl_json(lab, &["get", "resourcequota", "full", "-n", "castai-agent"]);
+        quota["status"]["hard"]["pods"] == "0"
+    });
+    kubectl(lab, &["delete", "pods", "--all", "-n", "castai-agent", "--force", "--grace-period=0"]);
+    let daemon_set = "daemonset.apps/castai-kvisor-agent";
+    eventually("no pod runs", || ready(lab, AGENT) == 0 && ready(lab, daemon_set) == 0);
+
+    let output = sync(lab, 1, &[]);
+    for workload in [AGENT, daemon_set] {
+        let error = format!(
+            "error: {workload} in namespace castai-agent: none of its pods runs: new pods are refused: pods \"castai-"
+        );
+        assert_stderr_contains(
+            &output,
+            &[&error, "exceeded quota: full", "raise the quota or free capacity"],
+        );
+    }
+    let last = output.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("incomplete: 3 workloads not running; "), "{}", output.stderr);
+    let output = plugin(lab, 1, &["status"]);
+    assert_stderr_contains(
+        &output,
+        &[&format!("{daemon_set} (FailedCreate)"), "3 workloads are not ready: "],
+    );
+    let report = parse_json(&plugin(lab, 1, &["status", "-o", "json"]));
+    let agent =
+        report["notReady"].as_array().unwrap().iter().find(|one| one["workload"]["name"] == "castai-agent");
+    let agent = agent.unwrap_or_else(|| panic!("{report}"));
+    assert_eq!((&agent["replicas"]["ready"], &agent["reason"]), (&json!(0), &json!("FailedCreate")));
+    // Nobody asked whether pods run.
+    sync(lab, 0, &["--wait=false"]);
+
+    kubectl(lab, &["delete", "resourcequota", "full", "-n", "castai-agent"]);
+    for kind in ["deployment", "daemonset"] {
+        kubectl(lab, &["rollout", "restart", kind, "-n", "castai-agent"]);
+    }
+    eventually("all run again", || ready(lab, AGENT) > 0 && ready(lab, daemon_set) > 0);
+    sync(lab, 0, &[]);
+
+    // No node takes new pods.
+    kubectl(lab, &["cordon", "-l", "kubernetes.io/os"]);
+    kubectl(lab, &["delete", "pods", "--all", "-n", "castai-agent", "--force", "--grace-period=0"]);
+    lab.wait_for(&["pods", "-n", "castai-agent"], Duration::from_mins(5), |list| {
+        list["items"].as_array().is_some_and(|pods| {
+            pods.iter().any(|pod| {
+                let conditions = pod["status"]["conditions"].as_array();
+                conditions.is_some_and(|all| all.iter().any(|one| one["reason"] == "Unschedulable"))
+            })
+        })
+    })
+    .unwrap();
+    let output = sync(lab, 1, &[]);
+    let error = format!("error: {AGENT} in namespace castai-agent: none of its pods runs: ");
+    assert_stderr_contains(&output, &[&error, "Unschedulable"]);
+    let output = plugin(lab, 1, &["status"]);
+    assert_stderr_contains(&output, &[&format!("{AGENT} (Unschedulable)")]);
+    kubectl(lab, &["uncordon", "-l", "kubernetes.io/os"]);
+    eventually("all run again", || ready(lab, AGENT) > 0);
+    sync(lab, 0, &[]);
+}
+
+/// An upgrade whose image could not be pulled before, and whose container crashes: the run did its part, and says what is
+/// left.
+#[test]
+fn a_workload_that_crashes_is_named_in_the_last_line() {
+    let lab = &own_lab();
+    sync(lab, 0, &[]);
+    let image = "us-docker.pkg.dev/castai-hub/library/agent:v9";
+    publish(lab, image, &Recipe { behaviour: Behaviour::Crash, ..Recipe::default() });
+    kubectl(lab, &["set", "image", "-n", "castai-agent", AGENT, &format!("agent={image}")]);
+    crate::harness::wait_for_failed_pull(lab, "castai-agent", "castai-agent-");
+    let named = format!("; {AGENT} is not ready: run kubectl castai-privatelink status");
+    let output = sync(lab, 0, &[]);
+    let last = output.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("done: ") && last.ends_with(&named), "{}", output.stderr);
+    let output = sync(lab, 0, &[]);
+    assert!(
+        output.stdout.starts_with("up to date") && output.stdout.trim_end().ends_with(&named),
+        "{}",
+        output.stdout
+    );
+    // Without a probe, a container is ready for a moment after each start.
+    let mut output = lab.plugin(&["status"]).unwrap();
+    eventually("the crash is seen", || {
+        output = lab.plugin(&["status"]).unwrap();
+        output.code == Some(1)
+    });
+    let hint = "hint: read why it crashes: kubectl logs -n castai-agent castai-agent-";
+    assert_stderr_contains(&output, &[hint, &format!("1 workload is not ready: {AGENT} (")]);
+}
