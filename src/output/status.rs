@@ -8,6 +8,7 @@ use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{describe_ownership, owner_table, revert_notes};
 use crate::output::pull_hint::pull_hint;
+use crate::output::restart::restart_hints;
 use crate::output::table::Column;
 use crate::output::verdict::verdict;
 use crate::output::workloads::{WorkloadWords, place};
@@ -46,6 +47,9 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
     let hint = pull_hint(failures.map(|failure| (failure.image.as_str(), failure.message.as_str())));
     if let Some(hint) = hint {
         say(&hint);
+    }
+    for line in restart_hints(&report.older_digests) {
+        say(&line);
     }
     if let Some(verdict) = verdict(report, has_flags) {
         say(&verdict);
