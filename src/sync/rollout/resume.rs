@@ -123,7 +123,7 @@ impl Run<'_> {
                 report.notes = notes;
             }
             Verdict::Failed { why, problems, .. } => {
-                self.finished(name, &why);
+                self.finished(name, "rollout failed");
                 report.problems = problems;
                 report.outcome = Outcome::Failed(why);
             }
