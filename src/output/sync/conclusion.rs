@@ -31,8 +31,8 @@ pub(super) fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
 pub(super) fn conclusion(report: &SyncReport) -> String {
     let images = |result| report.images.iter().filter(|image| image.result == result).count();
     let (copied, replaced) = (images(ImageResult::Copied), images(ImageResult::Replaced));
-    let not_compared = images(ImageResult::NotCompared);
-    let held = copied + replaced + images(ImageResult::UpToDate) + not_compared;
+    let removed = images(ImageResult::TagRemoved);
+    let held = copied + replaced + images(ImageResult::UpToDate) + images(ImageResult::NotCompared) + removed;
     let written = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated);
     let (relinquished, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_relinquishment(one));
     let waiting = report.workloads.iter().filter(|one| one.needs_attention()).count();
@@ -55,12 +55,16 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
     let failures = [
         (failed, "image", "failed"),
         (waiting, "workload", "not updated"),
-        (not_compared, "image", "not compared with public tags"),
+        (removed, "image", "whose public tag was removed"),
     ];
     let failures = failures.into_iter().filter(|(number, ..)| *number > 0);
-    let failures = failures.map(|(number, noun, what)| format!("{} {what}", count(number, noun)));
+    let mut failures =
+        failures.map(|(number, noun, what)| format!("{} {what}", count(number, noun))).peekable();
+    // What could not be looked at is named in the line after this one, which says that the run is incomplete.
+    if failures.peek().is_none() {
+        return parts.join("; ");
+    }
     let parts = failures.chain(parts).collect::<Vec<_>>().join("; ");
-    // What could not be looked at is named in a line of its own.
     let next = if failed + waiting > 0 { "; fix the errors above and run again to continue" } else { "" };
     format!("incomplete: {parts}{next}")
 }
