@@ -1,4 +1,5 @@
-//! Text from clusters, registries, DNS and AWS is untrusted and must not control the terminal.
+//! Text from clusters, registries, DNS and AWS is untrusted: it must not control the terminal, nor become a part of a
+//! command.
 
 /// `text` on one line, without control characters, truncated to `limit` characters.
 pub fn one_line(text: &str, limit: usize) -> String {
@@ -26,6 +27,17 @@ pub fn without_login(text: &str) -> String {
         Some(at) => format!("{}…{}", &text[..start], &text[at..]),
         None => text.to_owned(),
     }
+}
+
+/// Whether a name has no special characters for shells and file systems.
+pub fn is_plain(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
+    name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(is_plain)
+}
+
+/// A name for a command line that users may copy: text from a cluster must not become a command.
+pub fn word<'n>(name: &'n str, otherwise: &'n str) -> &'n str {
+    if is_plain(name) { name } else { otherwise }
 }
 
 /// Control characters, and characters that change the direction of text (Unicode TR 9).

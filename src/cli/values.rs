@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::command_line::{flag, naming_flags};
 use super::{DryRunArguments, KnowledgeArguments, MirrorArguments, RecursiveArguments};
 use crate::persist::engine;
+use crate::persist::helm::document::Output;
 
 /// Print configuration that persists the private images through upgrades
 ///
@@ -88,6 +89,11 @@ pub struct HelmArguments {
 }
 
 impl HelmArguments {
+    /// Where the documents go.
+    pub fn output(&self) -> Output<'_> {
+        self.directory.as_deref().map_or(Output::Stdout, Output::Directory)
+    }
+
     /// The command that mirrors the images of the files.
     pub fn way_to_mirror(&self) -> String {
         let is_piped = self.files.iter().any(|file| file.as_os_str() == "-");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodSpec, PodStatus};
 use kube::Api;
 use kube::api::ListParams;
 
@@ -55,6 +55,8 @@ pub struct RunningImage {
     pub image: String,
     /// What the node pulled under that name.
     pub digest: Digest,
+    /// The container's `imagePullPolicy`; the API server sets a default.
+    pub pull_policy: String,
 }
 
 /// An image that a container waits for.
@@ -147,7 +149,8 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
     problems.retain(|problem| problem.kind != ProblemKind::Image);
     problems.extend(pods::failed_containers(&pod));
     let (metadata, status) = (pod.metadata, pod.status?);
-    let (images, running) = (waiting_images(&fields, &status), running_images(&fields, &status));
+    let policies = pull_policies(&pod.spec.unwrap_or_default());
+    let (images, running) = (waiting_images(&fields, &status), running_images(&fields, &status, &policies));
     if images.is_empty() && running.is_empty() && problems.is_empty() {
         return None;
     }
@@ -169,8 +172,18 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
     })
 }
 
+/// By container.
+fn pull_policies(pod: &PodSpec) -> BTreeMap<String, String> {
+    let containers = pod.init_containers.iter().flatten().chain(&pod.containers);
+    containers.filter_map(|of| Some((of.name.clone(), of.image_pull_policy.clone()?))).collect()
+}
+
 /// The kubelet reports what it pulled as `repository@digest` (`imageID` in Kubernetes `pkg/kubelet/kuberuntime`).
-fn running_images(fields: &[LocatedField], status: &PodStatus) -> Vec<RunningImage> {
+fn running_images(
+    fields: &[LocatedField],
+    status: &PodStatus,
+    policies: &BTreeMap<String, String>,
+) -> Vec<RunningImage> {
     let lists = [&status.init_container_statuses, &status.container_statuses];
     let statuses: Vec<_> = lists.into_iter().flatten().flatten().collect();
     fields
@@ -182,7 +195,8 @@ fn running_images(fields: &[LocatedField], status: &PodStatus) -> Vec<RunningIma
             status.state.as_ref()?.running.as_ref()?;
             let digest = status.image_id.rsplit_once('@')?.1.parse().ok()?;
             let (image_field, image) = (field.image_field.clone(), field.value.clone());
-            Some(RunningImage { image_field, image, digest })
+            let pull_policy = policies.get(name).cloned().unwrap_or_default();
+            Some(RunningImage { image_field, image, digest, pull_policy })
         })
         .collect()
 }
@@ -268,7 +282,7 @@ mod tests {
         let pod = |id: &str, state: &str| -> Pod {
             serde_json::from_value(json!({
                 "metadata": {"name": "p", "namespace": "shop"},
-                "spec": {"containers": [{"name": "web", "image": "shop/web:1"}]},
+                "spec": {"containers": [{"name": "web", "image": "shop/web:1", "imagePullPolicy": "Always"}]},
                 "status": {"containerStatuses": [{
                     "name": "web", "image": "", "imageID": id, "ready": true, "restartCount": 0, "state": {state: {}},
                 }]},
@@ -278,6 +292,7 @@ mod tests {
         let id = format!("docker.io/shop/web@{digest}");
         let seen = waiting_pod("c", pod(&id, "running")).unwrap();
         assert_eq!((seen.running[0].image.as_str(), &seen.running[0].digest), ("shop/web:1", &digest));
+        assert_eq!(seen.running[0].pull_policy, "Always");
         assert_eq!(waiting_pod("c", pod(&id, "waiting")), None);
         assert_eq!(
             waiting_pod("c", pod("sha256:0", "running")),

@@ -94,6 +94,9 @@ pub struct PlannedImage {
     /// Why the content in the destination could not be compared with the source, if it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_compared: Option<String>,
+    /// Whether that is because the source no longer has the tag.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tag_removed: bool,
     /// The uses of the image, each with its current reference, which may already be the destination.
     pub used_by: Vec<PlannedUse>,
 }

@@ -12,6 +12,7 @@ pub mod permissions;
 pub mod preflight;
 pub mod progress;
 mod pull_hint;
+mod restart;
 pub mod rewrite;
 pub mod rollback;
 pub mod status;

@@ -1,5 +1,7 @@
 //! Renders what `rollback` would do or did.
 
+mod conclusion;
+
 use std::io;
 
 use crate::model::image::Image;
@@ -15,8 +17,8 @@ use crate::output::{document, lines, question_width, result, say, width_for};
 use crate::sync::rollback::{RollbackReport, SkippedImage};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
-/// Prints what a run did or would do.
-pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
+/// Prints what a run did or would do. `wait`: whether rollouts were watched.
+pub fn done(report: &RollbackReport, wait: bool, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(report, format)?,
         OutputFormat::Name => {
@@ -27,15 +29,14 @@ pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
         }
         OutputFormat::Table | OutputFormat::Wide => {
             let text = changes(report, "image rolled back (dry run)", width_for(format));
-            match text.is_empty() {
-                true if !report.skipped.is_empty() || !report.not_found.is_empty() => {}
-                true => result("nothing to do: no images were replaced by sync-images\n")?,
-                false => result(&text)?,
-            }
+            result(&if text.is_empty() { conclusion::nothing_to_do(report) } else { text })?;
         }
     }
     if !matches!(format, OutputFormat::Json | OutputFormat::Yaml) {
         problems(report);
+        if let Some(conclusion) = conclusion::conclusion(report, wait) {
+            say(&conclusion);
+        }
     }
     incomplete(&report.unlisted, &report.unreadable);
     Ok(())
@@ -50,7 +51,8 @@ pub fn show_cluster(context: &str, account: Option<&str>) {
 pub fn public_again(report: &RollbackReport, wait: bool) -> String {
     let hosts = report.hosts().into_iter().collect::<Vec<_>>().join(", ");
     let consequence = if wait {
-        "if a rollout fails, it is reverted to the private image and the rollback stops"
+        "if the rollout of a healthy workload fails, it is reverted to the private image and the rollback stops; \
+         a workload that is broken now is not reverted"
     } else {
         "rollouts are not watched, and a workload that cannot pull its image is not reverted"
     };
@@ -97,8 +99,10 @@ fn problems(report: &RollbackReport) {
     for name in &report.not_found {
         say(&format!("error: {name} not found: check the name and -n, or list all with rollback --dry-run"));
     }
-    for name in &report.not_recorded {
-        say(&format!("note: {name}: no images were replaced by sync-images"));
+    if !conclusion::is_nothing(report) {
+        for name in &report.not_recorded {
+            say(&format!("note: {name}: no images were replaced by sync-images"));
+        }
     }
     workload_problems(&report.workloads, WorkloadWords::ROLLBACK);
     report.skipped.iter().for_each(|left| say(&described(left)));
@@ -111,15 +115,9 @@ fn problems(report: &RollbackReport) {
     if let Some(hint) = rollout_pull_hint(&report.workloads) {
         say(&hint);
     }
-    let mut others = report.workloads.iter().filter(|workload| !is_held_back(workload));
-    if others.any(|workload| workload.outcome.needs_attention()) {
-        say("hint: make the original registries reachable from the nodes and roll back again, or restore \
-             the private images with `kubectl castai-privatelink sync-images`");
+    if let Some(hint) = conclusion::public_pull_hint(&report.workloads) {
+        say(&hint);
     }
-}
-
-const fn is_held_back(workload: &WorkloadReport) -> bool {
-    matches!(workload.outcome, Outcome::HeldBack(_))
 }
 
 fn described(left: &SkippedImage) -> String {

@@ -9,6 +9,7 @@ use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{describe_ownership, owner_table, revert_notes};
 use crate::output::pull_hint::pull_hint;
+use crate::output::restart::restart_hints;
 use crate::output::table::Column;
 use crate::output::verdict::verdict;
 use crate::output::workloads::{WorkloadWords, place};
@@ -48,6 +49,9 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
     let hint = pull_hint(failures.map(|failure| (failure.image.as_str(), failure.message.as_str())));
     for hint in hint.into_iter().chain(pods::log_hint(report)) {
         say(&hint);
+    }
+    for line in restart_hints(&report.older_digests) {
+        say(&line);
     }
     if let Some(verdict) = verdict(report, has_flags) {
         say(&verdict);

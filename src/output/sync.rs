@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::io;
 
 pub use self::conclusion::mirrors;
-use self::conclusion::{conclusion, nothing_to_do};
-use crate::model::inventory::WorkloadName;
+use self::conclusion::{conclusion, dry_run, nothing_to_do};
+use crate::model::inventory::{Place, WorkloadName};
 use crate::model::owner::Owner;
 use crate::model::plan::Plan;
 use crate::model::provenance::Provenance;
@@ -62,6 +62,9 @@ pub fn planned(
             problems(report);
             owner_notes(&report.workloads);
             relinquish_notes(&report.workloads);
+            if !report.is_unchanged() {
+                say(&dry_run(report));
+            }
         }
     }
     incomplete_run(report);
@@ -323,6 +326,9 @@ fn problems(report: &SyncReport) {
         say(&line);
     }
     not_compared_problems(report);
+    if let Some(note) = replaced_note(&report.images) {
+        say(&note);
+    }
     if !report.unreachable_sources.is_empty() {
         say(&elsewhere(&report.unreachable_sources));
     }
@@ -330,6 +336,24 @@ fn problems(report: &SyncReport) {
     if let Some(hint) = rollout_pull_hint(&report.workloads) {
         say(&hint);
     }
+}
+
+/// What running pods do after their tags moved in the registry.
+fn replaced_note(images: &[ImageReport]) -> Option<String> {
+    let is_used =
+        |image: &&ImageReport| image.used_by.iter().any(|used| matches!(used.place, Place::Workload(_)));
+    let replaced = images.iter().filter(|image| image.result == ImageResult::Replaced).filter(is_used);
+    match replaced.count() {
+        0 => None,
+        1 => Some("1 tag with other content than before".to_owned()),
+        number => Some(format!("{number} tags with other content than before")),
+    }
+    .map(|tags| {
+        format!(
+            "note: {tags}: running pods keep the previous content until they are restarted; `kubectl \
+             castai-privatelink status` lists them, and how to restart them"
+        )
+    })
 }
 
 /// How to copy on a machine that reaches the sources, such as a laptop, what a bastion cannot copy.

@@ -124,9 +124,7 @@ fn older_digests(report: &StatusReport) -> Option<String> {
         _ => "run",
     };
     let pods = count(pods.len(), "pod");
-    Some(format!(
-        "{pods} {verb} an older digest of the image's tag: restart {named} with kubectl rollout restart"
-    ))
+    Some(format!("{pods} of {named} {verb} an older digest of the image's tag: see the hint above"))
 }
 
 fn withdrawn(report: &StatusReport) -> Option<String> {

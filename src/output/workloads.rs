@@ -1,6 +1,7 @@
 //! Renders workloads and other places of images, with their outcome.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use crate::model::inventory::{Place, WorkloadKind, WorkloadName};
 use crate::output::say;
@@ -47,7 +48,7 @@ impl WorkloadWords {
 /// Prints problems and notes of workloads to stderr, one line each. Workloads that are held back for the same cause
 /// share one.
 pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWords) {
-    for line in held_back(workloads) {
+    for line in held_back(workloads).into_iter().chain(not_started(workloads)) {
         say(&line);
     }
     let WorkloadWords { restored, not_rewritable, .. } = words;
@@ -56,11 +57,6 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
         match &workload.outcome {
             Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
             Outcome::Restored(why) => say(&format!("error: {name} {restored} {why}")),
-            Outcome::NotStarted => {
-                say(&format!(
-                    "error: {name} not updated: the run stopped after an earlier failure; fix it and run again"
-                ));
-            }
             Outcome::NotRewritable(why) => {
                 let kind = if workload.needs_attention() { "error" } else { "note" };
                 say(&format!(
@@ -69,6 +65,7 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
                 ));
             }
             Outcome::HeldBack(_)
+            | Outcome::NotStarted
             | Outcome::Updated
             | Outcome::Unchanged
             | Outcome::Planned
@@ -101,17 +98,26 @@ fn held_back(workloads: &[WorkloadReport]) -> Vec<String> {
             None => causes.push((why.clone(), vec![&report.workload])),
         }
     }
-    let line = |(why, names): &(HeldBack, Vec<&WorkloadName>)| match &names[..] {
-        [name] => format!("error: {name} in namespace {} not updated: {why}", name.namespace),
-        names => {
-            let namespaces: BTreeSet<_> = names.iter().map(|name| name.namespace.as_str()).collect();
-            let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
-            let workloads = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let number = count(names.len(), "workload");
-            format!("error: {number} in namespace {namespaces} not updated: {why} ({workloads})")
-        }
-    };
-    causes.iter().map(line).collect()
+    causes.iter().map(|(why, names)| not_updated(names, why)).collect()
+}
+
+/// One line for all workloads that the run did not come to.
+fn not_started(workloads: &[WorkloadReport]) -> Option<String> {
+    let names = workloads.iter().filter(|report| report.outcome == Outcome::NotStarted);
+    let names: Vec<_> = names.map(|report| &report.workload).collect();
+    let why = "the run stopped after an earlier failure; fix it and run again";
+    (!names.is_empty()).then(|| not_updated(&names, &why))
+}
+
+fn not_updated(names: &[&WorkloadName], why: &dyn Display) -> String {
+    if let [name] = names {
+        return format!("error: {name} in namespace {} not updated: {why}", name.namespace);
+    }
+    let namespaces: BTreeSet<_> = names.iter().map(|name| name.namespace.as_str()).collect();
+    let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
+    let workloads = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let number = count(names.len(), "workload");
+    format!("error: {number} in namespace {namespaces} not updated: {why} ({workloads})")
 }
 
 /// A place within a sentence: `deployment.apps/castai-agent in namespace castai-agent`.

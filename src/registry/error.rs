@@ -33,7 +33,11 @@ pub enum Error {
          registry or make its tags mutable, and run again"
     )]
     Immutable { repository: Repository, tag: String },
-    #[error("{repository} rejected {object}: {}", answer(*.status, .code, .message, .object))]
+    #[error(
+        "{repository} {} {object}: {}",
+        if *.status < 500 || is_full(*.status, .message) { "rejected" } else { "failed on" },
+        answer(*.status, .code, .message, .object)
+    )]
     Refused { repository: Repository, object: String, status: u16, code: String, message: String },
     #[error("{host} rate limit exceeded{}", limited(.host, .message, *.wait))]
     RateLimited {
@@ -291,7 +295,15 @@ mod tests {
             (429, "TOOMANYREQUESTS", "pull rate limit", None, "rate limit exceeded"),
             (500, "UNKNOWN", "write: no space left on device", None, "no space left"),
             (507, "", "", None, "507 Insufficient Storage: no space left in the registry"),
-            (502, "", "", None, "502 Bad Gateway"),
+            (502, "", "", None, "ghcr.io/a/b failed on manifest v1: 502 Bad Gateway after all retries"),
+            (
+                503,
+                "",
+                "",
+                None,
+                "ghcr.io/a/b failed on manifest v1: 503 Service Unavailable after all retries",
+            ),
+            (400, "MANIFEST_INVALID", "", None, "ghcr.io/a/b rejected manifest v1: 400 MANIFEST_INVALID"),
         ];
         let repository = Repository { host: "ghcr.io".to_owned(), path: "a/b".to_owned() };
         for (status, code, message, tag, expected) in cases {

@@ -61,6 +61,16 @@ impl Error {
         matches!(self, Self::Registry(registry::Error::NotFound { .. }))
     }
 
+    /// What the source of an image that was copied before no longer has.
+    pub fn removal(&self) -> Option<String> {
+        let Self::Registry(registry::Error::NotFound { repository, object }) = self else { return None };
+        let tag = object.strip_prefix("manifest ").map(|version| format!("tag {version}"));
+        let object = tag.as_deref().unwrap_or(object);
+        Some(format!(
+            "{object} was removed from {repository}: upgrade the component, or keep the copy in the registry"
+        ))
+    }
+
     /// Whether a referenced object is missing or has other content.
     pub const fn is_damage(&self) -> bool {
         let is_other = matches!(
@@ -89,6 +99,20 @@ mod tests {
     use super::*;
     use crate::registry::{Cause, Repository};
     use crate::transport::credential::CredentialError;
+
+    #[test]
+    fn a_removed_tag_is_named_with_what_to_do() {
+        let repository = || Repository { host: "ghcr.io".to_owned(), path: "castai/x".to_owned() };
+        let missing = |object: &str| -> Error {
+            registry::Error::NotFound { repository: repository(), object: object.to_owned() }.into()
+        };
+        let advice =
+            "was removed from ghcr.io/castai/x: upgrade the component, or keep the copy in the registry";
+        assert_eq!(missing("manifest v1").removal(), Some(format!("tag v1 {advice}")));
+        assert_eq!(missing("repository").removal(), Some(format!("repository {advice}")));
+        let denied = registry::Error::Denied { repository: repository(), message: String::new() };
+        assert_eq!(Error::from(denied).removal(), None);
+    }
 
     #[test]
     fn only_errors_about_the_whole_store_or_the_caller_stop_everything() {

@@ -312,6 +312,7 @@ const NOT_COPIED: &str = "not found in the registry, and --no-mirror skips copyi
 fn settled(image: &PlannedImage) -> (ImageResult, Option<String>) {
     match (&image.step, &image.not_compared) {
         (Step::Failed { error }, _) => (ImageResult::Failed, Some(error.clone())),
+        (_, Some(cause)) if image.tag_removed => (ImageResult::TagRemoved, Some(cause.clone())),
         (_, Some(cause)) => (ImageResult::NotCompared, Some(cause.clone())),
         (Step::Skip { reason: why }, None) => (ImageResult::Skipped, Some(why.clone())),
         (Step::UpToDate { .. } | Step::Copy { .. } | Step::Replace { .. }, None) => {

@@ -105,6 +105,8 @@ pub enum ImageResult {
     UpToDate,
     /// The registry has it, but its source is unknown or could not be read.
     NotCompared,
+    /// The registry has it, and its source no longer has the tag.
+    TagRemoved,
     Skipped,
     /// The registry does not have it, and copying was skipped.
     Missing,
@@ -126,7 +128,7 @@ impl ImageResult {
     }
 
     const fn needs_attention(self) -> bool {
-        matches!(self, Self::Failed | Self::Missing | Self::NotCompared)
+        matches!(self, Self::Failed | Self::Missing | Self::NotCompared | Self::TagRemoved)
     }
 
     /// The word in tables.
@@ -136,6 +138,7 @@ impl ImageResult {
             Self::Replaced => "replaced",
             Self::UpToDate => "up to date",
             Self::NotCompared => "not compared",
+            Self::TagRemoved => "tag removed",
             Self::Skipped => "skipped",
             Self::Missing => "missing",
             Self::Failed => "failed",

@@ -7,8 +7,8 @@ use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    AGENT, KVISOR, MIRROR, QUICK, add_fault, clear_faults, eventually, kubectl, kubectl_json,
-    mirrored_digest, own_lab, parse_json, plugin, plugin_without_aws, set_tag, sync, unpublish,
+    AGENT, KVISOR, MIRROR, QUICK, add_fault, assert_stderr_contains, clear_faults, eventually, kubectl,
+    kubectl_json, mirrored_digest, own_lab, parse_json, plugin, plugin_without_aws, set_tag, sync, unpublish,
     wait_until_ready,
 };
 
@@ -243,6 +243,21 @@ fn status_with_upstream_fails_if_a_source_does_not_respond() {
     assert!(table.stdout.contains("tag removed"), "{}", table.stdout);
     assert_eq!(state(&document, "castai-kvisor-agent", "container/kvisor")["type"], "tagRemoved");
     status(lab, 0, &[], &[GOOD]);
+    let synced = sync(lab, 1, &[]);
+    assert!(synced.stdout.contains("tag removed"), "{}", synced.stdout);
+    assert_stderr_contains(
+        &synced,
+        &[
+            "note: ghcr.io/castai/kvisor/kvisor-agent:v1.164.8: tag v1.164.8 was removed from \
+             ghcr.io/castai/kvisor/kvisor-agent: upgrade the component, or keep the copy in the registry",
+            "incomplete: 1 image whose public tag was removed; ",
+        ],
+    );
+    assert!(
+        !synced.stderr.contains("not compared") && !synced.stderr.contains("check the name"),
+        "{}",
+        synced.stderr
+    );
 
     // The last line contains both.
     add_fault(

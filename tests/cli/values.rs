@@ -52,6 +52,9 @@ fn values_and_manifests_contain_the_names_of_sync_images() {
         agent.contains("# helm upgrade castai-agent ") && agent.contains(" --version 0.161.1 "),
         "{agent}"
     );
+    // The command is complete.
+    let path = folder.join("castai-agent_castai-agent.yaml");
+    assert!(agent.contains(&format!(" -f {}\n", path.display())), "{agent}");
     let repository = format!("{MIRROR}/us-docker.pkg.dev/castai-hub/library/agent");
     assert_eq!(yaml(&agent), [json!({"image": {"repository": repository}})]);
     // The hook's image has no key, so every other image has its own key.

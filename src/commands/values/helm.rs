@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     if decided.is_empty() {
         return Err(text::no_release(not_stored, images.snapshot.releases_forbidden));
     }
-    let components = components(&images.snapshot.resources, &decided);
+    let components = components(&images.snapshot.resources, &decided, wanted.output());
     text::not_stored(not_stored);
     text::not_covered(decided.values());
     text::components(&components);
@@ -39,7 +39,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         && !images.is_incomplete()
         && decided.values().all(|values| values.gaps.is_empty())
         && components.iter().all(Component::is_applicable);
-    let of_releases = decided.values().map(|values| document(values, Occasion::Upgrade));
+    let of_releases = decided.values().map(|values| document(values, Occasion::Upgrade, wanted.output()));
     let documents: Vec<_> =
         of_releases.chain(components.into_iter().filter_map(|component| component.patch)).collect();
     documents::print(&documents, wanted)?;

@@ -113,6 +113,14 @@ impl ImageField {
         }
     }
 
+    /// The list of the pod spec whose item has the image.
+    pub const fn list(&self) -> Option<&'static str> {
+        match &self.kind.location {
+            Location::Item(list) => Some(list.list),
+            Location::Own(_) | Location::Resource | Location::Nowhere => None,
+        }
+    }
+
     /// Whether it is the image that its container runs.
     pub fn is_container_image(&self) -> bool {
         self.kind.relation == Relation::OwnImage

@@ -45,12 +45,33 @@ fn not_ready(report: &SyncReport) -> String {
     format!("; {names} {verb} not ready: run kubectl castai-privatelink status")
 }
 
+/// The conclusion of a dry run that found something to do, in one sentence.
+pub(super) fn dry_run(report: &SyncReport) -> String {
+    let images = |result| report.images.iter().filter(|image| image.result == result).count();
+    let is_planned = |one: &&WorkloadReport| matches!(one.outcome, Outcome::Planned | Outcome::DryRunOk);
+    let waiting = report.workloads.iter().filter(|one| one.needs_attention()).count();
+    let counts = [
+        (images(ImageResult::Failed) + images(ImageResult::Missing), "image", "failed"),
+        (waiting, "workload", "not to be updated"),
+        (images(ImageResult::Copied), "image", "to copy"),
+        (images(ImageResult::Replaced), "image", "to replace"),
+        (report.workloads.iter().filter(is_planned).count(), "workload", "to update"),
+    ];
+    let parts = counts.into_iter().filter(|(number, ..)| *number > 0);
+    let parts: Vec<_> = parts.map(|(number, noun, what)| format!("{} {what}", count(number, noun))).collect();
+    if parts.is_empty() {
+        "dry run: nothing to do".to_owned()
+    } else {
+        format!("dry run: {}", parts.join("; "))
+    }
+}
+
 /// The conclusion of a run that did something, in one sentence.
 pub(super) fn conclusion(report: &SyncReport) -> String {
     let images = |result| report.images.iter().filter(|image| image.result == result).count();
     let (copied, replaced) = (images(ImageResult::Copied), images(ImageResult::Replaced));
-    let not_compared = images(ImageResult::NotCompared);
-    let held = copied + replaced + images(ImageResult::UpToDate) + not_compared;
+    let removed = images(ImageResult::TagRemoved);
+    let held = copied + replaced + images(ImageResult::UpToDate) + images(ImageResult::NotCompared) + removed;
     let written = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated);
     let (relinquished, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_relinquishment(one));
     let (idle, waiting): (Vec<_>, Vec<_>) =
@@ -58,9 +79,10 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
     let (idle, waiting) = (idle.len(), waiting.len());
     let mut parts = Vec::new();
     if held > 0 {
+        let new = if copied > 0 { format!(", {copied} of them new") } else { String::new() };
         let replaced = if replaced > 0 { format!(", {replaced} replaced") } else { String::new() };
         let mirrors = mirrors(&report.destinations);
-        parts.push(format!("{mirrors} holds {}, {copied} of them new{replaced}", count(held, "image")));
+        parts.push(format!("{mirrors} holds {}{new}{replaced}", count(held, "image")));
     }
     if !updated.is_empty() {
         parts.push(format!("{} updated", count(updated.len(), "workload")));
@@ -76,12 +98,16 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
         (failed, "image", "failed"),
         (waiting, "workload", "not updated"),
         (idle, "workload", "not running"),
-        (not_compared, "image", "not compared with public tags"),
+        (removed, "image", "whose public tag was removed"),
     ];
     let failures = failures.into_iter().filter(|(number, ..)| *number > 0);
-    let failures = failures.map(|(number, noun, what)| format!("{} {what}", count(number, noun)));
+    let mut failures =
+        failures.map(|(number, noun, what)| format!("{} {what}", count(number, noun))).peekable();
+    // What could not be looked at is named in the line after this one, which says that the run is incomplete.
+    if failures.peek().is_none() {
+        return parts.join("; ") + &not_ready(report);
+    }
     let parts = failures.chain(parts).collect::<Vec<_>>().join("; ");
-    // What could not be looked at is named in a line of its own.
     let next =
         if failed + waiting + idle > 0 { "; fix the errors above and run again to continue" } else { "" };
     format!("incomplete: {parts}{}{next}", not_ready(report))

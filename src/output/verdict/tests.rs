@@ -80,19 +80,17 @@ fn pods_with_an_older_digest_are_counted_and_named() {
         image: "e.example/x:v1".parse().unwrap(),
         running: "sha256:1".to_owned(),
         current: "sha256:2".to_owned(),
+        image_pull_policy: "Always".to_owned(),
         pods: pods.iter().map(|pod| (*pod).to_owned()).collect(),
     };
     let with = |older_digests| StatusReport { older_digests, ..report(vec![image(State::Mirrored, &[])]) };
-    let restart = "with kubectl rollout restart";
     assert_verdict(
         &with(vec![older("w", &["w-1"])]),
-        &format!("1 pod runs an older digest of the image's tag: restart deployment.apps/w {restart}"),
+        "1 pod of deployment.apps/w runs an older digest of the image's tag: see the hint above",
     );
     assert_verdict(
         &with(vec![older("w", &["w-1", "w-2"]), older("v", &["v-1"])]),
-        &format!(
-            "3 pods run an older digest of the image's tag: restart deployment.apps/v, deployment.apps/w {restart}"
-        ),
+        "3 pods of deployment.apps/v, deployment.apps/w run an older digest of the image's tag: see the hint above",
     );
 }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::ReleaseValues;
-use super::document::{Document, comment, file_name, word};
+use super::document::{Document, Output, comment, file_name};
 use crate::castai::built_in;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::ReleaseName;
+use crate::printable::word;
 
 /// A custom resource that installs a component.
 pub struct Component<'r> {
@@ -29,11 +30,12 @@ impl Component<'_> {
 pub fn components<'r>(
     resources: &'r [Resource],
     decided: &BTreeMap<ReleaseName, ReleaseValues>,
+    output: Output<'_>,
 ) -> Vec<Component<'r>> {
     let installing = resources.iter().filter(|resource| resource.definition.installs.is_some());
     let component = |resource| Component {
         resource,
-        patch: patch(resource, decided),
+        patch: patch(resource, decided, output),
         is_readonly: is_readonly(resource),
     };
     installing.map(component).collect()
@@ -41,7 +43,11 @@ pub fn components<'r>(
 
 /// The release of a component that Cast AI's operator installs from the component's values (castai/castware-operator
 /// `api/v1alpha1/component_types.go`); `None` if there is no such release.
-fn patch(resource: &Resource, decided: &BTreeMap<ReleaseName, ReleaseValues>) -> Option<Document> {
+fn patch(
+    resource: &Resource,
+    decided: &BTreeMap<ReleaseName, ReleaseValues>,
+    output: Output<'_>,
+) -> Option<Document> {
     let installed = resource.definition.installed(&resource.name, &resource.content);
     let of_component = |values: &&ReleaseValues| {
         values.release.namespace == resource.namespace
@@ -49,6 +55,7 @@ fn patch(resource: &Resource, decided: &BTreeMap<ReleaseName, ReleaseValues>) ->
     };
     let values = decided.values().find(of_component)?;
     let kind = resource.definition.plural();
+    let file = file_name(&[&resource.namespace, &resource.name, "component"]);
     let mut text = String::new();
     comment(
         &mut text,
@@ -60,15 +67,15 @@ fn patch(resource: &Resource, decided: &BTreeMap<ReleaseName, ReleaseValues>) ->
     comment(
         &mut text,
         &format!(
-            "kubectl patch {kind} {} --namespace {} --type=merge --patch-file=FILE",
+            "kubectl patch {kind} {} --namespace {} --type=merge --patch-file={}",
             word(&resource.name, "NAME"),
-            word(&resource.namespace, "NAMESPACE")
+            word(&resource.namespace, "NAMESPACE"),
+            output.argument(&file)
         ),
     );
     for note in change_notes(resource) {
         comment(&mut text, &note);
     }
-    let file = file_name(&[&resource.namespace, &resource.name, "component"]);
     let value = at_pointer(resource.definition.fields.first(), &values.values);
     Some(Document { file, comment: text, value })
 }

@@ -1,11 +1,12 @@
 //! The files of values: what is in them, and their names.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::ReleaseValues;
-use crate::printable::one_line;
+use crate::printable::{is_plain, one_line, word};
 
 /// Longest comment in a file, in characters.
 const MAX_COMMENT_LENGTH: usize = 1000;
@@ -18,6 +19,23 @@ pub struct Document {
     pub value: Value,
 }
 
+/// Where documents are written to, for the commands that use them.
+#[derive(Clone, Copy, Debug)]
+pub enum Output<'d> {
+    Stdout,
+    Directory(&'d Path),
+}
+
+impl Output<'_> {
+    /// A file as an argument of a command, quoted if a shell needs that.
+    pub(super) fn argument(self, file: &str) -> String {
+        let Self::Directory(directory) = self else { return "FILE".to_owned() };
+        let path = directory.join(file).display().to_string();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./+".contains(&byte);
+        if path.bytes().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+    }
+}
+
 /// What the values are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
@@ -26,7 +44,7 @@ pub enum Occasion {
 }
 
 /// The values file of a release.
-pub fn document(decided: &ReleaseValues, occasion: Occasion) -> Document {
+pub fn document(decided: &ReleaseValues, occasion: Occasion, output: Output<'_>) -> Document {
     let (release, chart) = (&decided.release, &decided.chart);
     let mut text = String::new();
     comment(
@@ -39,8 +57,8 @@ pub fn document(decided: &ReleaseValues, occasion: Occasion) -> Document {
         ),
     );
     let command = match occasion {
-        Occasion::Upgrade => upgrade_command(decided),
-        Occasion::Installation => install_command(decided),
+        Occasion::Upgrade => upgrade_command(decided, output),
+        Occasion::Installation => install_command(decided, output),
     };
     comment(&mut text, &command);
     for note in &decided.notes {
@@ -49,13 +67,18 @@ pub fn document(decided: &ReleaseValues, occasion: Occasion) -> Document {
     for gap in &decided.gaps {
         comment(&mut text, &format!("not covered: {}", gap.why));
     }
-    let file = file_name(&[&release.namespace, &release.name]);
-    Document { file, comment: text, value: decided.values.clone() }
+    Document { file: release_file(decided), comment: text, value: decided.values.clone() }
 }
 
-fn upgrade_command(ReleaseValues { release, chart, .. }: &ReleaseValues) -> String {
+fn release_file(ReleaseValues { release, .. }: &ReleaseValues) -> String {
+    file_name(&[&release.namespace, &release.name])
+}
+
+fn upgrade_command(values: &ReleaseValues, output: Output<'_>) -> String {
+    let ReleaseValues { release, chart, .. } = values;
+    let file = output.argument(&release_file(values));
     format!(
-        "helm upgrade {} castai-helm/{} --version {} --namespace {} --reset-then-reuse-values -f FILE",
+        "helm upgrade {} castai-helm/{} --version {} --namespace {} --reset-then-reuse-values -f {file}",
         word(&release.name, "NAME"),
         word(&chart.name, "CHART"),
         word(&chart.version, "VERSION"),
@@ -63,14 +86,16 @@ fn upgrade_command(ReleaseValues { release, chart, .. }: &ReleaseValues) -> Stri
     )
 }
 
-/// The command that installs a chart with the values in FILE.
-pub(super) fn install_command(ReleaseValues { release, chart, .. }: &ReleaseValues) -> String {
+/// The command that installs a chart with its values.
+pub(super) fn install_command(values: &ReleaseValues, output: Output<'_>) -> String {
+    let ReleaseValues { release, chart, .. } = values;
+    let file = output.argument(&release_file(values));
     let version = match chart.version.as_str() {
         "" => String::new(),
         version => format!(" --version {}", word(version, "VERSION")),
     };
     format!(
-        "helm upgrade --install {} castai-helm/{}{version} --namespace {} -f FILE",
+        "helm upgrade --install {} castai-helm/{}{version} --namespace {} -f {file}",
         word(&release.name, "NAME"),
         word(&chart.name, "CHART"),
         word(&release.namespace, "NAMESPACE")
@@ -80,17 +105,6 @@ pub(super) fn install_command(ReleaseValues { release, chart, .. }: &ReleaseValu
 pub(super) fn comment(text: &mut String, line: &str) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "# {}", one_line(line, MAX_COMMENT_LENGTH));
-}
-
-/// Whether a name has no special characters for shells and file systems.
-fn is_plain(name: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
-    name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(is_plain)
-}
-
-/// A name for a command line that users may copy: text from a cluster must not become a command.
-pub(super) fn word<'n>(name: &'n str, otherwise: &'n str) -> &'n str {
-    if is_plain(name) { name } else { otherwise }
 }
 
 /// A unique file name from these parts. Kubernetes names contain no underscore.
@@ -107,6 +121,18 @@ pub(super) fn file_name(parts: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_written_file_is_an_argument_of_its_command() {
+        assert_eq!(Output::Stdout.argument("a_b.yaml"), "FILE");
+        for (directory, expected) in [
+            ("values", "values/a_b.yaml"),
+            ("/tmp/my values", "'/tmp/my values/a_b.yaml'"),
+            ("it's; reboot", r"'it'\''s; reboot/a_b.yaml'"),
+        ] {
+            assert_eq!(Output::Directory(Path::new(directory)).argument("a_b.yaml"), expected);
+        }
+    }
 
     #[test]
     fn no_name_escapes_the_folder_or_becomes_a_command() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::ReleaseValues;
-use super::document::install_command;
+use super::document::{Output, install_command};
 use crate::cluster::release::{Chart, Hook, Release, ReleaseName};
 use crate::model::knowledge::Knowledge;
 use crate::parse::documents;
@@ -120,13 +120,13 @@ pub fn assignments(
 
 /// What to run for the first installation, in this order. `mirror` is the command that mirrors the images, and `flags`
 /// are those that name them.
-pub fn steps(decided: &[ReleaseValues], mirror: &str, flags: &[String]) -> Vec<String> {
+pub fn steps(decided: &[ReleaseValues], mirror: &str, flags: &[String], output: Output<'_>) -> Vec<String> {
     let mut steps = vec![mirror.to_owned()];
     if decided.iter().any(|values| !values.blocking_hooks.is_empty()) {
         let policy = "kubectl castai-privatelink values policy --extent=prefixes --apply".to_owned();
         steps.push([&[policy], flags].concat().join(" "));
     }
-    steps.extend(decided.iter().map(install_command));
+    steps.extend(decided.iter().map(|values| install_command(values, output)));
     steps
 }
 

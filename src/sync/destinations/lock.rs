@@ -49,6 +49,7 @@ pub(super) fn not_compared(entry: Option<&LockedImage>, assignment: &Assignment)
         step,
         note: None,
         not_compared: Some(cause.clone()),
+        tag_removed: false,
         used_by: assignment.used_by.clone(),
     };
     Some(ImageReport::from_planned(&image, ImageResult::NotCompared, Some(cause)))

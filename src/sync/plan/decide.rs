@@ -18,6 +18,8 @@ pub struct Facts {
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
     /// The results of source requests. Sources without a request are missing.
     pub sources: BTreeMap<Image, Result<Content, String>>,
+    /// What sources that have an error no longer have.
+    pub removals: BTreeMap<Image, String>,
     pub reduced: ReducedImages,
     /// Pairs of destination repository and blob that are present, among those that were checked.
     pub present_blobs: BTreeSet<(String, Digest)>,
@@ -63,6 +65,9 @@ pub fn decide(mirror: &Mirror, wanted_images: Vec<WantedImage>, facts: &Facts) -
         .into_iter()
         .map(|wanted_image| {
             let (step, not_compared) = step(mirror, &wanted_image, facts);
+            let is_removed =
+                matches!(&wanted_image.source, Source::Known(source) if facts.removals.contains_key(source));
+            let tag_removed = not_compared.is_some() && is_removed;
             let source = match wanted_image.source {
                 Source::Known(source) => Some(source),
                 Source::Reachable(_) => Some(wanted_image.destination.clone()),
@@ -76,6 +81,7 @@ pub fn decide(mirror: &Mirror, wanted_images: Vec<WantedImage>, facts: &Facts) -
                 step,
                 note: None,
                 not_compared,
+                tag_removed,
                 used_by: wanted_image.used_by,
             }
         })
@@ -195,7 +201,10 @@ fn step(mirror: &Mirror, wanted_image: &WantedImage, facts: &Facts) -> (Step, Op
         }
         // Everything already uses the mirror: its content is accepted as long as the source cannot be compared.
         (Some(Err(error)), _) => match listing.digest(version).filter(|current| is_whole(current)) {
-            Some(current) if is_settled(wanted_image) => (up_to_date(current, ""), Some(error.clone())),
+            Some(current) if is_settled(wanted_image) => {
+                let cause = facts.removals.get(source).unwrap_or(error);
+                (up_to_date(current, ""), Some(cause.clone()))
+            }
             _ => failed(error),
         },
         (None, _) => failed("its source was not queried"),

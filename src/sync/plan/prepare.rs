@@ -65,11 +65,13 @@ pub async fn prepare(
         }
     };
     let pair = Pair { sources, destination, mirror, attestations: wanted.attestations, cache };
-    let Resolved { contents: sources, reduced } = pair.resolve(&wanted_images, &repositories, &damaged).await;
+    let resolved = pair.resolve(&wanted_images, &repositories, &damaged).await;
+    let Resolved { contents: sources, reduced, removals } = resolved;
     let facts = Facts {
         registry: destination.kind(),
         repositories,
         sources,
+        removals,
         reduced,
         present_blobs: BTreeSet::new(),
         mounting: false,
@@ -115,6 +117,7 @@ pub async fn renew(
         repositories,
         registry: destination.kind(),
         sources: contents,
+        removals: BTreeMap::new(),
         present_blobs: BTreeSet::new(),
         mounting: false,
         contents: BTreeMap::new(),
@@ -201,14 +204,14 @@ fn keep_complete(read: Read, repositories: &mut Repositories, notes: &mut Vec<St
             Ok(content) => {
                 contents.insert((path, digest), content);
             }
-            Err(Unread { reason, is_damaged: true }) => {
+            Err(Unread { reason, is_damaged: true, .. }) => {
                 if let Some(Ok(Some(listing))) = repositories.get_mut(&path) {
                     listing.digests.remove(&digest);
                 }
                 notes.push(format!("the image in {path} is incomplete and is copied again: {reason}"));
                 damaged.insert((path, digest));
             }
-            Err(Unread { reason, is_damaged: false }) => {
+            Err(Unread { reason, is_damaged: false, .. }) => {
                 notes.push(format!("cannot read platforms and size of the images in {path}: {reason}"));
             }
         }

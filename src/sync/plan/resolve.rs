@@ -17,6 +17,8 @@ use crate::sync::plan::wanted_images::WantedImage;
 pub(super) struct Resolved {
     pub(super) contents: BTreeMap<Image, Result<Content, String>>,
     pub(super) reduced: ReducedImages,
+    /// What sources no longer have of images that the destination has.
+    pub(super) removals: BTreeMap<Image, String>,
 }
 
 /// The sources and a destination.
@@ -53,13 +55,20 @@ impl Pair<'_> {
             .buffer_unordered(self.sources.limits().reads)
             .collect()
             .await;
-        let mut resolved = Resolved { contents: BTreeMap::new(), reduced: BTreeMap::new() };
+        let mut resolved =
+            Resolved { contents: BTreeMap::new(), reduced: BTreeMap::new(), removals: BTreeMap::new() };
         for (source, answer) in answers {
-            let content = answer.map(|(content, reduced)| {
-                resolved.reduced.extend(reduced);
-                content
-            });
-            resolved.contents.insert(source, content.map_err(|unread| unread.reason));
+            let content = match answer {
+                Ok((content, reduced)) => {
+                    resolved.reduced.extend(reduced);
+                    Ok(content)
+                }
+                Err(Unread { reason, removal, .. }) => {
+                    resolved.removals.extend(removal.map(|removal| (source.clone(), removal)));
+                    Err(reason)
+                }
+            };
+            resolved.contents.insert(source, content);
         }
         resolved
     }
@@ -74,14 +83,15 @@ impl Pair<'_> {
         let is_pinned = source.version().digest().is_some();
         let is_everywhere = !current.contains(&None) && !is_pinned;
         let root = if is_everywhere {
-            let described = self.sources.describe_manifest(&repository, reference).await?;
+            let described =
+                self.sources.describe_manifest(&repository, reference).await.map_err(Unread::root)?;
             if current.iter().flatten().all(|(_, current)| **current == described.digest) {
                 let content = Content::unread(described.digest, described.media_type);
                 return Ok((content, ReducedImages::new()));
             }
             self.sources.manifest(&repository, Reference::Digest(&described.digest)).await?
         } else {
-            self.sources.manifest(&repository, reference).await?
+            self.sources.manifest(&repository, reference).await.map_err(Unread::root)?
         };
         let differing = current.iter().flatten().filter(|(_, current)| **current != root.digest);
         let reduced =

@@ -51,18 +51,26 @@ pub(super) struct Unread {
     pub(super) reason: String,
     /// A referenced object is missing or has other content.
     pub(super) is_damaged: bool,
+    /// The same for an image that was copied before, if its tag was not found.
+    pub(super) removal: Option<String>,
+}
+
+impl Unread {
+    /// The image's own tag or digest could not be read.
+    pub(super) fn root(error: Error) -> Self {
+        Self { removal: error.removal(), ..error.into() }
+    }
 }
 
 impl From<Error> for Unread {
     fn from(error: Error) -> Self {
-        let is_damaged = error.is_damage();
-        Self { reason: error.to_string(), is_damaged }
+        Self { reason: error.to_string(), is_damaged: error.is_damage(), removal: None }
     }
 }
 
 impl From<String> for Unread {
     fn from(reason: String) -> Self {
-        Self { reason, is_damaged: false }
+        Self { reason, is_damaged: false, removal: None }
     }
 }
 

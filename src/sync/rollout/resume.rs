@@ -124,7 +124,7 @@ impl Run<'_> {
                 report.not_ready = !is_ready;
             }
             Verdict::Failed { why, problems, .. } => {
-                self.finished(name, &why);
+                self.finished(name, "rollout failed");
                 report.problems = problems;
                 report.outcome = Outcome::Failed(why);
             }

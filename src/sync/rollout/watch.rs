@@ -82,9 +82,14 @@ impl Run<'_> {
                     }
                     _ => Outcome::Failed(why),
                 };
-                if let Outcome::Restored(why) | Outcome::Failed(why) = &report.outcome {
-                    self.finished(&patch.workload, why);
-                }
+                // The report has the cause.
+                self.finished(
+                    &patch.workload,
+                    match &report.outcome {
+                        Outcome::Restored(_) => "rollout failed; its previous images are restored",
+                        _ => "rollout failed",
+                    },
+                );
             }
             Verdict::Started { message, .. } | Verdict::Waiting(message) | Verdict::Blocked(message) => {
                 report.outcome = Outcome::Failed(message);

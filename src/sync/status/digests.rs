@@ -25,6 +25,8 @@ pub struct OlderDigest {
     pub running: String,
     /// What the registry has under the tag.
     pub current: String,
+    /// The container's `imagePullPolicy` in the first pod.
+    pub image_pull_policy: String,
     /// Names of the pods, sorted.
     pub pods: Vec<String>,
 }
@@ -61,6 +63,7 @@ pub(super) fn older_digests(
                 image: (*image).clone(),
                 running: running.digest.to_string(),
                 current: digest.to_string(),
+                image_pull_policy: running.pull_policy.clone(),
                 pods: Vec::new(),
             });
             older.pods.push(pod.name.name.clone());

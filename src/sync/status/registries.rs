@@ -106,7 +106,9 @@ async fn public_tag(sources: &Store<'_>, image: &Image) -> PublicTag {
     let reference = Reference::from_version(image.version());
     match sources.describe_manifest(&repository, reference).await {
         Ok(described) => PublicTag::Names(described.digest),
-        Err(error) if error.is_not_found() => PublicTag::TagRemoved(error.to_string()),
-        Err(error) => PublicTag::Unread(error.to_string()),
+        Err(error) => match error.removal() {
+            Some(removal) => PublicTag::TagRemoved(removal),
+            None => PublicTag::Unread(error.to_string()),
+        },
     }
 }

@@ -47,7 +47,8 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         ));
     }
     text::not_covered(decided.iter());
-    let documents: Vec<_> = decided.iter().map(|values| document(values, Occasion::Installation)).collect();
+    let documents: Vec<_> =
+        decided.iter().map(|values| document(values, Occasion::Installation, wanted.output())).collect();
     print(&documents, wanted)?;
     let hooks: Vec<_> =
         decided.iter().flat_map(|values| &values.blocking_hooks).map(String::as_str).collect();
@@ -56,7 +57,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     } else {
         output::say(&format!("install in this order (the policy is for the hooks {}):", hooks.join(", ")));
     }
-    for step in rendered::steps(&decided, &wanted.way_to_mirror(), &wanted.naming.flags()) {
+    for step in rendered::steps(&decided, &wanted.way_to_mirror(), &wanted.naming.flags(), wanted.output()) {
         output::say(&format!("  {step}"));
     }
     let is_complete = decided.iter().all(|values| values.gaps.is_empty());

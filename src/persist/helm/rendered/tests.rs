@@ -75,7 +75,7 @@ fn a_hook_that_no_value_sets_needs_a_policy_first() {
         let jobs: Vec<_> = decided[0].blocking_hooks.iter().map(String::as_str).collect();
         let expected: &[&str] = if is_blocking { &["Job/castai-umbrella-kent-preflight"] } else { &[] };
         assert_eq!(jobs, expected, "{hook}");
-        let steps = steps(&decided, "mirror", &["--registry e.example/pfx".to_owned()]);
+        let steps = steps(&decided, "mirror", &["--registry e.example/pfx".to_owned()], Output::Stdout);
         let policy =
             "kubectl castai-privatelink values policy --extent=prefixes --apply --registry e.example/pfx";
         assert_eq!(steps.contains(&policy.to_owned()), is_blocking, "{steps:?}");

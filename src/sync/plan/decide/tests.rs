@@ -83,6 +83,7 @@ fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Cont
             .map(|(path, listing)| ((*path).to_owned(), Ok(listing.clone())))
             .collect(),
         sources: sources.iter().map(|(name, resolved)| (image(name), resolved.clone())).collect(),
+        removals: BTreeMap::new(),
         reduced: BTreeMap::new(),
         present_blobs: BTreeSet::new(),
         mounting: false,
@@ -142,6 +143,25 @@ fn each_step_follows_from_the_content_of_source_and_destination() {
         assert_eq!(outcome(&plan), expected, "{written}");
         let says_so = plan.images[0].not_compared.is_some();
         assert_eq!(says_so, unreached && expected == "up to date", "{written}");
+    }
+}
+
+#[test]
+fn a_removed_tag_keeps_its_copy_if_everything_uses_it() {
+    let (source, mirrored) = ("ghcr.io/a/b:v1", "ECR/a/b:v1");
+    let gone = || Err("manifest v1 not found".to_owned());
+    for (written, held, expected, is_removed) in [
+        (mirrored, Some(listing(&[("v1", "one")], &[])), "up to date", true),
+        (source, Some(listing(&[("v1", "one")], &[])), "failed: manifest v1 not found", false),
+        (mirrored, None, "failed: manifest v1 not found", false),
+    ] {
+        let mut facts = facts(&[("a/b", held)], &[(source, gone())]);
+        facts.removals.insert(image(source), "tag v1 was removed".to_owned());
+        let plan = planned(vec![known(source, mirrored, written)], &facts);
+        assert_eq!(outcome(&plan), expected, "{written}");
+        assert_eq!(plan.images[0].tag_removed, is_removed, "{written}");
+        let cause = is_removed.then_some("tag v1 was removed");
+        assert_eq!(plan.images[0].not_compared.as_deref(), cause, "{written}");
     }
 }
 

@@ -46,6 +46,7 @@ fn pod(pod: &str, image: &str, digest: &Digest) -> WaitingPod {
             image_field: ImageField::of_container("a"),
             image: image.to_owned(),
             digest: digest.clone(),
+            pull_policy: "Always".to_owned(),
         }],
         problems: Vec::new(),
     }
@@ -77,6 +78,7 @@ fn pods_with_an_older_digest_are_found_by_controller() {
     let older = older_digests(&pods, &workloads, &assignments, &seen);
     assert_eq!(older.len(), 1, "{older:?}");
     assert_eq!(older[0].pods, ["w-1", "w-3"]);
+    assert_eq!(older[0].image_pull_policy, "Always");
     assert_eq!((older[0].running.as_str(), older[0].current.as_str()), (old.as_str(), new.as_str()));
     assert!(older_digests(&pods, &workloads, &assignments, &unread).is_empty(), "nothing is known");
 }
