@@ -24,7 +24,15 @@ pub(super) fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     if rewriting && using > 0 {
         let _ = write!(text, ", used by {}", count(using, "workload"));
     }
-    text + "\n"
+    text + &not_read(report) + "\n"
+}
+
+/// Optional sources, which do not change the exit code.
+fn not_read(report: &SyncReport) -> String {
+    match &report.not_read[..] {
+        [] => String::new(),
+        sources => format!("; not read: {}", sources.join(", ")),
+    }
 }
 
 /// The conclusion of a run that did something, in one sentence.
@@ -49,7 +57,7 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
         parts.push(format!("ownership relinquished on {}", count(relinquished.len(), "workload")));
     }
     if !report.needs_attention() {
-        return format!("done: {}", parts.join("; "));
+        return format!("done: {}{}", parts.join("; "), not_read(report));
     }
     let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
     let failures = [
@@ -62,9 +70,9 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
         failures.map(|(number, noun, what)| format!("{} {what}", count(number, noun))).peekable();
     // What could not be looked at is named in the line after this one, which says that the run is incomplete.
     if failures.peek().is_none() {
-        return parts.join("; ");
+        return parts.join("; ") + &not_read(report);
     }
     let parts = failures.chain(parts).collect::<Vec<_>>().join("; ");
     let next = if failed + waiting > 0 { "; fix the errors above and run again to continue" } else { "" };
-    format!("incomplete: {parts}{next}")
+    format!("incomplete: {parts}{}{next}", not_read(report))
 }
