@@ -7,15 +7,21 @@ use std::io;
 pub struct CommandError {
     pub message: String,
     pub hint: Option<String>,
+    /// What was asked for does not exist: the command ran, with a result that needs attention.
+    pub is_not_found: bool,
 }
 
 impl CommandError {
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, is_not_found: false }
     }
 
     pub fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()) }
+        Self { message: message.into(), hint: Some(hint.into()), is_not_found: false }
+    }
+
+    pub fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { is_not_found: true, ..Self::with_hint(message, hint) }
     }
 }
 

@@ -297,7 +297,7 @@ pub(super) fn plain(text: &str) -> String {
 
 impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
-        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+        Self { hint: error.hint().map(str::to_owned), ..Self::new(error.to_string()) }
     }
 }
 

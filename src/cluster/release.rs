@@ -120,15 +120,21 @@ pub async fn list_releases(connection: &Connection, search: Search<'_>) -> Resul
     let missing = named.map(|(namespace, name)| ((*namespace).to_owned(), (*name).to_owned()));
     let missing: BTreeSet<_> = missing.filter(|release| !stored.contains(release)).collect();
     let mut found = Releases::default();
-    let unseen = |kind: &str, error: &Error| {
-        format!("cannot list {kind}: {error}; images of Helm releases and their hooks are not found there")
+    let unseen = |kind: &str, Refusal { error, namespaces }: &Refusal| {
+        let namespaces = match &namespaces[..] {
+            [] | [_] => String::new(),
+            namespaces => format!(" in namespaces {}", namespaces.join(", ")),
+        };
+        format!(
+            "cannot list {kind}{namespaces}: {error}; images of Helm releases and their hooks are not found there"
+        )
     };
-    found.is_forbidden = !forbidden.is_empty();
-    found.notes.extend(forbidden.iter().map(|error| unseen("secrets", error)));
-    if forbidden.is_empty() && !missing.is_empty() {
+    found.is_forbidden = forbidden.is_some();
+    found.notes.extend(forbidden.iter().map(|refusal| unseen("secrets", refusal)));
+    if forbidden.is_none() && !missing.is_empty() {
         // Almost no cluster has releases in ConfigMaps: the permission is only missed where one was not found.
-        found.notes.extend(maps_forbidden.iter().map(|error| unseen("configmaps", error)));
-        if maps_forbidden.is_empty() {
+        found.notes.extend(maps_forbidden.iter().map(|refusal| unseen("configmaps", refusal)));
+        if maps_forbidden.is_none() {
             found.not_stored = missing.into_iter().collect();
         }
     }
@@ -149,24 +155,35 @@ pub async fn list_releases(connection: &Connection, search: Search<'_>) -> Resul
     Ok(found)
 }
 
+/// A kind that must not be listed.
+struct Refusal {
+    error: Error,
+    /// Where, if not in the whole cluster.
+    namespaces: Vec<String>,
+}
+
 /// The revisions in the whole cluster or, if that is forbidden, in the likely namespaces; and what was forbidden.
 async fn search_revisions(
     connection: &Connection,
     search: &Search<'_>,
     storage: Storage,
-) -> Result<(Vec<Revision>, Vec<Error>), Error> {
+) -> Result<(Vec<Revision>, Option<Refusal>), Error> {
     let refusal = match storage.revisions(connection, search.namespace).await {
         Err(error) if error.kind() == ErrorKind::Forbidden => error,
-        done => return Ok((done?, Vec::new())),
+        done => return Ok((done?, None)),
     };
     if search.namespace.is_some() || search.likely.is_empty() {
-        return Ok((Vec::new(), vec![refusal]));
+        return Ok((Vec::new(), Some(Refusal { error: refusal, namespaces: Vec::new() })));
     }
-    let (mut found, mut forbidden) = (Vec::new(), Vec::new());
+    let (mut found, mut forbidden) = (Vec::new(), None::<Refusal>);
     for namespace in &search.likely {
         match storage.revisions(connection, Some(namespace)).await {
             Ok(revisions) => found.extend(revisions),
-            Err(error) if error.kind() == ErrorKind::Forbidden => forbidden.push(error),
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                // The errors differ in the namespace alone.
+                let refusal = forbidden.get_or_insert(Refusal { error, namespaces: Vec::new() });
+                refusal.namespaces.push(namespace.clone());
+            }
             Err(error) => return Err(error),
         }
     }

@@ -57,22 +57,20 @@ fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandE
     Ok(())
 }
 
+const SEE_SEARCHED: &str = "see what was searched with --explain";
+
 /// Finding nothing is not a success: prints what to try next.
 fn nothing_found(arguments: &Arguments, images: &ImagesArguments, inventory: &Inventory) -> ExitStatus {
     let place = discovery::place(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
     let hint = discovery::narrowing(arguments, &images.selection).unwrap_or_else(|| {
-        let next = if images.explain {
-            "render a chart with helm template first"
-        } else {
-            "see what was searched with --explain"
-        };
-        if inventory.clusters.is_empty() {
-            return next.to_owned();
+        let before_install = "before the first install: helm template … | kubectl castai-privatelink images -f -; or \
+                              choose another cluster with --context";
+        match (images.explain, inventory.clusters.is_empty()) {
+            (true, true) => "render a chart with helm template first".to_owned(),
+            (true, false) => before_install.to_owned(),
+            (false, true) => SEE_SEARCHED.to_owned(),
+            (false, false) => format!("{SEE_SEARCHED}; {before_install}"),
         }
-        format!(
-            "{next}; before the first install: helm template … | kubectl castai-privatelink images -f -; or \
-             choose another cluster with --context"
-        )
     });
     output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
     ExitStatus::Attention

@@ -32,7 +32,7 @@ pub(super) async fn run(
     // Without the cluster the report is incomplete, whatever its checks say.
     for unread in &inputs.unread {
         if let Unread::Failed(message, hint) = unread {
-            return Err(CommandError { message: message.clone(), hint: hint.clone() });
+            return Err(CommandError { hint: hint.clone(), ..CommandError::new(message.clone()) });
         }
     }
     Ok(if report.needs_attention() { ExitStatus::Attention } else { ExitStatus::Done })

@@ -42,6 +42,9 @@ pub struct Inventory {
     /// here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
+    /// Optional sources that could not be read, as kubectl names them, such as `secrets`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_read: Vec<String>,
     /// The user's additions to our knowledge of Cast AI: names in the mirror are translated back with it too.
     #[serde(default, skip_serializing_if = "Knowledge::is_empty")]
     pub knowledge: Knowledge,

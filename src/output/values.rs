@@ -6,17 +6,6 @@ use crate::error::CommandError;
 use crate::output::{say, warning};
 use crate::persist::helm::ReleaseValues;
 use crate::persist::helm::component::Component;
-use crate::sync::discover::listed_releases;
-
-/// How to get the values of a release that is not stored in the cluster.
-const GET_MANIFEST: &str = "pipe `helm get manifest RELEASE` to `values helm -f -`";
-
-/// Warns about releases that cannot be read.
-pub fn not_stored(releases: &[(String, String)]) {
-    if !releases.is_empty() {
-        warning(&format!("{}; {GET_MANIFEST}", not_in_cluster(releases)));
-    }
-}
 
 /// Warns about what the values do not cover.
 pub fn not_covered<'v>(decided: impl Iterator<Item = &'v ReleaseValues>) {
@@ -65,29 +54,31 @@ pub fn components(components: &[Component]) {
     }
 }
 
-/// Where the releases are that Helm's SQL driver stores.
-fn not_in_cluster(releases: &[(String, String)]) -> String {
-    format!(
-        "Helm releases that are not stored in Secrets or ConfigMaps cannot be read (HELM_DRIVER=sql?): {}",
-        listed_releases(releases)
-    )
-}
-
-/// Why there is nothing to print values for.
+/// Why there is nothing to print values for. Releases that are `not_stored` in the cluster have a warning.
 pub fn no_release(not_stored: &[(String, String)], is_forbidden: bool) -> CommandError {
     let message = "error: no Helm release of Cast AI found";
-    if !not_stored.is_empty() {
-        let hint =
-            format!("{}; {GET_MANIFEST}; without Helm use `values kustomize`", not_in_cluster(not_stored));
-        return CommandError::with_hint(message, hint);
-    }
-    if is_forbidden {
-        let hint = "Helm stores releases in Secrets, which must be listable: grant the role of `kubectl \
-                    castai-privatelink permissions rbac` and run again";
-        return CommandError::with_hint(message, hint);
-    }
-    CommandError::with_hint(message, WITHOUT_RELEASE)
+    let hint = match (not_stored, is_forbidden) {
+        ([], false) => WITHOUT_RELEASE.to_owned(),
+        ([], true) => {
+            "Helm stores releases in Secrets, which must be listable: grant the role of `kubectl castai-privatelink \
+             permissions rbac` and run again; or use `values policy`"
+                .to_owned()
+        }
+        _ => format!("{READ_BY_HELM}; without Helm use `values kustomize`"),
+    };
+    CommandError::not_found(message, hint)
 }
+
+/// How to get the values of releases that have only a warning.
+pub fn not_stored(releases: &[(String, String)]) {
+    if !releases.is_empty() {
+        say(&format!("hint: {READ_BY_HELM}"));
+    }
+}
+
+/// How to get the values of releases that only Helm can read.
+pub(super) const READ_BY_HELM: &str = "for each release, run `helm get manifest RELEASE -n NAMESPACE | kubectl castai-privatelink values helm -f -`; or \
+     rename the images of new pods with `kubectl castai-privatelink values policy`";
 
 const WITHOUT_RELEASE: &str = concat!(
     "before the installation, run `helm template … | kubectl castai-privatelink values helm -f -`; with Argo CD, see ",

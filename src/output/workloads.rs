@@ -21,12 +21,14 @@ impl WorkloadWords {
     pub(super) const SYNC: Self = Self {
         restored: "was restored to its original images:",
         not_rewritable: "not rewritable:",
-        job: ": delete and recreate it with the private image if it still has to run",
+        job: ": delete and recreate it with the private image if it still has to run; if it is a Helm hook, \
+              `helm upgrade` recreates it with the image in the values",
     };
     pub(super) const ROLLBACK: Self = Self {
         restored: "was restored to its private images:",
         not_rewritable: "cannot be rolled back:",
-        job: ": delete and recreate it with the original image if it still has to run",
+        job: ": delete and recreate it with the original image if it still has to run; if it is a Helm hook, \
+              `helm upgrade` recreates it with the image in the values",
     };
 
     /// What to do about a workload that was not changed.

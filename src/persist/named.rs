@@ -49,6 +49,9 @@ pub async fn read(
     mirror_choice::refuse_maps(slice::from_ref(&mirror), &settings.maps)?;
     let filter = beside(filter.below(vec![mirror.clone()]), &snapshot.workloads);
     let inventory = snapshot.inventory(region, &filter);
+    if let Some(unread) = snapshot.unread_releases() {
+        observer(Event::Warning(unread));
+    }
     let known = slice::from_ref(&mirror);
     if let Some(hint) = earlier_run::hint(&snapshot.workloads, &knowledge, settings, known) {
         observer(Event::Note(hint));
@@ -81,7 +84,7 @@ impl NamedImages {
         if self.assignments.iter().any(is_named) {
             return Ok(());
         }
-        Err(CommandError::with_hint(
+        Err(CommandError::not_found(
             format!(
                 "error: no image of Cast AI to mirror found in cluster {}",
                 self.snapshot.environment.connection.name

@@ -4,12 +4,62 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 
 use crate::error::CommandError;
-use crate::model::image::{Image, Version};
+use crate::model::image::{Image, Mirror, Version};
 use crate::persist::named::NamedImages;
 use crate::persist::names::{Names, unverified};
 use crate::store::{self, Limits, Listing, Repository};
-use crate::sync::plan::assignment::Source;
+use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::wanted_images::wanted_images;
+use crate::sync::presence::{self, Missing, Why};
 use crate::transport;
+
+/// Images that the registry does not have, or that could not be looked up there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Absent {
+    /// Their names below the mirror.
+    pub missing: Vec<String>,
+    /// Causes, each once.
+    pub unknown: BTreeSet<String>,
+}
+
+/// Looks up all images that have a name in the registry.
+pub async fn absent(settings: &transport::Settings, images: &NamedImages) -> Absent {
+    let is_named = |assigned: &&Assignment| matches!(assigned.source, Source::Known(_));
+    let named = images.assignments.iter().filter(is_named).cloned().collect();
+    let stores =
+        match store::open(slice::from_ref(&images.mirror), settings, Limits::default(), &|_| ()).await {
+            Ok(stores) => stores,
+            Err(error) => return Absent::unknown(&error.to_string()),
+        };
+    let destination = stores.destination(&images.mirror);
+    match presence::missing(&destination, &images.mirror, &wanted_images(named)).await {
+        Ok(missing) => Absent::of(missing, &images.mirror),
+        Err(error) => Absent::unknown(&error.to_string()),
+    }
+}
+
+impl Absent {
+    fn unknown(cause: &str) -> Self {
+        Self { unknown: [cause.to_owned()].into(), ..Self::default() }
+    }
+
+    fn of(missing: Vec<Missing>, mirror: &Mirror) -> Self {
+        let mut absent = Self::default();
+        for Missing { wanted_image, why } in missing {
+            let image = wanted_image.destination;
+            match why {
+                Why::Absent(_) => {
+                    let name = image.as_written().strip_prefix(&format!("{mirror}/"));
+                    absent.missing.push(name.unwrap_or(image.as_written()).to_owned());
+                }
+                Why::Unknown(cause) => {
+                    absent.unknown.insert(cause);
+                }
+            }
+        }
+        absent
+    }
+}
 
 /// The content of the registry, and the repositories there without any image in use.
 ///

@@ -24,7 +24,7 @@ pub use self::belonging::beside;
 use self::belonging::{patched_by, whole_workload};
 pub use self::explain::explain;
 pub use self::filter::ImageFilter;
-pub use self::releases::{is_release_wanted, listed as listed_releases, release_namespaces, releases_of};
+pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
 use crate::castai::derivation;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
@@ -115,6 +115,7 @@ pub fn discover(
         images: images.into_values().collect(),
         notes,
         unlisted: Vec::new(),
+        not_read: Vec::new(),
         unreadable,
         knowledge: filter.knowledge.clone(),
         explanation: None,

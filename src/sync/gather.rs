@@ -43,8 +43,9 @@ pub(super) fn inventory(
         let region = settings.mirror.region.as_deref();
         snapshot::inventory(clusters, region, &settings.manifests, filter)
     };
-    for note in &inventory.notes {
-        observer(Event::Warning(note.clone()));
+    let unread = clusters.iter().filter_map(ClusterSnapshot::unread_releases);
+    for note in inventory.notes.iter().cloned().chain(unread) {
+        observer(Event::Warning(note));
     }
     inventory
 }

@@ -48,6 +48,9 @@ pub async fn run(
     let filter = beside(filter, &snapshot.workloads);
     let inventory = snapshot.inventory(region, &filter);
     let knowledge = &settings.filter.knowledge;
+    if let Some(unread) = snapshot.unread_releases() {
+        observer(Event::Warning(unread));
+    }
     let hint = earlier_run::hint(&snapshot.workloads, knowledge, &settings.mirror, &filter.mirrors);
     if let Some(hint) = hint {
         observer(Event::Note(hint));

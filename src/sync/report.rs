@@ -30,6 +30,9 @@ pub struct SyncReport {
     /// Objects of Cast AI and of the user's files that could not be read, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
+    /// Optional sources that could not be read, as kubectl names them, such as `secrets`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_read: Vec<String>,
     #[serde(skip)]
     pub end: RunOutcome,
     /// The clusters that this run is connected to; an inventory from another machine names others.
@@ -168,6 +171,7 @@ impl SyncReport {
             notes: inventory.notes.clone(),
             unlisted: inventory.unlisted.clone(),
             unreadable: inventory.unreadable.clone(),
+            not_read: inventory.not_read.clone(),
             end: RunOutcome::Done,
             clusters: Vec::new(),
             inventory: inventory.clone(),

@@ -30,7 +30,7 @@ fn the_policy_renames_the_same_images_as_rewriting_and_no_others() {
     let lab = Lab::start(&Settings { fixture: Fixture::WholeCluster, ..Settings::default() }).unwrap();
 
     // Without a mirror, there is nothing to rename.
-    let early = plugin(&lab, 2, &["values", "policy"]);
+    let early = plugin(&lab, 1, &["values", "policy"]);
     assert_stderr_contains(
         &early,
         &["no image that Cast AI needs in this cluster", "sync-images --no-rewrite"],

@@ -227,7 +227,7 @@ fn releases_in_config_maps_are_read_and_others_are_named() {
     // The lab's workloads name releases that are not stored, as with Helm's SQL driver.
     let sql = "Helm releases that are not stored in Secrets or ConfigMaps cannot be read (HELM_DRIVER=sql?): castai-agent/castai-agent";
     assert_stderr_contains(
-        &plugin(&lab, 2, &["values", "helm"]),
+        &plugin(&lab, 1, &["values", "helm"]),
         &["no Helm release of Cast AI", sql, "helm get manifest"],
     );
     HelmRelease::new("castai-agent", "castai-agent", "castai-agent", "0.161.1")

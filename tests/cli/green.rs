@@ -337,8 +337,8 @@ fn commands_on_a_synced_cluster_are_green_only_if_everything_was_looked_at() {
         (DAEMONSETS, "sync-images --yes --no-rewrite", 1, UNLISTED, unlisted),
         (PODS, "sync-images --dry-run", 1, NO_PODS, NONE),
         (COMPONENTS, "sync-images --yes", 1, NO_COMPONENTS, no_components),
-        (SECRETS, "sync-images --yes", 0, &[], ("/notes", "cannot list secrets")),
-        (NODES, "sync-images --yes --region=us-east-1", 0, &[], ("/notes", "cannot list nodes")),
+        (SECRETS, "sync-images --yes", 0, &[], ("/notRead", "secrets")),
+        (NODES, "sync-images --yes --region=us-east-1", 0, &[], ("/notRead", "nodes")),
         (Fault::Sts("expired-token"), "sync-images --dry-run", 2, &[], NONE),
         (Fault::Denied("ListImages"), "sync-images --dry-run", 1, &[], NONE),
         (
@@ -368,7 +368,7 @@ fn commands_on_a_synced_cluster_are_green_only_if_everything_was_looked_at() {
         (PODS, "rollback --dry-run", 1, NO_PODS, ("/unlisted", "pods")),
         (SECRETS, "rollback --dry-run", 0, &[], NONE),
         // values
-        (SECRETS, "values helm", 2, &["must be listable"], NONE),
+        (SECRETS, "values helm", 1, &["must be listable"], NONE),
         (DAEMONSETS, "values kustomize", 1, UNLISTED, NONE),
         (COMPONENTS, "values kustomize", 1, NO_COMPONENTS, NONE),
         (Fault::Sts("expired-token"), "values kustomize", 2, &[], NONE),

@@ -164,7 +164,7 @@ fn status_fails_if_workloads_use_another_registry() {
     let offered =
         format!("hint: an earlier run used --registry {OCI}/mirror: add it to use the same names\n");
     let planned = plugin(lab, 0, &["sync-images", "--dry-run=client"]);
-    for output in [&table, &planned, &plugin(lab, 0, &["images"]), &plugin(lab, 0, &["values", "kustomize"])]
+    for output in [&table, &planned, &plugin(lab, 0, &["images"]), &plugin(lab, 1, &["values", "kustomize"])]
     {
         assert!(output.stderr.contains(&offered), "{}", output.stderr);
     }

@@ -28,8 +28,8 @@ fn screens_of_a_new_cluster() {
         ("permissions-rbac", 0, &["permissions", "rbac"]),
         ("permissions-iam", 0, &["permissions", "iam"]),
         ("values-policy", 0, &["values", "policy", "--extent=prefixes"]),
-        ("values-kustomize", 0, &["values", "kustomize"]),
-        ("values-patches", 0, &["values", "patches"]),
+        ("values-kustomize", 1, &["values", "kustomize"]),
+        ("values-patches", 1, &["values", "patches"]),
     ] {
         snapshot_in_pipe(lab, name, code, arguments);
     }
@@ -56,7 +56,7 @@ fn screens_of_sync_and_rollback() {
     snapshot_in_pipe(&lab, "sync", 0, &["sync-images", "--yes", "--jobs=1"]);
     snapshot_in_pipe(&lab, "sync-again", 0, &["sync-images", "--yes"]);
     snapshot_in_pipe(&lab, "status-after", 0, &["status"]);
-    snapshot_in_pipe(&lab, "values-helm-no-release", 2, &["values", "helm"]);
+    snapshot_in_pipe(&lab, "values-helm-no-release", 1, &["values", "helm"]);
     snapshot_on_terminals(&lab, "status-after", &["status"], "");
     snapshot_document(&lab, "report", 0, &["sync-images", "--yes"]);
     snapshot_document(&lab, "status-after", 0, &["status"]);

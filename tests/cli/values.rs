@@ -17,7 +17,7 @@ fn values_and_manifests_contain_the_names_of_sync_images() {
     let lab = own_lab();
     // Without Helm releases, the error names the alternatives.
     assert_stderr_contains(
-        &plugin(&lab, 2, &["values", "helm"]),
+        &plugin(&lab, 1, &["values", "helm"]),
         &["no Helm release of Cast AI", "values kustomize"],
     );
 
@@ -100,13 +100,13 @@ fn values_and_manifests_contain_the_names_of_sync_images() {
     }
 
     // The names are the same before and after the rewrite, and they are those that workloads get.
-    let kustomize = plugin(&lab, 0, &["values", "kustomize"]).stdout;
-    let patches = plugin(&lab, 0, &["values", "patches"]).stdout;
+    let kustomize = plugin(&lab, 1, &["values", "kustomize"]).stdout;
+    let patches = plugin(&lab, 1, &["values", "patches"]).stdout;
     let before = castai_images(&lab);
     sync(&lab, 0, &["--wait=false", "--exclude=*unheard-of*"]);
     let after = castai_images(&lab);
-    assert_eq!(plugin(&lab, 0, &["values", "kustomize"]).stdout, kustomize);
-    assert_eq!(plugin(&lab, 0, &["values", "patches"]).stdout, patches);
+    assert_eq!(plugin(&lab, 1, &["values", "kustomize"]).stdout, kustomize);
+    assert_eq!(plugin(&lab, 1, &["values", "patches"]).stdout, patches);
     let names: BTreeMap<String, String> = yaml(&kustomize)[0]["images"]
         .as_array()
         .unwrap()
@@ -151,10 +151,10 @@ fn builds_with_kustomize(lab: &Lab) {
         let pods = manifests.iter().map(|manifest| &manifest["spec"]["template"]["spec"]["containers"]);
         pods.flat_map(|list| list.as_array().unwrap()).map(|one| text(&one["image"])).collect()
     };
-    let images = built(&plugin(lab, 0, &["values", "kustomize"]).stdout);
+    let images = built(&plugin(lab, 1, &["values", "kustomize"]).stdout);
     assert!(images.len() > 2 && images.iter().all(|image| image.starts_with(MIRROR)), "{images:?}");
     // A patch must have a target among the resources, and this folder has only some of them.
-    let patches = yaml(&plugin(lab, 0, &["values", "patches"]).stdout).remove(0);
+    let patches = yaml(&plugin(lab, 1, &["values", "patches"]).stdout).remove(0);
     let is_here = |entry: &&Value| {
         let target = &entry["target"];
         let name = format!("{}/{}", text(&target["kind"]).to_lowercase(), text(&target["name"]));
@@ -172,7 +172,7 @@ fn without_cast_ai_values_prints_nothing() {
     let beforehand = plugin(&lab, 0, &["values", "policy", "--extent=prefixes"]);
     assert!(beforehand.stdout.contains("/castai-hub/"), "{}", beforehand.stdout);
     for kind in ["helm", "kustomize", "patches", "policy"] {
-        let refused = plugin(&lab, 2, &["values", kind]);
+        let refused = plugin(&lab, 1, &["values", kind]);
         assert_stderr_contains(
             &refused,
             &["no image of Cast AI to mirror found", "before the first installation"],

@@ -45,8 +45,9 @@ async fn read(
 ) -> Result<(NamedImages, ExitStatus), CommandError> {
     let mut images = named_images::read(arguments, wanted).await?;
     images.refuse_nothing()?;
-    let exit_status = named_images::leave_out(&mut images, false);
-    Ok((images, exit_status))
+    let named = named_images::leave_out(&mut images, false);
+    let in_registry = named_images::check_registry(arguments, &images).await;
+    Ok((images, if named == ExitStatus::Done { in_registry } else { named }))
 }
 
 fn print(comment: &str, value: &Value) -> std::io::Result<()> {

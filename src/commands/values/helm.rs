@@ -35,7 +35,9 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     text::not_stored(not_stored);
     text::not_covered(decided.values());
     text::components(&components);
+    let in_registry = named_images::check_registry(arguments, &images).await;
     let is_complete = not_stored.is_empty()
+        && in_registry == ExitStatus::Done
         && !images.is_incomplete()
         && decided.values().all(|values| values.gaps.is_empty())
         && components.iter().all(Component::is_applicable);

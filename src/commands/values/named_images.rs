@@ -6,6 +6,7 @@ use crate::commands::{CommandError, ExitStatus, aws_login, discovery};
 use crate::output;
 use crate::persist::named::{self, NamedImages};
 use crate::persist::not_renamed::{self, NotRenamed};
+use crate::persist::verified::{self, Absent};
 
 /// Reads the cluster.
 pub(super) async fn read(
@@ -21,6 +22,22 @@ pub(super) async fn read(
     let settings = wanted.mirror.settings();
     let network = aws_login::network(arguments, Some(&connection), &settings.registries);
     Box::pin(named::read(&connection, &network, &scope, &settings, knowledge, &observer)).await
+}
+
+/// Warns about images that the registry does not have yet: pods with their private names could not start.
+pub(super) async fn check_registry(arguments: &Arguments, images: &NamedImages) -> ExitStatus {
+    let Absent { missing, unknown } = verified::absent(&arguments.network.settings(), images).await;
+    if !missing.is_empty() {
+        output::warning(&format!(
+            "{} does not have {}: mirror before you use these names: kubectl castai-privatelink sync-images --no-rewrite",
+            images.mirror,
+            missing.join(", ")
+        ));
+    }
+    for cause in &unknown {
+        output::warning(&format!("cannot check whether {} has the images: {cause}", images.mirror));
+    }
+    if missing.is_empty() && unknown.is_empty() { ExitStatus::Done } else { ExitStatus::Attention }
 }
 
 /// Reports which images keep their names and why, and removes them. `is_by_prefix`: a policy that matches prefixes and

@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         }
     };
     if names.is_empty() {
-        return Err(CommandError::with_hint(
+        return Err(CommandError::not_found(
             format!("error: {} has no image that Cast AI needs in this cluster", images.mirror),
             "mirror them first: kubectl castai-privatelink sync-images --no-rewrite; or set --registry",
         ));

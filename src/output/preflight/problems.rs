@@ -7,6 +7,7 @@ use crate::preflight::causes::{Cause, causes, distinct};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
 use crate::preflight::report::Report;
+use crate::preflight::subject::SubjectKind;
 use crate::printable::one_line;
 
 /// Maximum length of a sentence, in characters. Tables are truncated, so the full text is here.
@@ -46,8 +47,7 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
     if !matches!(first.outcome, Outcome::Unknown { .. }) {
         block.line("expected", &first.expected);
     }
-    let reasons: Vec<_> = same.iter().filter_map(|finding| finding.outcome.reason()).collect();
-    let reasons = distinct(reasons.iter().map(String::as_str));
+    let reasons = reasons(same);
     for (index, reason) in reasons.iter().enumerate() {
         block.line(if index == 0 { "reason" } else { "" }, reason);
     }
@@ -86,6 +86,18 @@ fn observations(same: &[&Finding]) -> Vec<String> {
             each.map(|finding| format!("{}: {}", finding.subject.name, finding.observed)).collect()
         }
     }
+}
+
+/// Why checks could not run: with the workload, if that differs.
+fn reasons(same: &[&Finding]) -> Vec<String> {
+    let reasons: Vec<_> =
+        same.iter().filter_map(|finding| Some((*finding, finding.outcome.reason()?))).collect();
+    let texts = distinct(reasons.iter().map(|(_, reason)| reason.as_str()));
+    let of_workloads = reasons.iter().all(|(finding, _)| finding.subject.kind == SubjectKind::Workload);
+    if texts.len() < 2 || !of_workloads {
+        return texts.into_iter().map(str::to_owned).collect();
+    }
+    reasons.iter().map(|(finding, reason)| format!("{}: {reason}", finding.subject.name)).collect()
 }
 
 /// Commands that differ only in the values of a filter (`Values=a`) as one command (`Values=a,b`).

@@ -2,8 +2,10 @@
 
 use super::NAME_LIMIT;
 use crate::preflight::causes::{Cause, causes};
-use crate::preflight::judgement::Outcome;
+use crate::preflight::finding::Finding;
+use crate::preflight::judgement::{Fix, Outcome};
 use crate::preflight::report::{NOT_COVERED, Report};
+use crate::preflight::subject::SubjectKind;
 use crate::printable::one_line;
 
 /// Maximum number of named causes; the blocks above list all.
@@ -52,19 +54,29 @@ pub fn verdict(report: &Report) -> String {
 fn not_proven(report: &Report, first: &Cause<'_>, others: &[&Cause<'_>]) -> String {
     let unknown = |outcome: &Outcome| matches!(outcome, Outcome::Unknown { .. });
     let number = report.findings.iter().filter(|finding| unknown(&finding.outcome)).count();
-    let reason = first.first.outcome.reason().unwrap_or_default();
+    let reason = reason(first.first);
     let mut text = format!(
         "Private connectivity not verified: {}: {}",
         could_not_run(number),
         one_line(&reason, CAUSE_LIMIT)
     );
-    if let Some(fix) = first.first.fixes.first() {
-        text = format!("{text}; {}", fix.text);
+    if let Some(Fix { text: fix, command }) = first.first.fixes.first() {
+        let command = command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
+        text = format!("{text}; {fix}{command}");
     }
     match others.len() {
         0 => text,
         1 => format!("{text}; and another cause, see Unknown above"),
         more => format!("{text}; and {more} other causes, see Unknown above"),
+    }
+}
+
+/// Why a check could not run: of a workload, with its name.
+fn reason(finding: &Finding) -> String {
+    let reason = finding.outcome.reason().unwrap_or_default();
+    match finding.subject.kind {
+        SubjectKind::Workload => format!("{}: {reason}", finding.subject.name),
+        _ => reason,
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn nothing_to_do(report: &RollbackReport) -> String {
 pub(super) fn conclusion(report: &RollbackReport, wait: bool) -> Option<String> {
     let workloads = |is: fn(&WorkloadReport) -> bool| report.workloads.iter().filter(|one| is(one)).count();
     let is_planned = |one: &WorkloadReport| matches!(one.outcome, Outcome::Planned | Outcome::DryRunOk);
-    if workloads(is_planned) > 0 {
+    if report.workloads.is_empty() || workloads(is_planned) > 0 {
         return None;
     }
     let upgraded: BTreeSet<_> =

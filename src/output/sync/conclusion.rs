@@ -24,7 +24,20 @@ pub(super) fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     if rewriting && using > 0 {
         let _ = write!(text, ", used by {}", count(using, "workload"));
     }
-    text + &not_ready(report) + "\n"
+    text + &remarks(report) + "\n"
+}
+
+/// What stops nothing, and is not good either.
+fn remarks(report: &SyncReport) -> String {
+    not_ready(report) + &not_read(report)
+}
+
+/// Optional sources, which do not change the exit code.
+fn not_read(report: &SyncReport) -> String {
+    match &report.not_read[..] {
+        [] => String::new(),
+        sources => format!("; not read: {}", sources.join(", ")),
+    }
 }
 
 /// Whether a workload failed that was not to be changed.
@@ -91,7 +104,7 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
         parts.push(format!("ownership relinquished on {}", count(relinquished.len(), "workload")));
     }
     if !report.needs_attention() {
-        return format!("done: {}{}", parts.join("; "), not_ready(report));
+        return format!("done: {}{}", parts.join("; "), remarks(report));
     }
     let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
     let failures = [
@@ -105,10 +118,10 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
         failures.map(|(number, noun, what)| format!("{} {what}", count(number, noun))).peekable();
     // What could not be looked at is named in the line after this one, which says that the run is incomplete.
     if failures.peek().is_none() {
-        return parts.join("; ") + &not_ready(report);
+        return parts.join("; ") + &remarks(report);
     }
     let parts = failures.chain(parts).collect::<Vec<_>>().join("; ");
     let next =
         if failed + waiting + idle > 0 { "; fix the errors above and run again to continue" } else { "" };
-    format!("incomplete: {parts}{}{next}", not_ready(report))
+    format!("incomplete: {parts}{}{next}", remarks(report))
 }

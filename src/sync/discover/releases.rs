@@ -41,7 +41,7 @@ pub fn is_release_wanted(
 }
 
 /// `castai-agent/castai-kvisor, …`: namespace and name of each.
-pub fn listed(releases: &[(String, String)]) -> String {
+pub(super) fn listed(releases: &[(String, String)]) -> String {
     let names = releases.iter().map(|(namespace, name)| format!("{namespace}/{name}"));
     names.collect::<Vec<_>>().join(", ")
 }

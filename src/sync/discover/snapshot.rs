@@ -6,7 +6,7 @@ use std::slice;
 use jiff::Timestamp;
 
 use super::manifests::Manifest;
-use super::releases::persisted_workloads;
+use super::releases::{listed, persisted_workloads};
 use super::{Found, ImageFilter, beside, discover, is_release_wanted, release_namespaces, releases_of};
 use crate::cluster::custom::{ListedResources, Resource};
 use crate::cluster::environment::Environment;
@@ -87,6 +87,8 @@ impl ClusterSnapshot {
         let no_nodes = environment.nodes.forbidden.iter();
         notes.extend(no_nodes.map(|why| format!("{why}; platforms and region are unknown")));
         let mut ownership_context = ownership_context(connection, &workloads, &resources, knowledge).await;
+        let read = releases.iter().map(|release| (release.name.namespace.clone(), release.name.name.clone()));
+        ownership_context.helm_releases = selector.is_none().then(|| read.collect());
         ownership_context.persisted = persisted_workloads(&workloads, &releases);
         let pods = Vec::new();
         Ok(Self {
@@ -133,6 +135,18 @@ impl ClusterSnapshot {
         Ok(Unread { notes, unlisted })
     }
 
+    /// The releases that cannot be read, in one sentence, if there are any.
+    pub fn unread_releases(&self) -> Option<String> {
+        let releases = &self.releases_not_stored;
+        (!releases.is_empty()).then(|| {
+            format!(
+                "Helm releases that are not stored in Secrets or ConfigMaps cannot be read (HELM_DRIVER=sql?): {}; \
+                 images of their hooks are not found",
+                listed(releases)
+            )
+        })
+    }
+
     /// Where images are: in all of it.
     pub fn found(&self) -> Found<'_> {
         Found {
@@ -166,6 +180,13 @@ pub fn inventory(
         clusters.iter().flat_map(|cluster| cluster.unlisted.iter().cloned()).collect();
     let mut inventory = discover(described, &found, filter, notes, Timestamp::now());
     inventory.unlisted = unlisted.into_iter().collect();
+    let is_any = |is: fn(&ClusterSnapshot) -> bool| clusters.iter().any(is);
+    let optional = [
+        ("secrets", is_any(|cluster| cluster.releases_forbidden)),
+        ("nodes", is_any(|cluster| cluster.environment.nodes.forbidden.is_some())),
+    ];
+    let not_read = optional.into_iter().filter(|(_, is_unread)| *is_unread);
+    inventory.not_read = not_read.map(|(what, _)| what.to_owned()).collect();
     inventory.unreadable.extend(clusters.iter().flat_map(|cluster| cluster.unreadable.iter().cloned()));
     inventory
 }

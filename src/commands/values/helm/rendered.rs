@@ -41,7 +41,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     let decided: Vec<_> =
         releases.iter().filter_map(|release| values(release, naming, &assignments)).collect();
     if decided.is_empty() {
-        return Err(CommandError::with_hint(
+        return Err(CommandError::not_found(
             "error: no image of a Cast AI chart in the files given",
             "pass the unchanged output of helm template for a chart of Cast AI",
         ));

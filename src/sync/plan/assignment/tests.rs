@@ -34,6 +34,7 @@ fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
         notes: Vec::new(),
         unlisted: Vec::new(),
         unreadable: Vec::new(),
+        not_read: Vec::new(),
         knowledge: Knowledge::default(),
         explanation: None,
     }
