@@ -42,7 +42,7 @@ pub struct Inventory {
     /// here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
-    /// Optional sources that could not be read, as kubectl names them, such as `secrets`.
+    /// Optional sources that could not be read, such as `secrets` or `Helm releases`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_read: Vec<String>,
     /// The user's additions to our knowledge of Cast AI: names in the mirror are translated back with it too.

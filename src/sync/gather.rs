@@ -43,9 +43,8 @@ pub(super) fn inventory(
         let region = settings.mirror.region.as_deref();
         snapshot::inventory(clusters, region, &settings.manifests, filter)
     };
-    let unread = clusters.iter().filter_map(ClusterSnapshot::unread_releases);
-    for note in inventory.notes.iter().cloned().chain(unread) {
-        observer(Event::Warning(note));
+    for note in &inventory.notes {
+        observer(Event::Warning(note.clone()));
     }
     inventory
 }

@@ -30,7 +30,7 @@ pub struct SyncReport {
     /// Objects of Cast AI and of the user's files that could not be read, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
-    /// Optional sources that could not be read, as kubectl names them, such as `secrets`.
+    /// Optional sources that could not be read, such as `secrets` or `Helm releases`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_read: Vec<String>,
     #[serde(skip)]

@@ -16,7 +16,9 @@ pub(crate) use self::cluster::{
     kubectl, kubectl_json, wait_for_failed_pull,
 };
 pub(crate) use self::files::{read_json_file, write_file};
-pub(crate) use self::helm_release::{HelmRelease, pack_release, release_secret};
+pub(crate) use lab::helm::{pack_release, release_secret};
+
+pub(crate) use self::helm_release::HelmRelease;
 pub(crate) use self::registries::{
     AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, MIRROR, PATH, SCANNERS, ecr_digest, ecr_state, ecr_tags,
     first_images, mirrored_digest, mirrored_tags, publish, publish_to, set_tag, unpublish,

@@ -183,6 +183,7 @@ pub fn inventory(
     let is_any = |is: fn(&ClusterSnapshot) -> bool| clusters.iter().any(is);
     let optional = [
         ("secrets", is_any(|cluster| cluster.releases_forbidden)),
+        ("Helm releases", is_any(|cluster| !cluster.releases_not_stored.is_empty())),
         ("nodes", is_any(|cluster| cluster.environment.nodes.forbidden.is_some())),
     ];
     let not_read = optional.into_iter().filter(|(_, is_unread)| *is_unread);

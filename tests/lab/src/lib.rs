@@ -9,6 +9,7 @@ pub mod control_plane;
 pub mod demo;
 pub mod dns;
 pub mod github;
+pub mod helm;
 pub mod host;
 pub mod impostor;
 pub mod injector;
