@@ -11,7 +11,7 @@ const FOUNDATION: [&str; 7] = ["atomic_file", "error", "event", "model", "parse"
 
 /// What each folder may use besides the foundation. A folder may only use folders that are listed below it, so that
 /// there are no circles.
-const EDGES: [(&str, &[&str]); 22] = [
+const EDGES: [(&str, &[&str]); 23] = [
     (
         "commands",
         &[
@@ -19,6 +19,7 @@ const EDGES: [(&str, &[&str]); 22] = [
             "castai",
             "cli",
             "cluster",
+            "endpoints",
             "output",
             "ownership",
             "permissions",
@@ -32,9 +33,10 @@ const EDGES: [(&str, &[&str]); 22] = [
     ("documentation", &["cli"]),
     ("cli", &["castai", "cluster", "output", "permissions", "persist", "preflight", "store", "sync"]),
     // Only their values: rendering does no I/O.
-    ("output", &["ownership", "permissions", "persist", "preflight", "sync"]),
+    ("output", &["endpoints", "ownership", "permissions", "persist", "preflight", "sync"]),
     ("permissions", &["castai"]),
     ("preflight", &["aws", "castai", "cluster", "probe", "registry"]),
+    ("endpoints", &["castai"]),
     // Discovery and planning decide what an image is called in the mirror.
     ("persist", &["castai", "cluster", "ownership", "store", "sync"]),
     ("sync", &["castai", "cluster", "ownership", "store"]),

@@ -1,0 +1,3 @@
+//! VPC endpoints for Cast AI's services.
+
+pub mod offer;
