@@ -1,3 +1,7 @@
-//! VPC endpoints for Cast AI's services.
+//! VPC endpoints for Cast AI's services: facts (I/O) → plan (pure) → changes (I/O).
 
+pub mod decide;
+pub mod facts;
 pub mod offer;
+pub mod plan;
+pub mod wanted;
