@@ -40,6 +40,7 @@ pub use self::connection::ConnectionArguments;
 pub use self::display::DisplayArguments;
 pub use self::endpoints::{
     EndpointsArguments, EndpointsCommand, EndpointsFormat, ListArguments as EndpointsListArguments,
+    PlanArguments as EndpointsPlanArguments, TargetArguments,
 };
 pub use self::files::RecursiveArguments;
 pub use self::images::ImagesArguments;

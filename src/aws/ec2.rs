@@ -10,8 +10,10 @@ use crate::model::aws_partition::Partition;
 /// The only version of the API.
 const VERSION: &str = "2016-11-15";
 
-/// Items on a page: the most that every list allows.
-const PAGE: &str = "1000";
+/// Items on a page: the most that a list allows (EC2 API reference, `MaxResults`).
+fn page_size(action: &str) -> &'static str {
+    if action == "DescribeRouteTables" { "100" } else { "1000" }
+}
 
 /// More pages than any VPC fills; a list that goes on is cut off with an error.
 const PAGES: usize = 100;
@@ -81,7 +83,7 @@ impl Ec2 {
         let mut parameters = parameters;
         // Requests for named objects are not paged.
         if !parameters.iter().any(|(name, _)| name.contains("Id.") || name.starts_with("ServiceName.")) {
-            parameters.push(("MaxResults".to_owned(), PAGE.to_owned()));
+            parameters.push(("MaxResults".to_owned(), page_size(action).to_owned()));
         }
         let mut items = Vec::new();
         for _ in 0..PAGES {
@@ -125,7 +127,7 @@ fn encoded(form: &[(String, String)]) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     use std::fmt::Write as _;
     let mut escaped = String::new();
     for byte in text.bytes() {
@@ -141,7 +143,64 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::StatusCode;
+
     use super::*;
+
+    /// EC2 with a list of `total` subnets; the first answer to each page is that it is too busy.
+    #[expect(clippy::disallowed_methods, reason = "the server ends with the test's runtime")]
+    async fn server(total: usize, requests: Arc<AtomicUsize>) -> Ec2 {
+        let answer = async move |form: String| {
+            let count = requests.fetch_add(1, Ordering::Relaxed);
+            if count.is_multiple_of(2) {
+                let busy =
+                    "<Response><Errors><Error><Code>RequestLimitExceeded</Code></Error></Errors></Response>";
+                return (StatusCode::SERVICE_UNAVAILABLE, busy.to_owned());
+            }
+            let start = form.split('&').find_map(|field| field.strip_prefix("NextToken="));
+            let start: usize = start.map_or(0, |start| start.parse().unwrap());
+            assert!(form.contains("MaxResults=1000"), "{form}");
+            let end = (start + 1000).min(total);
+            let items: Vec<_> =
+                (start..end).map(|n| format!("<item><subnetId>subnet-{n}</subnetId></item>")).collect();
+            let items = items.concat();
+            let next = if end < total { format!("<nextToken>{end}</nextToken>") } else { String::new() };
+            (StatusCode::OK, format!("<R><subnetSet>{items}</subnetSet>{next}</R>"))
+        };
+        let router = axum::Router::new().fallback(axum::routing::post(answer));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let credentials = aws_credential_types::Credentials::new("id", "secret", None, None, "test");
+        let config = aws_config::SdkConfig::builder()
+            .region(aws_config::Region::new("us-east-1"))
+            .endpoint_url(url)
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
+            .build();
+        let retry_delay = std::time::Duration::from_millis(1);
+        let settings = crate::transport::Settings { retry_delay, ..crate::transport::Settings::default() };
+        Ec2::new(&Client::new(&config, &settings).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_long_list_costs_one_request_per_page_and_throttling_is_retried() {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let ec2 = server(2500, Arc::clone(&requests)).await;
+        let subnets = ec2.list("DescribeSubnets", "subnetSet", filter("vpc-id", &["vpc-1"])).await.unwrap();
+        assert_eq!(subnets.len(), 2500);
+        assert_eq!(subnets[2499].text("subnetId"), Some("subnet-2499"));
+        assert_eq!(requests.load(Ordering::Relaxed), 6, "three pages, each of them once more");
+    }
+
+    #[tokio::test]
+    async fn an_endless_list_is_an_error() {
+        let ec2 = server(usize::MAX, Arc::default()).await;
+        let error = ec2.list("DescribeSubnets", "subnetSet", Vec::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "ec2:DescribeSubnets failed: more than 100 pages");
+    }
 
     #[test]
     fn parameters_have_the_form_of_ec2() {

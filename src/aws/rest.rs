@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::Value;
 
+use crate::aws::ec2::escaped;
 use crate::aws::error::Error;
 use crate::aws::signed::{Client, Request};
 use crate::aws::xml::Element;
@@ -33,7 +34,7 @@ pub async fn hosted_zones(client: &Client, vpc: &str, next: Option<&str>) -> Res
         "aws-us-gov" => ("us-gov-west-1", "route53.us-gov.amazonaws.com"),
         _ => ("us-east-1", "route53.amazonaws.com"),
     };
-    let next = next.map(|next| format!("&nexttoken={next}")).unwrap_or_default();
+    let next = next.map(|next| format!("&nexttoken={}", escaped(next))).unwrap_or_default();
     let path = format!("/2013-04-01/hostedzonesbyvpc?vpcid={vpc}&vpcregion={}{next}", client.region());
     let url = format!("{}{path}", client.url("AWS_ENDPOINT_URL_ROUTE_53", host));
     let body = client.send(&get(action, "route53", home, &url), xml_error).await?;

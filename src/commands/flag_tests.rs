@@ -16,7 +16,7 @@ const MAP: &str = "--map";
 const REGISTRY: &str = "--registry";
 
 /// Every command, and those of the flags that it takes. What it does not take, it has no use for.
-const COMMANDS: [(&str, &[&str]); 22] = [
+const COMMANDS: [(&str, &[&str]); 23] = [
     ("images -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("sync-images", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("rewrite -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
@@ -35,6 +35,7 @@ const COMMANDS: [(&str, &[&str]); 22] = [
     ("permissions iam", &[]),
     // It names services, and no component or image.
     ("endpoints list", &[]),
+    ("endpoints plan", &[]),
     ("completion install", &[]),
     ("completion uninstall", &[]),
     ("completion bash", &[]),

@@ -46,7 +46,7 @@ pub async fn run(mut arguments: Arguments) -> ExitStatus {
     // The largest futures are boxed.
     let exit_status = match &arguments.command {
         Command::Preflight(preflight) => Box::pin(preflight::run(&arguments, preflight)).await,
-        Command::Endpoints(endpoints) => endpoints::run(endpoints),
+        Command::Endpoints(endpoints) => Box::pin(endpoints::run(&arguments, endpoints)).await,
         Command::Images(images) => Box::pin(images::run(&arguments, images)).await,
         Command::SyncImages(sync) => Box::pin(sync_images::run(&arguments, sync)).await,
         Command::Rewrite(rewrite) => Box::pin(rewrite::run(&arguments, rewrite)).await,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use self::groups::Groups;
 use crate::endpoints::facts::Facts;
 use crate::endpoints::plan::{
-    Action, Cost, EndpointChange, EndpointPlan, MANAGED_BY, PLUGIN, Problem, Redirection,
+    Action, Cost, EndpointChange, EndpointPlan, MANAGED_BY, PLUGIN, PlannedEndpoint, Problem, Redirection,
 };
 use crate::endpoints::wanted::{Provider, Wanted};
 
@@ -51,7 +51,9 @@ pub fn decide(facts: &Facts, wanted: &Wanted) -> EndpointPlan {
     plan.problems.extend(shared);
     match attributes {
         // Without an endpoint that needs them, attributes stay as they are.
-        Ok(actions) if endpoint_actions.iter().any(needs_private_dns) => plan.actions.extend(actions),
+        Ok(actions) if plan.endpoints.iter().any(|endpoint| needs_private_dns(endpoint, wanted)) => {
+            plan.actions.extend(actions);
+        }
         Ok(_) => {}
         Err(problem) => plan.problems.push(problem),
     }
@@ -96,12 +98,10 @@ fn shared_vpc(facts: &Facts) -> Option<Problem> {
     })
 }
 
-fn needs_private_dns(action: &Action) -> bool {
-    match action {
-        Action::CreateEndpoint { private_dns, .. } => *private_dns,
-        Action::ModifyEndpoint { enable_private_dns, .. } => *enable_private_dns,
-        _ => false,
-    }
+/// Also an endpoint that exists: an attribute may have been turned off afterwards.
+fn needs_private_dns(endpoint: &PlannedEndpoint, wanted: &Wanted) -> bool {
+    let is_used = !matches!(endpoint.change, EndpointChange::Elsewhere | EndpointChange::Blocked);
+    is_used && wanted.services.iter().any(|service| service.name == endpoint.name && !service.is_gateway)
 }
 
 /// The attributes that private DNS needs and that are off: the actions that turn them on, if the user allows it.

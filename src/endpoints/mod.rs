@@ -2,6 +2,7 @@
 
 pub mod decide;
 pub mod facts;
+pub mod gather;
 pub mod offer;
 pub mod plan;
 pub mod wanted;

@@ -79,6 +79,16 @@ fn each_thing_that_breaks_is_fixed_and_nothing_else_touched() {
     }
 }
 
+#[test]
+fn an_attribute_that_was_turned_off_later_is_turned_on_again() {
+    let mut facts = complete();
+    facts.vpc.dns_support = Some(false);
+    let plan = decide(&facts, &only("rest-api"));
+    assert!(plan.actions.is_empty() && !plan.problems.is_empty(), "{plan:#?}");
+    let wanted = Wanted { enable_vpc_dns: true, ..only("rest-api") };
+    assert_eq!(lines(&assert_settles(facts, &wanted)), ["enable enableDnsSupport"]);
+}
+
 /// The reference Terraform: one security group that is open to all, and no tags on subnets that it did not create.
 #[test]
 fn endpoints_of_the_reference_terraform_are_used_as_they_are() {
