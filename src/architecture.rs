@@ -11,7 +11,7 @@ const FOUNDATION: [&str; 7] = ["atomic_file", "error", "event", "model", "parse"
 
 /// What each folder may use besides the foundation. A folder may only use folders that are listed below it, so that
 /// there are no circles.
-const EDGES: [(&str, &[&str]); 22] = [
+const EDGES: [(&str, &[&str]); 23] = [
     (
         "commands",
         &[
@@ -19,6 +19,7 @@ const EDGES: [(&str, &[&str]); 22] = [
             "castai",
             "cli",
             "cluster",
+            "endpoints",
             "output",
             "ownership",
             "permissions",
@@ -30,11 +31,15 @@ const EDGES: [(&str, &[&str]); 22] = [
         ],
     ),
     ("documentation", &["cli"]),
-    ("cli", &["castai", "cluster", "output", "permissions", "persist", "preflight", "store", "sync"]),
+    (
+        "cli",
+        &["castai", "cluster", "endpoints", "output", "permissions", "persist", "preflight", "store", "sync"],
+    ),
     // Only their values: rendering does no I/O.
-    ("output", &["ownership", "permissions", "persist", "preflight", "sync"]),
+    ("output", &["endpoints", "ownership", "permissions", "persist", "preflight", "sync"]),
     ("permissions", &["castai"]),
     ("preflight", &["aws", "castai", "cluster", "probe", "registry"]),
+    ("endpoints", &["aws", "castai", "cluster"]),
     // Discovery and planning decide what an image is called in the mirror.
     ("persist", &["castai", "cluster", "ownership", "store", "sync"]),
     ("sync", &["castai", "cluster", "ownership", "store"]),
@@ -67,7 +72,7 @@ const BELOW: [(&str, &[&str]); 7] = [
 ];
 
 /// Folders and files that may do I/O. All others decide on plain values.
-const EFFECTFUL: [&str; 44] = [
+const EFFECTFUL: [&str; 45] = [
     "atomic_file.rs",
     "aws/",
     "cli",
@@ -75,6 +80,7 @@ const EFFECTFUL: [&str; 44] = [
     "commands/",
     "credentials/",
     "documentation.rs",
+    "endpoints/gather",
     "error.rs",
     "krew_manifest.rs",
     "lib.rs",
@@ -115,12 +121,13 @@ const EFFECTFUL: [&str; 44] = [
 ];
 
 /// Files in those folders that do no I/O.
-const DECIDING: [&str; 8] = [
+const DECIDING: [&str; 9] = [
     "cluster/kubeconfig/eks.rs",
     "cluster/kubeconfig/entries.rs",
     "cluster/kubeconfig/file.rs",
     "cluster/value_source.rs",
     "cluster/url.rs",
+    "endpoints/gather/parse.rs",
     "output/verdict.rs",
     "store/capabilities.rs",
     "sync/rollout/report.rs",

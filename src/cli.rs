@@ -5,6 +5,7 @@ mod command_line;
 mod completion;
 mod connection;
 mod display;
+mod endpoints;
 mod files;
 pub mod help;
 mod images;
@@ -37,6 +38,10 @@ use crate::printable::without_login;
 pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
 pub use self::connection::ConnectionArguments;
 pub use self::display::DisplayArguments;
+pub use self::endpoints::{
+    EndpointsArguments, EndpointsCommand, EndpointsFormat, ListArguments as EndpointsListArguments,
+    PlanArguments as EndpointsPlanArguments, TargetArguments,
+};
 pub use self::files::RecursiveArguments;
 pub use self::images::ImagesArguments;
 pub use self::logging::LoggingArguments;
@@ -97,6 +102,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Preflight(PreflightArguments),
+    Endpoints(EndpointsArguments),
     Images(Box<ImagesArguments>),
     SyncImages(Box<SyncArguments>),
     Rewrite(Box<RewriteArguments>),

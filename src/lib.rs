@@ -14,6 +14,7 @@ pub mod commands;
 pub mod credentials;
 #[cfg(test)]
 mod documentation;
+pub mod endpoints;
 pub mod error;
 pub mod event;
 #[cfg(test)]

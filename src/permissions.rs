@@ -55,7 +55,7 @@ pub struct AwsAction {
     pub reason: &'static str,
 }
 
-/// The resources of an action, as narrow as IAM supports (Service Authorization Reference of ECR and STS).
+/// The resources of an action, as narrow as IAM supports (Service Authorization Reference of ECR, STS, EC2, EKS and Route 53).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -77,6 +77,8 @@ pub enum Purpose {
     Nodes,
     /// The checks of `preflight`.
     Preflight,
+    /// The VPC endpoints of `endpoints plan`.
+    Endpoints,
 }
 
 /// Whether a permission is needed to read or to change something.

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use crate::commands::permissions::All as Permissions;
 use crate::commands::version::Version;
+use crate::endpoints::offer::Offer as EndpointServiceList;
+use crate::endpoints::plan::EndpointPlan;
 use crate::model::inventory::{API_VERSION, Inventory};
 use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
@@ -34,7 +36,7 @@ struct Document {
     generate: fn() -> Schema,
 }
 
-const DOCUMENTS: [Document; 12] = [
+const DOCUMENTS: [Document; 14] = [
     Document { name: "inventory", title: "Inventory", has_kind: true, generate: written::<Inventory> },
     Document { name: "plan", title: "Plan", has_kind: true, generate: written::<Plan> },
     Document { name: "lock", title: "Lock", has_kind: true, generate: written::<Lock> },
@@ -56,6 +58,18 @@ const DOCUMENTS: [Document; 12] = [
         title: "PreflightReport",
         has_kind: true,
         generate: written::<PreflightReport<'_>>,
+    },
+    Document {
+        name: "endpoint-service-list",
+        title: "EndpointServiceList",
+        has_kind: true,
+        generate: written::<EndpointServiceList>,
+    },
+    Document {
+        name: "endpoint-plan",
+        title: "EndpointPlan",
+        has_kind: true,
+        generate: written::<EndpointPlan>,
     },
     Document { name: "permissions", title: "Permissions", has_kind: false, generate: written::<Permissions> },
     Document { name: "version", title: "Version", has_kind: false, generate: written::<Version> },

@@ -109,6 +109,7 @@ impl Error {
                     }
                     "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => Self::Expired,
                     "InvalidClientTokenId"
+                    | "AuthFailure"
                     | "UnrecognizedClientException"
                     | "InvalidSignatureException"
                     | "SignatureDoesNotMatch" => Self::NotAccepted { code },
@@ -122,7 +123,9 @@ impl Error {
                         let action = call.split(" on ").next().unwrap_or(&call).to_owned();
                         Self::Throttled { action }
                     }
-                    "LimitExceededException" => Self::QuotaUsedUp { call, message },
+                    "LimitExceededException" | "VpcEndpointLimitExceeded" | "SecurityGroupLimitExceeded" => {
+                        Self::QuotaUsedUp { call, message }
+                    }
                     _ if message.is_empty() => Self::Service { call, message: code.clone(), code },
                     _ => Self::Service { call, message: format!("{code}: {message}"), code },
                 }

@@ -1,9 +1,13 @@
-//! The AWS adapters: configuration and identity, and the ECR API.
+//! The AWS adapters: configuration and identity, and the APIs of ECR and EC2.
 
 pub mod client;
+pub mod ec2;
 pub mod ecr;
 pub mod error;
 pub mod identity;
 mod profile;
 mod repository_creation;
+pub mod rest;
+pub mod signed;
 mod templates;
+pub mod xml;

@@ -5,12 +5,16 @@
 
 use std::sync::LazyLock;
 
+use serde::Serialize;
+
 pub use crate::model::knowledge::Protocol;
 
 const TABLE: &str = include_str!("endpoint-services.csv");
 
 /// Cast AI's installations, which have different hosts. A cluster connects to one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum Installation {
     Us,
     Eu,
@@ -23,7 +27,11 @@ pub struct Service {
     pub name: &'static str,
     pub purpose: &'static str,
     pub protocol: Protocol,
-    pub needed_by: &'static str,
+    needed_by: &'static str,
+    /// Its name in Cast AI's guide.
+    pub guide_name: &'static str,
+    /// Its variable in Cast AI's Terraform code.
+    pub guide_variable: &'static str,
     us_host: Option<&'static str>,
     eu_host: Option<&'static str>,
     /// Region and service ID.
@@ -39,10 +47,19 @@ impl Service {
         }
     }
 
+    /// What needs it, one by one.
+    pub fn users(&self) -> impl Iterator<Item = &'static str> {
+        self.needed_by.split(';').map(str::trim)
+    }
+
+    /// The regions that have it, each with the full service name.
+    pub fn service_names(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.regions.iter().map(|(region, id)| (*region, format!("com.amazonaws.vpce.{region}.{id}")))
+    }
+
     /// The full service name for creating an endpoint, if the service exists in that region.
     pub fn service_name(&self, region: &str) -> Option<String> {
-        let (_, id) = self.regions.iter().find(|(name, _)| *name == region)?;
-        Some(format!("com.amazonaws.vpce.{region}.{id}"))
+        self.service_names().find(|(name, _)| *name == region).map(|(_, service)| service)
     }
 }
 
@@ -85,6 +102,8 @@ fn read(table: &'static str) -> Vec<Service> {
                 purpose: field("purpose"),
                 protocol: if field("protocol") == "grpc" { Protocol::Grpc } else { Protocol::Https },
                 needed_by: field("needed_by"),
+                guide_name: field("guide_name"),
+                guide_variable: field("guide_variable"),
                 us_host: host("usual_host_us"),
                 eu_host: host("usual_host_eu"),
                 // The region columns follow the columns with fixed names.
@@ -115,6 +134,8 @@ mod tests {
                 let id = name.strip_prefix(&format!("com.amazonaws.vpce.{region}.vpce-svc-")).unwrap();
                 assert_eq!(id.len(), 17, "{name}");
             }
+            assert!(!service.guide_name.is_empty() && !service.purpose.is_empty(), "{}", service.name);
+            assert!(service.guide_variable.ends_with("_service_name"), "{}", service.name);
         }
     }
 

@@ -119,6 +119,8 @@ pub enum PolicyPurpose {
     Nodes,
     /// For the checks of `preflight`
     Preflight,
+    /// For `endpoints plan`
+    Endpoints,
 }
 
 impl PolicyPurpose {
@@ -127,6 +129,7 @@ impl PolicyPurpose {
             Self::Mirror => Purpose::Mirror,
             Self::Nodes => Purpose::Nodes,
             Self::Preflight => Purpose::Preflight,
+            Self::Endpoints => Purpose::Endpoints,
         }
     }
 }

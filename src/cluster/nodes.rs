@@ -19,6 +19,8 @@ pub struct Node {
     pub region: Option<String>,
     pub zone: Option<String>,
     pub internal_addresses: Vec<IpAddr>,
+    /// The EC2 instance, by the `providerID`.
+    pub instance: Option<String>,
     /// Whether the node runs on AWS, by its `providerID`.
     pub on_aws: bool,
 }
@@ -100,6 +102,8 @@ fn node(node: v1::Node) -> Node {
             .filter(|address| address.type_ == "InternalIP")
             .filter_map(|address| address.address.parse().ok())
             .collect(),
+        // Fargate writes `aws:///us-east-1a/…/fargate-ip-…`.
+        instance: provider.rsplit('/').next().filter(|id| id.starts_with("i-")).map(str::to_owned),
         on_aws: provider.starts_with("aws:"),
     }
 }
@@ -136,6 +140,7 @@ mod tests {
             (Some("us-east-1"), Some("us-east-1-bos-1a"))
         );
         assert_eq!(seen.internal_addresses, ["10.0.1.2".parse::<IpAddr>().unwrap()]);
+        assert_eq!(seen.instance.as_deref(), Some("i-0abc"));
         let labelled = read(serde_json::json!({
             "metadata": {"labels": {"topology.kubernetes.io/region": "eu-west-1", "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}},
         }));

@@ -16,7 +16,7 @@ const MAP: &str = "--map";
 const REGISTRY: &str = "--registry";
 
 /// Every command, and those of the flags that it takes. What it does not take, it has no use for.
-const COMMANDS: [(&str, &[&str]); 21] = [
+const COMMANDS: [(&str, &[&str]); 23] = [
     ("images -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("sync-images", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("rewrite -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
@@ -33,6 +33,9 @@ const COMMANDS: [(&str, &[&str]); 21] = [
     ("permissions", &[KNOWLEDGE]),
     ("permissions rbac", &[KNOWLEDGE]),
     ("permissions iam", &[]),
+    // It names services, and no component or image.
+    ("endpoints list", &[]),
+    ("endpoints plan", &[]),
     ("completion install", &[]),
     ("completion uninstall", &[]),
     ("completion bash", &[]),
@@ -107,7 +110,11 @@ async fn reached(line: &[String]) -> Reached {
             };
             Reached { knowledge: discovery::knowledge_file(file).unwrap(), ..Reached::default() }
         }
-        Command::Completion(_) | Command::Options | Command::Version(_) | Command::Man => Reached::default(),
+        Command::Endpoints(_)
+        | Command::Completion(_)
+        | Command::Options
+        | Command::Version(_)
+        | Command::Man => Reached::default(),
     }
 }
 

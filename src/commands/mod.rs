@@ -4,6 +4,7 @@ mod aws_login;
 pub mod complete;
 mod completion;
 mod discovery;
+mod endpoints;
 mod exit_status;
 #[cfg(test)]
 mod flag_tests;
@@ -45,6 +46,7 @@ pub async fn run(mut arguments: Arguments) -> ExitStatus {
     // The largest futures are boxed.
     let exit_status = match &arguments.command {
         Command::Preflight(preflight) => Box::pin(preflight::run(&arguments, preflight)).await,
+        Command::Endpoints(endpoints) => Box::pin(endpoints::run(&arguments, endpoints)).await,
         Command::Images(images) => Box::pin(images::run(&arguments, images)).await,
         Command::SyncImages(sync) => Box::pin(sync_images::run(&arguments, sync)).await,
         Command::Rewrite(rewrite) => Box::pin(rewrite::run(&arguments, rewrite)).await,

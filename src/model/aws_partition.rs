@@ -44,9 +44,9 @@ impl Partition {
         found.unwrap_or(&PARTITIONS[PARTITIONS.len() - 1])
     }
 
-    /// The name of the VPC endpoint service of an ECR service: it begins with the reversed DNS suffix, in every
+    /// The name of the VPC endpoint service of an AWS service: it begins with the reversed DNS suffix, in every
     /// partition (AWS CDK, `vpc-endpoint.ts`, `getDefaultEndpointPrefix`).
-    pub fn ecr_endpoint_service(region: &str, service: &str) -> String {
+    pub fn endpoint_service(region: &str, service: &str) -> String {
         let suffix = Self::of_region(region).dns_suffix;
         let labels: Vec<_> = suffix.rsplit('.').collect();
         format!("{}.{region}.{service}", labels.join("."))
@@ -79,7 +79,7 @@ mod tests {
         ] {
             let partition = Partition::of_region(region);
             assert_eq!((partition.id, partition.dns_suffix), (id, suffix), "{region}");
-            assert_eq!(Partition::ecr_endpoint_service(region, "ecr.dkr"), service);
+            assert_eq!(Partition::endpoint_service(region, "ecr.dkr"), service);
             let host = format!("x.{region}.{suffix}");
             assert_eq!(Partition::strip_dns_suffix(&host), Some(&*format!("x.{region}")));
         }

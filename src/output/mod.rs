@@ -3,6 +3,7 @@
 mod causes;
 mod changes;
 mod common_registry;
+pub mod endpoints;
 mod failures;
 pub mod format;
 pub mod images;

@@ -2,11 +2,24 @@
 
 use super::{Access, AwsAction, Need, Purpose, Resource};
 
+/// A right that only `endpoints` needs.
+const fn for_endpoints(action: &'static str, reason: &'static str) -> AwsAction {
+    AwsAction {
+        action,
+        purposes: &[Purpose::Endpoints],
+        statement: "OptionalEndpoints",
+        resource: Resource::Any,
+        access: Access::Read,
+        need: Need::Optional,
+        reason,
+    }
+}
+
 /// Every right of the plugin's caller, in the order in which it is used.
 pub const AWS: &[AwsAction] = &[
     AwsAction {
         action: "sts:GetCallerIdentity",
-        purposes: &[Purpose::Mirror, Purpose::Preflight],
+        purposes: &[Purpose::Mirror, Purpose::Preflight, Purpose::Endpoints],
         statement: "OptionalFindAccount",
         resource: Resource::Any,
         access: Access::Read,
@@ -157,6 +170,20 @@ pub const AWS: &[AwsAction] = &[
         need: Need::Required,
         reason: "copying manifests and tags",
     },
+    for_endpoints("ec2:DescribeVpcs", "endpoints: blocks and owner of the VPC"),
+    for_endpoints("ec2:DescribeVpcAttribute", "endpoints: whether private DNS can work"),
+    for_endpoints("ec2:DescribeSubnets", "endpoints: subnets with zones and tags"),
+    for_endpoints("ec2:DescribeRouteTables", "endpoints: routes of the S3 gateway"),
+    for_endpoints("ec2:DescribeSecurityGroups", "endpoints: who may connect"),
+    for_endpoints("ec2:DescribeVpcEndpoints", "endpoints: endpoints that exist"),
+    for_endpoints("ec2:DescribeVpcEndpointServices", "endpoints: zones and hosts of the services"),
+    for_endpoints("ec2:DescribeInstances", "endpoints: subnets and security groups of nodes"),
+    for_endpoints("eks:DescribeCluster", "endpoints: VPC and security group of the cluster"),
+    for_endpoints("eks:ListNodegroups", "endpoints: subnets of node groups"),
+    for_endpoints("eks:DescribeNodegroup", "endpoints: subnets of node groups"),
+    for_endpoints("eks:ListFargateProfiles", "endpoints: subnets of Fargate profiles"),
+    for_endpoints("eks:DescribeFargateProfile", "endpoints: subnets of Fargate profiles"),
+    for_endpoints("route53:ListHostedZonesByVPC", "endpoints: names that a hub answers for"),
 ];
 
 /// Every right of the nodes' role for the mirrored images (`AmazonEC2ContainerRegistryPullOnly`, for our path only).

@@ -255,10 +255,42 @@ const OWNERS_AND_CHANGES: &[Rule] = &[
     },
 ];
 
+/// What names the subnets of nodes and pods.
+const fn for_endpoints(
+    api_group: &'static str,
+    resources: &'static [&'static str],
+    reason: &'static str,
+) -> Rule {
+    Rule {
+        scope: Scope::Cluster,
+        api_group,
+        resources,
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason,
+    }
+}
+
+const ENDPOINTS: &[Rule] = &[
+    for_endpoints("karpenter.k8s.aws", &["ec2nodeclasses"], "endpoints: subnets of Karpenter's node classes"),
+    for_endpoints(
+        "eks.amazonaws.com",
+        &["nodeclasses"],
+        "endpoints: subnets of EKS Auto Mode's node classes",
+    ),
+    for_endpoints(
+        "crd.k8s.amazonaws.com",
+        &["eniconfigs"],
+        "endpoints: subnets of pods with custom networking",
+    ),
+];
+
 /// The Kubernetes permissions in the order of use; with `read_only` without those for changes.
 pub fn rules(read_only: bool, knowledge: &Knowledge) -> Vec<KubernetesRule> {
     let all = WORKLOADS.iter().map(KubernetesRule::from).chain(custom_resources(knowledge));
-    let all = all.chain(OWNERS_AND_CHANGES.iter().map(KubernetesRule::from));
+    let all = all.chain(OWNERS_AND_CHANGES.iter().chain(ENDPOINTS).map(KubernetesRule::from));
     all.filter(|rule| !read_only || rule.access == Access::Read).collect()
 }
 

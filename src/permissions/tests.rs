@@ -38,6 +38,8 @@ fn a_policy_has_each_action_once_and_the_given_registry() {
     for action in AWS {
         assert_eq!(text.matches(&format!("\"{}\"", action.action)).count(), 1, "{text}");
     }
+    let endpoints = policy(Some(Purpose::Endpoints), true, &Registry::default()).to_string();
+    assert!(endpoints.contains("ec2:DescribeSubnets") && !endpoints.contains("ecr:"), "{endpoints}");
     for purpose in [Purpose::Mirror, Purpose::Preflight] {
         let allowed = policy(Some(purpose), false, &Registry::default()).to_string();
         assert!(text.len() > allowed.len(), "a part of the whole policy: {allowed}");
@@ -73,7 +75,8 @@ fn a_policy_allows_repository_actions_only_below_our_path() {
         let policy = policy(None, false, &Registry { account, region });
         for statement in policy["Statement"].as_array().unwrap() {
             for action in statement["Action"].as_array().unwrap() {
-                let is_any = any.contains(&action.as_str().unwrap());
+                let name = action.as_str().unwrap();
+                let is_any = any.contains(&name) || statement["Sid"] == "OptionalEndpoints";
                 let expected =
                     if is_any { "*".to_owned() } else { format!("{arn}repository/castai-privatelink/*") };
                 assert_eq!(statement["Resource"], expected, "{action}");
@@ -185,7 +188,7 @@ kubectl castai-privatelink permissions iam … | sed 's#repository/castai-privat
 ```
 
 `permissions iam --for mirror` prints only what `sync-images` and `status` need, and `--for preflight` only what `preflight`
-needs.
+needs. `permissions iam --for endpoints` prints what `endpoints plan` needs, with which it changes nothing.
 
 Nodes pull with their own role (`AmazonEC2ContainerRegistryPullOnly` or similar), which the plugin does not change.
 `permissions iam --for nodes` prints a policy that allows it to pull the mirrored images and no others.

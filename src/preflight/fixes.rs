@@ -15,7 +15,7 @@ pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
             let name = target.region.as_deref().and_then(|region| service.service_name(region));
             endpoint(name.as_deref().unwrap_or("SERVICE_NAME"), region)
         }
-        Kind::Aws { service } => endpoint(&Partition::ecr_endpoint_service(region, service), region),
+        Kind::Aws { service } => endpoint(&Partition::endpoint_service(region, service), region),
     }
 }
 

@@ -134,8 +134,7 @@ pub fn cast_ai(
         if target.needed_by.is_empty()
             && let Kind::CastAi { service: Some(service), .. } = target.kind
         {
-            let purposes = service.needed_by.split(';');
-            target.needed_by = purposes.map(|purpose| purpose.trim().to_owned()).collect();
+            target.needed_by = service.users().map(str::to_owned).collect();
         }
     }
     targets.found

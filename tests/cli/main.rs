@@ -9,6 +9,7 @@ mod aws_login;
 mod budget;
 mod completion;
 mod derived_images;
+mod endpoints;
 mod environment_failures;
 mod first_install;
 mod green;

@@ -24,6 +24,7 @@ fn screens_of_a_new_cluster() {
         ("rollback-nothing", 0, &["rollback"]),
         ("preflight", 0, &["preflight"]),
         ("preflight-name", 0, &["preflight", "-o", "name"]),
+        ("endpoints-list", 0, &["endpoints", "list"]),
         ("permissions", 0, &["permissions"]),
         ("permissions-rbac", 0, &["permissions", "rbac"]),
         ("permissions-iam", 0, &["permissions", "iam"]),
@@ -38,6 +39,7 @@ fn screens_of_a_new_cluster() {
         ("images-explain", &["images", "--explain"]),
         ("sync-dry-run", &["sync-images", "--dry-run"]),
         ("preflight", &["preflight"]),
+        ("endpoints-list", &["endpoints", "list", "--region=us-east-1"]),
         ("permissions", &["permissions"]),
     ] {
         snapshot_on_terminals(lab, name, arguments, "");
@@ -46,6 +48,7 @@ fn screens_of_a_new_cluster() {
     snapshot_document(lab, "images", 0, &["images"]);
     snapshot_document(lab, "plan", 0, &["sync-images", "--dry-run"]);
     snapshot_document(lab, "preflight", 0, &["preflight"]);
+    snapshot_document(lab, "endpoints-list", 0, &["endpoints", "list", "--region=us-east-1"]);
     snapshot_document(lab, "permissions", 0, &["permissions"]);
 }
 
@@ -87,6 +90,8 @@ fn screens_of_errors() {
         ("nothing-found", 1, &["images", "-n", "shop"]),
         ("unreachable", 2, &["images", "--server=https://10.255.255.1", "--request-timeout=1s"]),
         ("not-mirrored", 1, &["sync-images", "--no-mirror", "--dry-run=client"]),
+        ("endpoints-unknown-region", 1, &["endpoints", "list", "--region=eu-west-1"]),
+        ("endpoints-unknown-partition", 1, &["endpoints", "list", "--region=cn-north-1"]),
         ("no-such-lock", 2, &["sync-images", "--no-mirror", "--lock=gone.json"]),
         ("help", 0, &["--help"]),
         ("sync-help", 0, &["sync-images", "--help"]),

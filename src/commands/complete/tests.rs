@@ -26,6 +26,7 @@ async fn candidates_follow_the_words_before() {
             "",
             &[
                 "preflight",
+                "endpoints",
                 "images",
                 "sync-images",
                 "rewrite",
@@ -50,6 +51,8 @@ async fn candidates_follow_the_words_before() {
         ("preflight --only CPL301 --exclude=CPL30", &["CPL301", "CPL302", "CPL303"], NO_FILES),
         ("sync-images --dry", &["--dry-run"], NO_FILES),
         ("sync-images --registry ", &[], NO_FILES),
+        ("endpoints ", &["list", "plan", "help"], NO_FILES),
+        ("endpoints list -o ", &["table", "json", "yaml"], NO_FILES),
         ("permissions ", &["rbac", "iam", "help"], NO_FILES),
         ("sync-images --lock ", &[], FILES),
         ("sync-images --lock=x", &[], FILES),
@@ -64,5 +67,5 @@ async fn candidates_follow_the_words_before() {
     }
     let (found, _) = candidates(&words("preflight --only CPL301")).await;
     assert_eq!(found[0].1.as_deref(), Some("the cluster's ECR registry is known"));
-    assert_eq!(candidates(&[]).await.0.len(), 12, "no word is like an empty one");
+    assert_eq!(candidates(&[]).await.0.len(), 13, "no word is like an empty one");
 }

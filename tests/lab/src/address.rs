@@ -23,12 +23,15 @@ pub const API_SERVER_HOST: &str = "0123456789ABCDEF0123456789ABCDEF.gr7.us-east-
 /// The API server's front server, which records requests and applies fault rules: `--server=http://` and this address.
 pub const API_SERVER_FRONT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8001);
 
-/// AWS interface endpoints of the VPC: `ecr.api`, `ecr.dkr`, `sts`, `ec2`.
+/// AWS interface endpoints of the VPC: `ecr.api`, `ecr.dkr`, `sts`, `ec2`, `eks`.
 pub const ECR_API: (&str, Ipv4Addr) = ("api.ecr.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 200));
 pub const ECR: (&str, Ipv4Addr) =
     ("123456789012.dkr.ecr.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 201));
 pub const STS: (&str, Ipv4Addr) = ("sts.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 202));
 pub const EC2: (&str, Ipv4Addr) = ("ec2.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 203));
+pub const EKS: (&str, Ipv4Addr) = ("eks.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 204));
+/// Route 53 has no endpoint in the VPC.
+pub const ROUTE_53: (&str, Ipv4Addr) = ("route53.amazonaws.com", Ipv4Addr::new(203, 0, 113, 70));
 /// An in-house OCI registry that is not ECR, for `--registry`.
 pub const OCI_REGISTRY: (&str, Ipv4Addr) = ("registry.corp.example", Ipv4Addr::new(10, 0, 1, 210));
 
@@ -88,7 +91,7 @@ pub const GITHUB_ASSETS: (&str, Ipv4Addr) =
 
 /// Every server with a name except the API server, the sources and Cast AI's endpoints.
 pub const SERVERS: &[(&str, Ipv4Addr)] =
-    &[ECR_API, ECR, STS, EC2, OCI_REGISTRY, PROXY, GITHUB, GITHUB_ASSETS, INJECTOR];
+    &[ECR_API, ECR, STS, EC2, EKS, ROUTE_53, OCI_REGISTRY, PROXY, GITHUB, GITHUB_ASSETS, INJECTOR];
 
 /// The address in public DNS for every Cast AI name (docs.cast.ai, communication requirements); silent in the lab.
 pub const CASTAI_PUBLIC: Ipv4Addr = Ipv4Addr::new(104, 16, 81, 56);

@@ -124,6 +124,8 @@ impl Parts {
             moto_log: folder.logs().join("moto.log"),
             sts: on(address::STS.1, 443),
             ec2: on(address::EC2.1, 443),
+            eks: on(address::EKS.1, 443),
+            route53: on(address::ROUTE_53.1, 443),
         })
         .await?;
         github::start(github::Settings {

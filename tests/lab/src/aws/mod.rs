@@ -1,7 +1,9 @@
-//! STS and EC2: moto behind a front server with the real host names, which adds faults.
+//! STS and EC2: moto behind a front server with the real host names, which adds faults and what moto lacks; and the parts
+//! of EKS and Route 53 that describe a VPC.
 
 mod error;
 mod moto;
+mod vpc;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::{Fault, Service};
 use self::moto::Moto;
+pub use self::vpc::{FILES_HOST, HostedZone, cast_ai_services};
 use crate::pki::Authority;
 use crate::{address, serve};
 
@@ -27,6 +30,12 @@ pub const SUBNETS: [(&str, &str, &str); 2] = [
     ("subnet-0a1b2c3d4e5f60001", "us-east-1a", "10.0.1.0/24"),
     ("subnet-0a1b2c3d4e5f60002", "us-east-1b", "10.0.2.0/24"),
 ];
+
+/// The main route table of the VPC.
+pub const ROUTE_TABLE: &str = "rtb-0a1b2c3d4e5f60001";
+
+/// The security group that EKS attaches to nodes.
+pub const CLUSTER_GROUP: &str = "sg-0a1b2c3d4e5f60001";
 
 /// Larger than any request to these two services.
 const LARGEST_BODY: usize = 1 << 20;
@@ -43,6 +52,8 @@ pub struct Settings {
     pub moto_log: PathBuf,
     pub sts: SocketAddr,
     pub ec2: SocketAddr,
+    pub eks: SocketAddr,
+    pub route53: SocketAddr,
 }
 
 /// A request to the front server.
@@ -100,6 +111,8 @@ struct Front {
     rules: Vec<Rule>,
     /// Replaces moto's response.
     identity: Option<Identity>,
+    /// Of Route 53.
+    zones: Vec<HostedZone>,
 }
 
 impl Shared {
@@ -122,11 +135,15 @@ impl Aws {
             let router = Router::new().fallback(any(handler)).with_state(shared.clone());
             serve::https(address, settings.authority.server(&[name])?, router).await?;
         }
+        let (eks, route53) = (address::EKS.0, address::ROUTE_53.0);
+        serve::https(settings.eks, settings.authority.server(&[eks])?, vpc::eks()).await?;
+        let zones = vpc::route53(shared.clone());
+        serve::https(settings.route53, settings.authority.server(&[route53])?, zones).await?;
         Ok(Self { shared })
     }
 
     /// `GET|DELETE /requests` ([`Call`]s, oldest first), `GET|PUT /faults` ([`Rule`]s), `PUT|DELETE /identity`
-    /// ([`Identity`]), `POST /reset` (faults, identity and moto's state).
+    /// ([`Identity`]), `PUT /zones` ([`HostedZone`]s), `POST /reset` (faults, identity, zones and moto's state).
     pub fn control(&self) -> Router {
         type Handle = State<Arc<Shared>>;
         Router::new()
@@ -148,6 +165,12 @@ impl Aws {
                 })
                 .delete(async |State(shared): Handle| shared.state().identity = None),
             )
+            .route(
+                "/zones",
+                put(async |State(shared): Handle, Json(zones): Json<Vec<HostedZone>>| {
+                    shared.state().zones = zones;
+                }),
+            )
             .route("/reset", post(reset))
             .with_state(self.shared.clone())
     }
@@ -158,6 +181,7 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Result<(), (StatusCode, Str
         let mut state = shared.state();
         state.rules.clear();
         state.identity = None;
+        state.zones.clear();
     }
     shared.moto.reset().await.map_err(|error| (StatusCode::BAD_GATEWAY, format!("{error:#}")))
 }
@@ -195,6 +219,9 @@ async fn forward(
     }
     if let (Service::Sts, "GetCallerIdentity", Some(identity)) = (service, action.as_str(), &identity) {
         return Ok(caller_identity(identity));
+    }
+    if action == "DescribeVpcEndpointServices" {
+        return Ok(vpc::endpoint_services(&String::from_utf8_lossy(&body)));
     }
     // moto finds the service by the host, which HTTP/2 has in the target; and the length will change.
     let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
-use super::SUBNETS;
+use super::{CLUSTER_GROUP, ROUTE_TABLE, SUBNETS};
 use crate::address;
 
 /// Python needs about two seconds to import moto; a busy machine much longer.
@@ -95,6 +95,11 @@ impl Moto {
             let form = format!("Action=CreateSubnet&VpcId={vpc}&AvailabilityZone={zone}&CidrBlock={cidr}");
             identifiers.push((self.create("subnetId", &form).await?, subnet));
         }
+        let group =
+            format!("Action=CreateSecurityGroup&VpcId={vpc}&GroupName=eks-cluster-sg&GroupDescription=nodes");
+        identifiers.push((self.create("groupId", &group).await?, CLUSTER_GROUP));
+        let table = format!("Action=DescribeRouteTables&Filter.1.Name=vpc-id&Filter.1.Value.1={vpc}");
+        identifiers.push((self.create("routeTableId", &table).await?, ROUTE_TABLE));
         identifiers.push((vpc, address::VPC_ID));
         Ok(identifiers)
     }

@@ -1,0 +1,46 @@
+//! `endpoints plan`: gather facts about cluster and VPC, decide, print the plan.
+
+use super::aws_login;
+use crate::castai::built_in;
+use crate::cli::{Arguments, EndpointsFormat, EndpointsPlanArguments, OutputFormat, TargetArguments};
+use crate::cluster;
+use crate::commands::{CommandError, ExitStatus};
+use crate::endpoints::decide::decide;
+use crate::endpoints::gather;
+use crate::endpoints::offer::not_offered;
+use crate::endpoints::plan::EndpointPlan;
+use crate::output::{self, endpoints as text};
+
+pub(super) async fn run(
+    arguments: &Arguments,
+    wanted: &EndpointsPlanArguments,
+) -> Result<ExitStatus, CommandError> {
+    let plan = Box::pin(planned(arguments, &wanted.target)).await?;
+    match wanted.output {
+        EndpointsFormat::Table => text::plan(&plan)?,
+        EndpointsFormat::Json => output::document(&plan, OutputFormat::Json)?,
+        EndpointsFormat::Yaml => output::document(&plan, OutputFormat::Yaml)?,
+    }
+    Ok(if plan.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })
+}
+
+/// The plan for the VPC as it is now.
+async fn planned(arguments: &Arguments, target: &TargetArguments) -> Result<EndpointPlan, CommandError> {
+    let selection = target.selection();
+    let connection = if selection.is_complete() {
+        None
+    } else {
+        Some(cluster::connect(&arguments.connection.flags(built_in())).await?)
+    };
+    let network = aws_login::network(arguments, connection.as_ref(), &[]);
+    let place = gather::place(connection.as_ref(), &network, selection).await?;
+    let wanted = target.wanted(&place.region);
+    if target.services.is_empty()
+        && let Some((message, hint)) = not_offered(target.service_region.as_ref().unwrap_or(&place.region))
+    {
+        let hint = format!("{hint}; pass them with --service NAME=SERVICE");
+        return Err(CommandError::with_hint(format!("error: {message}"), hint));
+    }
+    let facts = gather::facts(&place, &wanted).await?;
+    Ok(decide(&facts, &wanted))
+}

@@ -1,0 +1,154 @@
+//! Decides what to do: from facts and flags to a plan, without any I/O.
+
+mod endpoint;
+mod gateway;
+mod groups;
+mod hub;
+mod placement;
+mod subnets;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use self::groups::Groups;
+use crate::endpoints::facts::Facts;
+use crate::endpoints::plan::{
+    Action, Cost, EndpointChange, EndpointPlan, MANAGED_BY, PLUGIN, PlannedEndpoint, Problem, Redirection,
+};
+use crate::endpoints::wanted::{Provider, Wanted};
+
+/// The plan for `wanted`, which is the same for the same facts.
+pub fn decide(facts: &Facts, wanted: &Wanted) -> EndpointPlan {
+    let mut plan = EndpointPlan::new(facts.region.clone(), facts.vpc.id.clone());
+    plan.account.clone_from(&facts.account);
+    plan.cluster = facts.cluster.as_ref().map(|cluster| cluster.name.clone());
+    plan.notes.clone_from(&facts.unread);
+    let used = subnets::Used::new(facts);
+    plan.notes.extend(used.notes(facts));
+    plan.subnets = used.planned(facts, wanted);
+    if used.is_empty() && wanted.endpoint_subnets.is_empty() {
+        plan.problems.push(Problem {
+            subject: facts.vpc.id.clone(),
+            message: format!("no subnet of a node found in {}", facts.vpc.id),
+            hint: "name the subnets of the nodes with --subnet".to_owned(),
+        });
+        return plan;
+    }
+    let shared = shared_vpc(facts);
+    let attributes = vpc_attributes(facts, wanted);
+    let mut groups = Groups::new(facts, wanted, &used);
+    let context =
+        endpoint::Context { facts, wanted, used: &used, is_blocked: shared.is_some() || attributes.is_err() };
+    let mut endpoint_actions = Vec::new();
+    for service in &wanted.services {
+        let decision = context.decide(service, &mut groups);
+        plan.cost.endpoint_zones += decision.added_zones;
+        plan.problems.extend(decision.problem);
+        plan.notes.extend(decision.notes);
+        endpoint_actions.extend(decision.action);
+        plan.endpoints.push(decision.planned);
+    }
+    plan.problems.extend(shared);
+    match attributes {
+        // Without an endpoint that needs them, attributes stay as they are.
+        Ok(actions) if plan.endpoints.iter().any(|endpoint| needs_private_dns(endpoint, wanted)) => {
+            plan.actions.extend(actions);
+        }
+        Ok(_) => {}
+        Err(problem) => plan.problems.push(problem),
+    }
+    plan.actions.extend(groups.actions());
+    plan.actions.extend(endpoint_actions);
+    plan.actions.extend(used.tag_action(facts, wanted));
+    plan.redirection = redirection(&plan, facts);
+    plan.cost = cost(&facts.region, plan.cost.endpoint_zones);
+    plan
+}
+
+/// The tags of what we create.
+fn our_tags(wanted: &Wanted) -> BTreeMap<String, String> {
+    let mut tags = wanted.tags.clone();
+    tags.insert(MANAGED_BY.to_owned(), PLUGIN.to_owned());
+    tags
+}
+
+/// A participant of a shared VPC cannot create endpoints: EC2 refuses with "This operation does not support shared VPCs"
+/// (AWS re:Post, "errors when I create interface endpoints").
+fn shared_vpc(facts: &Facts) -> Option<Problem> {
+    let (owner, account) = (facts.vpc.owner.as_ref()?, facts.account.as_ref()?);
+    (owner != account).then(|| {
+        let subnets: Vec<_> = facts.uses.iter().map(|used| format!("--subnet {}", used.subnet)).collect();
+        let mut subnets = subnets;
+        subnets.sort();
+        subnets.dedup();
+        Problem {
+            subject: facts.vpc.id.clone(),
+            message: format!(
+                "{} belongs to account {owner}, which shares it with {account}: only the owner can create its \
+                 endpoints",
+                facts.vpc.id
+            ),
+            hint: format!(
+                "with credentials of {owner}, run: kubectl castai-privatelink endpoints plan --region {} --vpc {} {}",
+                facts.region,
+                facts.vpc.id,
+                subnets.join(" ")
+            ),
+        }
+    })
+}
+
+/// Also an endpoint that exists: an attribute may have been turned off afterwards.
+fn needs_private_dns(endpoint: &PlannedEndpoint, wanted: &Wanted) -> bool {
+    let is_used = !matches!(endpoint.change, EndpointChange::Elsewhere | EndpointChange::Blocked);
+    is_used && wanted.services.iter().any(|service| service.name == endpoint.name && !service.is_gateway)
+}
+
+/// The attributes that private DNS needs and that are off: the actions that turn them on, if the user allows it.
+fn vpc_attributes(facts: &Facts, wanted: &Wanted) -> Result<Vec<Action>, Problem> {
+    let vpc = &facts.vpc;
+    let all = [("enableDnsSupport", vpc.dns_support), ("enableDnsHostnames", vpc.dns_hostnames)];
+    let off: Vec<_> = all.iter().filter(|(_, is_on)| *is_on == Some(false)).map(|(name, _)| *name).collect();
+    if off.is_empty() || wanted.enable_vpc_dns {
+        let enable = |attribute| Action::EnableVpcAttribute { vpc: vpc.id.clone(), attribute };
+        return Ok(off.into_iter().map(enable).collect());
+    }
+    Err(Problem {
+        subject: vpc.id.clone(),
+        message: format!("private DNS needs {} of {}, off now", off.join(" and "), vpc.id),
+        hint:
+            "allow it with --enable-vpc-dns; it also gives instances with public addresses public DNS names"
+                .to_owned(),
+    })
+}
+
+/// AWS' private names are redirected in the whole VPC, also for what is not a node.
+fn redirection(plan: &EndpointPlan, facts: &Facts) -> Option<Redirection> {
+    let is_redirected = |name: &str| {
+        plan.actions.iter().any(|action| match action {
+            Action::CreateEndpoint { service, private_dns: true, .. }
+            | Action::ModifyEndpoint { service, enable_private_dns: true, .. } => service == name,
+            _ => false,
+        })
+    };
+    let of_aws = plan.endpoints.iter().filter(|endpoint| endpoint.provider == Provider::Aws);
+    let changing = of_aws
+        .filter(|endpoint| matches!(endpoint.change, EndpointChange::Create | EndpointChange::Modify))
+        .filter(|endpoint| is_redirected(&endpoint.name));
+    let services: Vec<_> = changing.map(|endpoint| endpoint.name.clone()).collect();
+    (!services.is_empty()).then(|| Redirection {
+        services,
+        subnets: facts.subnets.iter().map(|subnet| subnet.id.clone()).collect(),
+    })
+}
+
+/// US dollars for one interface endpoint in one zone and hour, in thousandths (aws.amazon.com/privatelink/pricing).
+const PRICES: [(&str, u32); 3] = [("us-east-1", 10), ("us-east-2", 10), ("us-west-2", 10)];
+
+fn cost(region: &str, endpoint_zones: usize) -> Cost {
+    let price =
+        PRICES.iter().find(|(known, _)| *known == region).map(|(_, price)| f64::from(*price) / 1000.0);
+    let zones = u32::try_from(endpoint_zones).unwrap_or(u32::MAX);
+    Cost { endpoint_zones, hourly_usd: price.map(|price| price * f64::from(zones)) }
+}

@@ -1,0 +1,82 @@
+//! What happens to a gateway endpoint, which has route tables instead of addresses.
+
+use std::collections::BTreeSet;
+
+use super::endpoint::{Context, Decision};
+use super::our_tags;
+use crate::endpoints::facts::Endpoint;
+use crate::endpoints::plan::{Action, EndpointChange};
+use crate::endpoints::wanted::WantedService;
+
+impl Context<'_> {
+    /// A gateway has route tables instead of addresses: those of nodes and pods.
+    pub(super) fn gateway(
+        &self,
+        service: &WantedService,
+        existing: Option<&Endpoint>,
+        mut decision: Decision,
+    ) -> Decision {
+        if existing.is_some_and(|endpoint| !endpoint.is_gateway) {
+            decision.planned.reasons.push("an interface endpoint with private DNS".to_owned());
+            return decision;
+        }
+        let tables = self.route_tables();
+        let present = existing.map(|endpoint| endpoint.route_tables.clone()).unwrap_or_default();
+        let added: Vec<_> = tables.into_iter().filter(|table| !present.contains(table)).collect();
+        decision.planned.placement = [present, added.clone()].concat();
+        if added.is_empty() && existing.is_some() {
+            return decision;
+        }
+        if existing.is_some() {
+            decision.planned.reasons.push(format!("no route in {}", added.join(", ")));
+        }
+        if self.is_blocked {
+            decision.planned.change = EndpointChange::Blocked;
+            return decision;
+        }
+        let mut tags = our_tags(self.wanted);
+        tags.insert("Name".to_owned(), format!("castai-privatelink-{}", service.name));
+        let name = service.name.clone();
+        (decision.planned.change, decision.action) = match existing {
+            Some(endpoint) => (
+                EndpointChange::Modify,
+                Some(Action::ModifyEndpoint {
+                    service: name,
+                    id: endpoint.id.clone(),
+                    add_subnets: Vec::new(),
+                    add_groups: Vec::new(),
+                    add_route_tables: added,
+                    enable_private_dns: false,
+                }),
+            ),
+            None => (
+                EndpointChange::Create,
+                Some(Action::CreateEndpoint {
+                    service: name,
+                    service_name: service.service_name.clone(),
+                    service_region: None,
+                    is_gateway: true,
+                    subnets: Vec::new(),
+                    groups: Vec::new(),
+                    route_tables: added,
+                    private_dns: false,
+                    ip_type: None,
+                    tags,
+                }),
+            ),
+        };
+        decision
+    }
+
+    /// The route tables of nodes and pods: their own, or the VPC's main one.
+    fn route_tables(&self) -> Vec<String> {
+        let tables = &self.facts.route_tables;
+        let main = tables.iter().find(|table| table.is_main);
+        let subnets = self.used.nodes.iter().chain(&self.used.pods);
+        let found: BTreeSet<_> = subnets
+            .filter_map(|subnet| tables.iter().find(|table| table.subnets.contains(&subnet.id)).or(main))
+            .map(|table| table.id.clone())
+            .collect();
+        found.into_iter().collect()
+    }
+}

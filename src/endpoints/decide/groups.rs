@@ -1,0 +1,157 @@
+//! Security groups: who has to be admitted to an endpoint, who is, and what our own groups lack.
+//!
+//! Cast AI's endpoints admit the nodes and pods of the cluster. Endpoints of AWS take over their names in the whole VPC, so
+//! they admit the whole VPC.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+
+use super::our_tags;
+use super::subnets::Used;
+use crate::endpoints::facts::{Facts, RuleSource, SecurityGroup};
+use crate::endpoints::plan::{Action, GROUP_FOR, GroupRef};
+use crate::endpoints::wanted::{Peer, Provider, Wanted};
+
+/// Our two security groups, and what the endpoints need of them.
+pub(super) struct Groups<'f> {
+    facts: &'f Facts,
+    wanted: &'f Wanted,
+    /// Where nodes and pods have their addresses.
+    client_cidrs: Vec<IpNet>,
+    clients: Vec<Peer>,
+    vpc: Vec<Peer>,
+    needed: BTreeSet<Provider>,
+}
+
+/// What a group of ours is called, and the value of its tag.
+const fn names(provider: Provider) -> (&'static str, &'static str, &'static str) {
+    match provider {
+        Provider::CastAi => (
+            "castai-privatelink-endpoints",
+            "cast-ai",
+            "HTTPS from nodes and pods to the VPC endpoints of Cast AI",
+        ),
+        Provider::Aws => (
+            "castai-privatelink-aws-endpoints",
+            "aws",
+            "HTTPS from the VPC to the VPC endpoints of AWS services",
+        ),
+    }
+}
+
+impl<'f> Groups<'f> {
+    pub(super) fn new(facts: &'f Facts, wanted: &'f Wanted, used: &Used<'_>) -> Self {
+        let client_cidrs: Vec<_> = used.cidrs().copied().collect();
+        let mut clients: Vec<_> = facts.client_groups.iter().cloned().map(Peer::Group).collect();
+        if clients.is_empty() {
+            clients.extend(client_cidrs.iter().copied().map(Peer::Cidr));
+        }
+        clients.extend(wanted.admit.iter().cloned());
+        let vpc =
+            facts.vpc.cidrs.iter().copied().map(Peer::Cidr).chain(wanted.admit.iter().cloned()).collect();
+        let (clients, vpc) = (sorted(clients), sorted(vpc));
+        Self { facts, wanted, client_cidrs, clients, vpc, needed: BTreeSet::new() }
+    }
+
+    /// The group of ours for endpoints of `provider`, which is needed from now on.
+    pub(super) fn ours(&mut self, provider: Provider) -> GroupRef {
+        self.needed.insert(provider);
+        match self.existing(provider) {
+            Some(group) => GroupRef::Id(group.id.clone()),
+            None => GroupRef::Name(names(provider).0.to_owned()),
+        }
+    }
+
+    fn existing(&self, provider: Provider) -> Option<&'f SecurityGroup> {
+        let (_, purpose, _) = names(provider);
+        let is_ours = |group: &&SecurityGroup| group.tags.get(GROUP_FOR).is_some_and(|tag| tag == purpose);
+        // The oldest is not known; the lowest id makes the choice stable.
+        self.facts.security_groups.iter().filter(is_ours).min_by_key(|group| &group.id)
+    }
+
+    /// The group to attach to an endpoint that exists, with `attached` groups, if they do not admit all that have to
+    /// connect. `is_for_vpc` where the whole VPC has to. An endpoint that has our group keeps its rules complete.
+    pub(super) fn missing(
+        &mut self,
+        provider: Provider,
+        attached: &[String],
+        is_for_vpc: bool,
+    ) -> Option<GroupRef> {
+        if let Some(ours) = self.existing(provider)
+            && attached.contains(&ours.id)
+        {
+            self.needed.insert(provider);
+            return None;
+        }
+        let peers = if is_for_vpc { &self.vpc } else { &self.clients };
+        let groups = self.facts.security_groups.iter().filter(|group| attached.contains(&group.id));
+        let groups: Vec<_> = groups.collect();
+        let is_admitted = peers.iter().all(|peer| groups.iter().any(|group| self.admits(group, peer)));
+        (!is_admitted).then(|| self.ours(provider))
+    }
+
+    /// Whether a group admits a peer: by the peer itself, or by a block around it.
+    fn admits(&self, group: &SecurityGroup, peer: &Peer) -> bool {
+        let sources = group.ingress.iter().filter(|rule| rule.admits_https).map(|rule| &rule.source);
+        let sources: Vec<_> = sources.collect();
+        let is_covered = |cidr: &IpNet| {
+            sources
+                .iter()
+                .any(|source| matches!(source, RuleSource::Cidr(admitted) if admitted.contains(cidr)))
+        };
+        match peer {
+            Peer::Cidr(cidr) => is_covered(cidr),
+            Peer::Group(id) => {
+                let is_named =
+                    sources.iter().any(|source| matches!(source, RuleSource::Group(named) if named == id));
+                // Members of the group have addresses of the subnets of nodes and pods.
+                is_named || !self.client_cidrs.is_empty() && self.client_cidrs.iter().all(is_covered)
+            }
+        }
+    }
+
+    /// Creates the groups that are needed, and admits who is not admitted yet.
+    pub(super) fn actions(&self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for provider in &self.needed {
+            let (name, purpose, description) = names(*provider);
+            let peers = if *provider == Provider::Aws { &self.vpc } else { &self.clients };
+            let existing = self.existing(*provider);
+            let group = if let Some(group) = existing {
+                GroupRef::Id(group.id.clone())
+            } else {
+                let mut tags = our_tags(self.wanted);
+                tags.insert(GROUP_FOR.to_owned(), purpose.to_owned());
+                tags.insert("Name".to_owned(), name.to_owned());
+                actions.push(Action::CreateSecurityGroup {
+                    name: name.to_owned(),
+                    description: description.to_owned(),
+                    tags,
+                });
+                GroupRef::Name(name.to_owned())
+            };
+            let is_missing = |peer: &&Peer| existing.is_none_or(|group| !has_rule(group, peer));
+            let peers: Vec<_> = peers.iter().filter(is_missing).cloned().collect();
+            if !peers.is_empty() {
+                actions.push(Action::AuthorizeIngress { group, peers });
+            }
+        }
+        actions
+    }
+}
+
+/// Whether a group of ours has a rule for a peer. A wider one that somebody added may be removed again by them.
+fn has_rule(group: &SecurityGroup, peer: &Peer) -> bool {
+    group.ingress.iter().filter(|rule| rule.admits_https).any(|rule| match (&rule.source, peer) {
+        (RuleSource::Cidr(admitted), Peer::Cidr(cidr)) => admitted == cidr,
+        (RuleSource::Group(admitted), Peer::Group(group)) => admitted == group,
+        _ => false,
+    })
+}
+
+fn sorted(mut peers: Vec<Peer>) -> Vec<Peer> {
+    peers.sort();
+    peers.dedup();
+    peers
+}

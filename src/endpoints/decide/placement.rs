@@ -1,0 +1,69 @@
+//! Where an interface endpoint gets its addresses: one subnet per zone.
+
+use std::collections::BTreeMap;
+
+use super::subnets::Used;
+use crate::endpoints::facts::{Facts, Service, Subnet};
+use crate::endpoints::wanted::{Wanted, WantedService};
+
+/// The subnets of an endpoint and its kind of addresses.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Placement<'f> {
+    /// One per zone, sorted by zone.
+    pub(super) subnets: Vec<&'f Subnet>,
+    /// As EC2 writes it; `None` for EC2's default, which is IPv4.
+    pub(super) ip_type: Option<&'static str>,
+    /// Zones of nodes in which the service does not exist.
+    pub(super) unsupported: Vec<&'f str>,
+}
+
+pub(super) fn place<'f>(
+    facts: &'f Facts,
+    wanted: &Wanted,
+    used: &Used<'f>,
+    service: &WantedService,
+    detail: Option<&Service>,
+) -> Placement<'f> {
+    let named = |subnet: &&Subnet| wanted.endpoint_subnets.contains(&subnet.id);
+    let candidates: Vec<&Subnet> = if wanted.endpoint_subnets.is_empty() {
+        used.nodes.clone()
+    } else {
+        facts.subnets.iter().filter(named).collect()
+    };
+    // Endpoints for a service in another region do not depend on the zones of that region.
+    let zones = detail.filter(|_| service.region.is_none()).map(|detail| &detail.zones);
+    let is_supported =
+        |subnet: &Subnet| zones.is_none_or(|zones| zones.is_empty() || zones.contains(&subnet.zone));
+    let allows =
+        |kind: &str| detail.is_some_and(|detail| detail.ip_types.iter().any(|allowed| allowed == kind));
+    let is_addressable = |subnet: &Subnet| subnet.has_ipv4() || allows("ipv6");
+    let mut by_zone: BTreeMap<&str, Vec<&Subnet>> = BTreeMap::new();
+    let mut unsupported = Vec::new();
+    for subnet in candidates.into_iter().filter(|subnet| subnet.is_in_availability_zone(&facts.region)) {
+        if !is_supported(subnet) || !is_addressable(subnet) {
+            unsupported.push(subnet.zone.as_str());
+        } else {
+            by_zone.entry(&subnet.zone).or_default().push(subnet);
+        }
+    }
+    unsupported.retain(|zone| !by_zone.contains_key(zone));
+    unsupported.sort_unstable();
+    unsupported.dedup();
+    // IPv4 addresses serve most clients; then the subnet with most room, and the id so that the choice is stable.
+    let best = |subnets: Vec<&'f Subnet>| {
+        subnets
+            .into_iter()
+            .min_by_key(|subnet| (!subnet.has_ipv4(), std::cmp::Reverse(subnet.free_addresses), &subnet.id))
+    };
+    let subnets: Vec<_> = by_zone.into_values().filter_map(best).collect();
+    let all = |has: fn(&Subnet) -> bool| !subnets.is_empty() && subnets.iter().all(|subnet| has(subnet));
+    let is_ipv6 = facts.cluster.as_ref().is_some_and(|cluster| cluster.is_ipv6);
+    let ip_type = if !all(Subnet::has_ipv4) {
+        all(Subnet::has_ipv6).then_some("ipv6")
+    } else if is_ipv6 && all(Subnet::has_ipv6) && allows("ipv4") && allows("ipv6") {
+        Some("dualstack")
+    } else {
+        None
+    };
+    Placement { subnets, ip_type, unsupported }
+}

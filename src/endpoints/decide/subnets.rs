@@ -1,0 +1,145 @@
+//! Which subnets nodes and pods use, why, and which of them are tagged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use crate::endpoints::facts::{Facts, Reason, Subnet};
+use crate::endpoints::plan::{Action, PLUGIN, PlannedSubnet, ROUTABLE, TAGGED_BY, TagState};
+use crate::endpoints::wanted::Wanted;
+
+/// The subnets of nodes and pods, by id.
+pub(super) struct Used<'f> {
+    pub(super) nodes: Vec<&'f Subnet>,
+    pub(super) pods: Vec<&'f Subnet>,
+    reasons: BTreeMap<&'f str, BTreeSet<&'f Reason>>,
+}
+
+impl<'f> Used<'f> {
+    /// Subnets that the user names are the only ones. Those of the control plane count only if nothing else is known: EKS
+    /// places its interfaces there, and nodes may be elsewhere.
+    pub(super) fn new(facts: &'f Facts) -> Self {
+        let is_flag = |reason: &Reason| *reason == Reason::Flag;
+        let is_named = facts.uses.iter().any(|used| is_flag(&used.reason));
+        let is_of_pods = |reason: &Reason| matches!(reason, Reason::Pods(_));
+        let is_strong = |reason: &Reason| !matches!(reason, Reason::ControlPlane) && !is_of_pods(reason);
+        let is_any_strong = facts.uses.iter().any(|used| is_strong(&used.reason));
+        let counts = |reason: &Reason| match reason {
+            Reason::Pods(_) => true,
+            _ if is_named => is_flag(reason),
+            Reason::ControlPlane => !is_any_strong,
+            _ => true,
+        };
+        let mut reasons: BTreeMap<&str, BTreeSet<&Reason>> = BTreeMap::new();
+        for used in facts.uses.iter().filter(|used| counts(&used.reason)) {
+            reasons.entry(&used.subnet).or_default().insert(&used.reason);
+        }
+        let of = |is_wanted: fn(&Reason) -> bool| -> Vec<&Subnet> {
+            let has = |subnet: &&Subnet| {
+                reasons.get(subnet.id.as_str()).is_some_and(|all| all.iter().any(|reason| is_wanted(reason)))
+            };
+            facts.subnets.iter().filter(has).collect()
+        };
+        let nodes = of(|reason| !matches!(reason, Reason::Pods(_)));
+        let pods = of(|reason| matches!(reason, Reason::Pods(_)));
+        Self { nodes, pods, reasons }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Every block that nodes or pods have addresses of.
+    pub(super) fn cidrs(&self) -> impl Iterator<Item = &'f IpNet> {
+        self.nodes.iter().chain(&self.pods).flat_map(|subnet| &subnet.cidrs)
+    }
+
+    /// What to know about how the subnets were found.
+    pub(super) fn notes(&self, facts: &Facts) -> Vec<String> {
+        let has =
+            |wanted: &dyn Fn(&Reason) -> bool| self.reasons.values().flatten().any(|reason| wanted(reason));
+        let mut notes = Vec::new();
+        if has(&|reason| *reason == Reason::ControlPlane) {
+            notes.push(
+                "no node, node group or node class names a subnet: those of the cluster's control plane are taken; \
+                 name others with --subnet"
+                    .to_owned(),
+            );
+        }
+        let is_fargate = |reason: &Reason| matches!(reason, Reason::FargateProfile(_));
+        let is_of_pods = |reason: &Reason| matches!(reason, Reason::Pods(_));
+        if has(&is_fargate) && !has(&|reason| !is_fargate(reason) && !is_of_pods(reason)) {
+            notes.push(
+                "the cluster runs on Fargate only: Cast AI will add EC2 nodes to the subnets of its profiles"
+                    .to_owned(),
+            );
+        }
+        if facts.cluster.as_ref().is_some_and(|cluster| cluster.is_auto_mode) {
+            notes.push(
+                "EKS Auto Mode chooses subnets by its node classes: those of nodes and node classes count"
+                    .to_owned(),
+            );
+        }
+        let remote: BTreeSet<_> = self
+            .nodes
+            .iter()
+            .filter(|subnet| !subnet.is_in_availability_zone(&facts.region))
+            .map(|subnet| subnet.zone.as_str())
+            .collect();
+        if !remote.is_empty() {
+            let zones = remote.into_iter().collect::<Vec<_>>().join(", ");
+            notes.push(format!(
+                "nodes in {zones} reach the endpoints in other zones: there are none in local zones and on outposts"
+            ));
+        }
+        notes
+    }
+
+    /// The subnets, with what happens to their tag.
+    pub(super) fn planned(&self, facts: &Facts, wanted: &Wanted) -> Vec<PlannedSubnet> {
+        let subnets = facts.subnets.iter().filter(|subnet| self.reasons.contains_key(subnet.id.as_str()));
+        subnets
+            .map(|subnet| PlannedSubnet {
+                id: subnet.id.clone(),
+                zone: subnet.zone.clone(),
+                cidrs: subnet.cidrs.iter().map(ToString::to_string).collect(),
+                reasons: self.reasons[subnet.id.as_str()].iter().map(|reason| describe(reason)).collect(),
+                tag: self.tag_state(subnet, wanted),
+            })
+            .collect()
+    }
+
+    fn tag_state(&self, subnet: &Subnet, wanted: &Wanted) -> TagState {
+        match subnet.tags.get(ROUTABLE).map(String::as_str) {
+            Some("true") => TagState::Present,
+            _ if wanted.no_subnet_tags => TagState::NotWanted,
+            _ if !self.nodes.iter().any(|node| node.id == subnet.id) => TagState::NotWanted,
+            Some(_) => TagState::OtherValue,
+            None => TagState::Add,
+        }
+    }
+
+    /// Tags all subnets that lack the tag, with one request.
+    pub(super) fn tag_action(&self, facts: &Facts, wanted: &Wanted) -> Option<Action> {
+        let planned = self.planned(facts, wanted).into_iter();
+        let subnets: Vec<_> =
+            planned.filter(|subnet| subnet.tag == TagState::Add).map(|subnet| subnet.id).collect();
+        let tags = [(ROUTABLE, "true"), (TAGGED_BY, PLUGIN)];
+        let tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        (!subnets.is_empty()).then(|| Action::TagSubnets { subnets, tags: BTreeMap::from(tags) })
+    }
+}
+
+fn describe(reason: &Reason) -> String {
+    match reason {
+        Reason::Flag => "--subnet".to_owned(),
+        Reason::Nodes(1) => "1 node".to_owned(),
+        Reason::Nodes(count) => format!("{count} nodes"),
+        Reason::NodeGroup(name) => format!("node group {name}"),
+        Reason::FargateProfile(name) => format!("Fargate profile {name}"),
+        Reason::NodeClass(name) => name.clone(),
+        Reason::DiscoveryTag(tag) | Reason::ClusterTag(tag) => format!("tag {tag}"),
+        Reason::ControlPlane => "control plane".to_owned(),
+        Reason::Pods(name) => format!("pods: {name}"),
+    }
+}

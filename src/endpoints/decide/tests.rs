@@ -1,0 +1,349 @@
+//! One scenario per topology, and one per thing that can be missing.
+
+mod adoption;
+mod topologies;
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::endpoints::facts::{
+    Cluster, Endpoint, Reason, RouteTable, Rule, RuleSource, SecurityGroup, Service, Subnet, SubnetUse, Vpc,
+};
+use crate::endpoints::plan::{GROUP_FOR, GroupRef, ROUTABLE, TAGGED_BY, TagState};
+use crate::endpoints::wanted::{Peer, aws, cast_ai};
+
+const REGION: &str = "us-east-1";
+const ACCOUNT: &str = "123456789012";
+const VPC: &str = "vpc-1";
+
+fn subnet(id: &str, zone: &str, cidr: &str) -> Subnet {
+    Subnet {
+        id: id.to_owned(),
+        owner: Some(ACCOUNT.to_owned()),
+        zone: zone.to_owned(),
+        cidrs: vec![cidr.parse().unwrap()],
+        free_addresses: 200,
+        ..Subnet::default()
+    }
+}
+
+fn used(subnet: &str, reason: Reason) -> SubnetUse {
+    SubnetUse { subnet: subnet.to_owned(), reason }
+}
+
+/// A cluster with nodes in two zones of a VPC without endpoints; a third subnet is not the cluster's.
+fn facts() -> Facts {
+    let services = cast_ai(REGION, None, &[]).into_iter().map(|wanted| Service {
+        private_dns_names: wanted.hosts.first().cloned().into_iter().collect(),
+        name: wanted.service_name,
+        zones: ["us-east-1a", "us-east-1b", "us-east-1c"].map(str::to_owned).to_vec(),
+        is_name_verified: Some(true),
+        ip_types: vec!["ipv4".to_owned()],
+        ..Service::default()
+    });
+    let mut services: Vec<_> = services.collect();
+    services[3].private_dns_names = vec!["files.example".to_owned()];
+    Facts {
+        region: REGION.to_owned(),
+        account: Some(ACCOUNT.to_owned()),
+        cluster: Some(Cluster { name: "demo".to_owned(), ..Cluster::default() }),
+        vpc: Vpc {
+            id: VPC.to_owned(),
+            owner: Some(ACCOUNT.to_owned()),
+            cidrs: vec!["10.0.0.0/16".parse().unwrap()],
+            dns_support: Some(true),
+            dns_hostnames: Some(true),
+        },
+        subnets: vec![
+            subnet("subnet-a", "us-east-1a", "10.0.1.0/24"),
+            subnet("subnet-b", "us-east-1b", "10.0.2.0/24"),
+            subnet("subnet-public", "us-east-1a", "10.0.9.0/24"),
+        ],
+        uses: vec![used("subnet-a", Reason::Nodes(2)), used("subnet-b", Reason::Nodes(1))],
+        client_groups: ["sg-nodes".to_owned()].into(),
+        services,
+        route_tables: vec![
+            RouteTable { id: "rtb-main".to_owned(), is_main: true, subnets: Vec::new() },
+            RouteTable { id: "rtb-a".to_owned(), is_main: false, subnets: vec!["subnet-a".to_owned()] },
+        ],
+        ..Facts::default()
+    }
+}
+
+fn cast_ai_wanted() -> Wanted {
+    Wanted { services: cast_ai(REGION, None, &[]), ..Wanted::default() }
+}
+
+fn only(name: &str) -> Wanted {
+    let mut wanted = cast_ai_wanted();
+    wanted.services.retain(|service| service.name == name);
+    wanted
+}
+
+fn with_aws() -> Wanted {
+    Wanted { services: aws(REGION, &[]), ..Wanted::default() }
+}
+
+fn aws_service(name: &str) -> Service {
+    Service {
+        name: format!("com.amazonaws.{REGION}.{name}"),
+        zones: ["us-east-1a", "us-east-1b"].map(str::to_owned).to_vec(),
+        private_dns_names: vec![format!("{name}.{REGION}.amazonaws.com")],
+        is_name_verified: Some(true),
+        ..Service::default()
+    }
+}
+
+/// The actions, each in one line.
+fn lines(plan: &EndpointPlan) -> Vec<String> {
+    plan.actions.iter().map(line).collect()
+}
+
+fn line(action: &Action) -> String {
+    let of_groups = |groups: &[GroupRef]| {
+        let names = groups.iter().map(|group| match group {
+            GroupRef::Id(name) | GroupRef::Name(name) => name.as_str(),
+        });
+        names.collect::<Vec<_>>().join(" ")
+    };
+    match action {
+        Action::EnableVpcAttribute { attribute, .. } => format!("enable {attribute}"),
+        Action::CreateSecurityGroup { name, .. } => format!("create {name}"),
+        Action::AuthorizeIngress { group, peers } => {
+            let peers = peers.iter().map(|peer| match peer {
+                Peer::Group(id) => id.clone(),
+                Peer::Cidr(cidr) => cidr.to_string(),
+            });
+            let group = of_groups(std::slice::from_ref(group));
+            format!("admit {} to {group}", peers.collect::<Vec<_>>().join(" "))
+        }
+        Action::CreateEndpoint { service, subnets, groups, route_tables, private_dns, ip_type, .. } => {
+            let places = [subnets.as_slice(), route_tables].concat().join(" ");
+            let dns = if *private_dns { "" } else { ", no private DNS" };
+            let kind = ip_type.map(|kind| format!(", {kind}")).unwrap_or_default();
+            format!("create {service} in {places} with [{}]{dns}{kind}", of_groups(groups))
+        }
+        Action::ModifyEndpoint {
+            id, add_subnets, add_groups, add_route_tables, enable_private_dns, ..
+        } => {
+            let added = [add_subnets.as_slice(), add_route_tables].concat().join(" ");
+            let dns = if *enable_private_dns { ", private DNS" } else { "" };
+            format!("modify {id}: +[{added}] +[{}]{dns}", of_groups(add_groups))
+        }
+        Action::TagSubnets { subnets, tags } => {
+            assert_eq!((tags[ROUTABLE].as_str(), tags.contains_key(TAGGED_BY)), ("true", true));
+            format!("tag {}", subnets.join(" "))
+        }
+    }
+}
+
+fn change(plan: &EndpointPlan, name: &str) -> EndpointChange {
+    plan.endpoints.iter().find(|endpoint| endpoint.name == name).unwrap().change
+}
+
+/// The facts after the plan was carried out.
+fn applied(mut facts: Facts, plan: &EndpointPlan) -> Facts {
+    let id = |group: &GroupRef| match group {
+        GroupRef::Id(id) => id.clone(),
+        GroupRef::Name(name) => format!("sg-{name}"),
+    };
+    for action in &plan.actions {
+        match action {
+            Action::EnableVpcAttribute { attribute: "enableDnsSupport", .. } => {
+                facts.vpc.dns_support = Some(true);
+            }
+            Action::EnableVpcAttribute { .. } => facts.vpc.dns_hostnames = Some(true),
+            Action::CreateSecurityGroup { name, tags, .. } => facts.security_groups.push(SecurityGroup {
+                id: format!("sg-{name}"),
+                name: name.clone(),
+                tags: tags.clone(),
+                ingress: Vec::new(),
+            }),
+            Action::AuthorizeIngress { group, peers } => {
+                let group = id(group);
+                let group = facts.security_groups.iter_mut().find(|known| known.id == group).unwrap();
+                group.ingress.extend(peers.iter().map(|peer| Rule {
+                    admits_https: true,
+                    source: match peer {
+                        Peer::Group(id) => RuleSource::Group(id.clone()),
+                        Peer::Cidr(cidr) => RuleSource::Cidr(*cidr),
+                    },
+                }));
+            }
+            Action::CreateEndpoint {
+                service,
+                service_name,
+                is_gateway,
+                subnets,
+                groups,
+                route_tables,
+                private_dns,
+                tags,
+                ..
+            } => facts.endpoints.push(Endpoint {
+                id: format!("vpce-{service}"),
+                service_name: service_name.clone(),
+                is_gateway: *is_gateway,
+                state: "available".to_owned(),
+                private_dns: *private_dns,
+                subnets: subnets.clone(),
+                groups: groups.iter().map(id).collect(),
+                route_tables: route_tables.clone(),
+                tags: tags.clone(),
+                ..Endpoint::default()
+            }),
+            Action::ModifyEndpoint {
+                id: endpoint,
+                add_subnets,
+                add_groups,
+                add_route_tables,
+                enable_private_dns,
+                ..
+            } => {
+                let endpoint = facts.endpoints.iter_mut().find(|known| known.id == *endpoint).unwrap();
+                endpoint.subnets.extend_from_slice(add_subnets);
+                endpoint.groups.extend(add_groups.iter().map(id));
+                endpoint.route_tables.extend_from_slice(add_route_tables);
+                endpoint.private_dns |= enable_private_dns;
+            }
+            Action::TagSubnets { subnets, tags } => {
+                for subnet in facts.subnets.iter_mut().filter(|subnet| subnets.contains(&subnet.id)) {
+                    subnet.tags.extend(tags.clone());
+                }
+            }
+        }
+    }
+    facts
+}
+
+/// Asserts that a second run has nothing to do after the first one.
+#[track_caller]
+fn assert_settles(facts: Facts, wanted: &Wanted) -> EndpointPlan {
+    let plan = decide(&facts, wanted);
+    let again = decide(&applied(facts, &plan), wanted);
+    assert_eq!(lines(&again), Vec::<String>::new(), "after {:#?}", lines(&plan));
+    plan
+}
+
+#[test]
+fn a_vpc_without_endpoints_gets_one_per_service() {
+    let plan = assert_settles(facts(), &cast_ai_wanted());
+    assert_eq!(
+        lines(&plan),
+        [
+            "create castai-privatelink-endpoints",
+            "admit sg-nodes to castai-privatelink-endpoints",
+            "create rest-api in subnet-a subnet-b with [castai-privatelink-endpoints]",
+            "create grpc-pod-pinner in subnet-a subnet-b with [castai-privatelink-endpoints]",
+            "create api-grpc in subnet-a subnet-b with [castai-privatelink-endpoints]",
+            "create files in subnet-a subnet-b with [castai-privatelink-endpoints]",
+            "create kvisor in subnet-a subnet-b with [castai-privatelink-endpoints]",
+            "create telemetry in subnet-a subnet-b with [castai-privatelink-endpoints]",
+            "tag subnet-a subnet-b",
+        ]
+    );
+    assert_eq!((plan.cost.endpoint_zones, plan.cost.hourly_usd), (12, Some(0.12)));
+    assert_eq!(plan.redirection, None, "Cast AI's names are nobody else's");
+    assert!(plan.problems.is_empty() && plan.notes.is_empty(), "{plan:#?}");
+    assert_eq!(plan.subnets[0].reasons, ["2 nodes"]);
+}
+
+#[test]
+fn without_security_groups_the_blocks_of_the_subnets_are_admitted() {
+    let facts = Facts { client_groups: [].into(), ..facts() };
+    let plan = assert_settles(facts, &only("rest-api"));
+    assert_eq!(lines(&plan)[1], "admit 10.0.1.0/24 10.0.2.0/24 to castai-privatelink-endpoints");
+    let mut wanted = only("rest-api");
+    wanted.admit = vec![Peer::Cidr("10.8.0.0/16".parse().unwrap())];
+    wanted.tags = BTreeMap::from([("team".to_owned(), "platform".to_owned())]);
+    let plan = decide(&self::facts(), &wanted);
+    assert_eq!(lines(&plan)[1], "admit sg-nodes 10.8.0.0/16 to castai-privatelink-endpoints");
+    let Action::CreateEndpoint { tags, .. } = &plan.actions[2] else { panic!("{plan:#?}") };
+    assert_eq!((tags["team"].as_str(), tags[MANAGED_BY].as_str()), ("platform", PLUGIN));
+}
+
+#[test]
+fn vpc_attributes_are_set_only_if_that_is_allowed() {
+    let mut facts = facts();
+    facts.vpc.dns_hostnames = Some(false);
+    let plan = decide(&facts, &only("rest-api"));
+    assert_eq!(lines(&plan), ["tag subnet-a subnet-b"]);
+    assert_eq!(change(&plan, "rest-api"), EndpointChange::Blocked);
+    assert!(plan.problems[0].message.contains("enableDnsHostnames of vpc-1"), "{plan:#?}");
+    let wanted = Wanted { enable_vpc_dns: true, ..only("rest-api") };
+    let plan = assert_settles(facts.clone(), &wanted);
+    assert_eq!(lines(&plan)[0], "enable enableDnsHostnames");
+    // What is not known is tried.
+    facts.vpc.dns_hostnames = None;
+    assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Create);
+}
+
+#[test]
+fn aws_endpoints_admit_the_whole_vpc_and_list_what_they_redirect() {
+    let mut facts = facts();
+    facts.vpc.cidrs.push("100.64.0.0/16".parse().unwrap());
+    facts.services.extend(["ecr.api", "ecr.dkr", "sts", "ec2"].map(aws_service));
+    let plan = assert_settles(facts, &with_aws());
+    assert_eq!(
+        lines(&plan),
+        [
+            "create castai-privatelink-aws-endpoints",
+            "admit 10.0.0.0/16 100.64.0.0/16 to castai-privatelink-aws-endpoints",
+            "create ecr.api in subnet-a subnet-b with [castai-privatelink-aws-endpoints]",
+            "create ecr.dkr in subnet-a subnet-b with [castai-privatelink-aws-endpoints]",
+            "create s3 in rtb-a rtb-main with [], no private DNS",
+            "create sts in subnet-a subnet-b with [castai-privatelink-aws-endpoints]",
+            "create ec2 in subnet-a subnet-b with [castai-privatelink-aws-endpoints]",
+            "tag subnet-a subnet-b",
+        ]
+    );
+    let redirection = plan.redirection.unwrap();
+    assert_eq!(redirection.services, ["ecr.api", "ecr.dkr", "sts", "ec2"]);
+    assert_eq!(redirection.subnets, ["subnet-a", "subnet-b", "subnet-public"]);
+    // A gateway costs nothing.
+    assert_eq!(plan.cost.endpoint_zones, 8);
+}
+
+#[test]
+fn a_service_that_ec2_does_not_describe_is_created_with_a_note() {
+    let facts = Facts { services: Vec::new(), ..facts() };
+    let plan = assert_settles(facts, &only("files"));
+    assert_eq!(lines(&plan)[2], "create files in subnet-a subnet-b with [castai-privatelink-endpoints]");
+    assert!(plan.notes[0].contains("does not describe com.amazonaws.vpce.us-east-1."), "{:?}", plan.notes);
+    assert!(plan.notes[0].contains(ACCOUNT), "{:?}", plan.notes);
+}
+
+#[test]
+fn what_the_service_says_of_its_name_is_told() {
+    for (verified, names, created, note) in [
+        (Some(false), vec!["api.cast.ai".to_owned()], "", "has not verified"),
+        (Some(true), Vec::new(), ", no private DNS", "has no private DNS name"),
+    ] {
+        let mut facts = facts();
+        facts.services[0].is_name_verified = verified;
+        facts.services[0].private_dns_names = names;
+        facts.services[0].acceptance_required = true;
+        let plan = decide(&facts, &only("rest-api"));
+        assert!(lines(&plan)[2].ends_with(&format!("endpoints]{created}")), "{:?}", lines(&plan));
+        assert!(plan.notes[0].contains(note), "{:?}", plan.notes);
+        assert_eq!(plan.endpoints[0].reasons, ["Cast AI has to accept it"]);
+    }
+}
+
+#[test]
+fn the_price_of_an_unknown_region_is_not_guessed() {
+    assert_eq!(cost("ap-south-2", 3), Cost { endpoint_zones: 3, hourly_usd: None });
+}
+
+#[test]
+fn a_tag_with_another_value_is_somebodys_choice() {
+    let mut facts = facts();
+    facts.subnets[0].tags.insert(ROUTABLE.to_owned(), "false".to_owned());
+    facts.subnets[1].tags.insert(ROUTABLE.to_owned(), "true".to_owned());
+    let plan = decide(&facts, &only("rest-api"));
+    assert_eq!(plan.subnets[0].tag, TagState::OtherValue);
+    assert_eq!(plan.subnets[1].tag, TagState::Present);
+    assert!(!lines(&plan).iter().any(|line| line.starts_with("tag")), "{:?}", lines(&plan));
+    let wanted = Wanted { no_subnet_tags: true, ..only("rest-api") };
+    assert!(!lines(&decide(&self::facts(), &wanted)).iter().any(|line| line.starts_with("tag")));
+}

@@ -1,0 +1,214 @@
+//! The VPCs that people have.
+
+use super::*;
+use crate::endpoints::facts::HostedZone;
+
+/// What the notes say, as one text.
+fn notes(plan: &EndpointPlan) -> String {
+    plan.notes.join("\n")
+}
+
+#[test]
+fn a_shared_vpc_is_left_to_its_owner() {
+    let mut facts = facts();
+    facts.vpc.owner = Some("999999999999".to_owned());
+    let plan = decide(&facts, &cast_ai_wanted());
+    // Tags of a shared subnet are each account's own.
+    assert_eq!(lines(&plan), ["tag subnet-a subnet-b"]);
+    assert!(plan.endpoints.iter().all(|endpoint| endpoint.change == EndpointChange::Blocked));
+    let [problem] = plan.problems.as_slice() else { panic!("{plan:#?}") };
+    assert!(problem.message.contains("belongs to account 999999999999"), "{problem:?}");
+    let command = "endpoints plan --region us-east-1 --vpc vpc-1 --subnet subnet-a --subnet subnet-b";
+    assert!(problem.hint.contains(command), "{problem:?}");
+}
+
+#[test]
+fn names_that_a_hub_answers_for_get_no_endpoint() {
+    let zone = |name: &str, owner: &str| HostedZone {
+        id: "Z1".to_owned(),
+        name: name.to_owned(),
+        owner: owner.to_owned(),
+    };
+    for (zone, expected) in [
+        (zone("api.cast.ai", "999999999999"), EndpointChange::Elsewhere),
+        (zone("cast.ai", "999999999999"), EndpointChange::Elsewhere),
+        (zone("example.com", "999999999999"), EndpointChange::Create),
+        (zone("ai", "vpce.amazonaws.com"), EndpointChange::Create),
+        (zone("st.ai", "999999999999"), EndpointChange::Create),
+    ] {
+        let facts = Facts { hosted_zones: vec![zone.clone()], ..facts() };
+        let plan = decide(&facts, &only("rest-api"));
+        assert_eq!(change(&plan, "rest-api"), expected, "{zone:?}");
+        assert!(plan.problems.is_empty(), "{plan:#?}");
+        if expected == EndpointChange::Elsewhere {
+            assert!(plan.endpoints[0].reasons[0].contains("(Z1, owned by 999999999999)"), "{plan:#?}");
+            assert_eq!(lines(&plan), ["tag subnet-a subnet-b"], "no security group without an endpoint");
+        }
+    }
+}
+
+#[test]
+fn a_second_cluster_in_the_vpc_shares_the_endpoints() {
+    let first = facts();
+    let mut second = applied(first.clone(), &decide(&first, &cast_ai_wanted()));
+    second.cluster = Some(Cluster { name: "second".to_owned(), ..Cluster::default() });
+    second.subnets.push(subnet("subnet-c", "us-east-1c", "10.0.3.0/24"));
+    second.subnets.push(subnet("subnet-b2", "us-east-1b", "10.0.4.0/24"));
+    second.uses = vec![used("subnet-c", Reason::Nodes(1)), used("subnet-b2", Reason::Nodes(1))];
+    second.client_groups = ["sg-second".to_owned()].into();
+    let plan = assert_settles(second, &only("rest-api"));
+    // A new zone gets an address; the zone that has one keeps it.
+    assert_eq!(
+        lines(&plan),
+        [
+            "admit sg-second to sg-castai-privatelink-endpoints",
+            "modify vpce-rest-api: +[subnet-c] +[]",
+            "tag subnet-c subnet-b2",
+        ]
+    );
+}
+
+#[test]
+fn a_dual_stack_cluster_gets_both_kinds_of_addresses_if_the_service_has_them() {
+    let mut facts = facts();
+    for (subnet, cidr) in facts.subnets.iter_mut().zip(["fd00:1::/64", "fd00:2::/64"]) {
+        subnet.cidrs.push(cidr.parse().unwrap());
+    }
+    facts.client_groups.clear();
+    let plan = decide(&facts, &only("rest-api"));
+    assert!(lines(&plan)[2].ends_with("endpoints]"), "IPv4 serves an IPv4 cluster: {:?}", lines(&plan));
+    assert!(lines(&plan)[1].contains("fd00:1::/64"), "{:?}", lines(&plan));
+    facts.cluster.as_mut().unwrap().is_ipv6 = true;
+    assert!(lines(&decide(&facts, &only("rest-api")))[2].ends_with("endpoints]"), "IPv4 is all there is");
+    facts.services[0].ip_types = vec!["ipv4".to_owned(), "ipv6".to_owned()];
+    let plan = assert_settles(facts, &only("rest-api"));
+    assert!(lines(&plan)[2].ends_with(", dualstack"), "{:?}", lines(&plan));
+}
+
+#[test]
+fn subnets_with_only_ipv6_need_a_service_with_ipv6() {
+    let mut facts = facts();
+    for (subnet, cidr) in facts.subnets.iter_mut().zip(["fd00:1::/64", "fd00:2::/64"]) {
+        subnet.cidrs = vec![cidr.parse().unwrap()];
+    }
+    let plan = decide(&facts, &only("rest-api"));
+    assert_eq!(change(&plan, "rest-api"), EndpointChange::Blocked);
+    assert!(
+        plan.problems[0].message.contains("no node subnet is in a zone that rest-api supports"),
+        "{plan:#?}"
+    );
+    facts.services[0].ip_types = vec!["ipv6".to_owned()];
+    let plan = assert_settles(facts, &only("rest-api"));
+    assert!(lines(&plan)[2].ends_with(", ipv6"), "{:?}", lines(&plan));
+}
+
+#[test]
+fn fargate_profiles_name_the_subnets_of_a_cluster_without_nodes() {
+    let mut facts = facts();
+    facts.uses = vec![
+        used("subnet-a", Reason::FargateProfile("default".to_owned())),
+        used("subnet-public", Reason::ControlPlane),
+    ];
+    let plan = assert_settles(facts, &only("rest-api"));
+    assert_eq!(lines(&plan)[2], "create rest-api in subnet-a with [castai-privatelink-endpoints]");
+    assert_eq!(plan.subnets[0].reasons, ["Fargate profile default"]);
+    assert!(notes(&plan).contains("Fargate only"), "{}", notes(&plan));
+}
+
+#[test]
+fn pods_with_their_own_subnets_are_admitted_and_their_subnets_not_tagged() {
+    let mut facts = facts();
+    facts.vpc.cidrs.push("100.64.0.0/16".parse().unwrap());
+    facts.subnets.push(subnet("subnet-pods", "us-east-1a", "100.64.0.0/18"));
+    facts.uses.push(used("subnet-pods", Reason::Pods("ENIConfig us-east-1a".to_owned())));
+    facts.client_groups.clear();
+    let plan = assert_settles(facts, &only("rest-api"));
+    assert_eq!(
+        lines(&plan),
+        [
+            "create castai-privatelink-endpoints",
+            "admit 10.0.1.0/24 10.0.2.0/24 100.64.0.0/18 to castai-privatelink-endpoints",
+            "create rest-api in subnet-a subnet-b with [castai-privatelink-endpoints]",
+            "tag subnet-a subnet-b",
+        ]
+    );
+    let pods = plan.subnets.iter().find(|subnet| subnet.id == "subnet-pods").unwrap();
+    assert_eq!((pods.tag, pods.reasons[0].as_str()), (TagState::NotWanted, "pods: ENIConfig us-east-1a"));
+}
+
+#[test]
+fn auto_mode_has_its_subnets_from_node_classes() {
+    let mut facts = facts();
+    facts.cluster.as_mut().unwrap().is_auto_mode = true;
+    facts.uses = vec![used("subnet-b", Reason::NodeClass("NodeClass default".to_owned()))];
+    let plan = assert_settles(facts, &only("rest-api"));
+    assert_eq!(plan.subnets[0].reasons, ["NodeClass default"]);
+    assert!(notes(&plan).contains("EKS Auto Mode"), "{}", notes(&plan));
+}
+
+#[test]
+fn local_zones_and_zones_without_the_service_use_endpoints_elsewhere() {
+    let mut facts = facts();
+    facts.subnets.push(subnet("subnet-local", "us-east-1-bos-1a", "10.0.5.0/24"));
+    facts.subnets.push(subnet("subnet-e", "us-east-1e", "10.0.6.0/24"));
+    facts.uses.push(used("subnet-local", Reason::Nodes(1)));
+    facts.uses.push(used("subnet-e", Reason::Nodes(1)));
+    let plan = assert_settles(facts.clone(), &only("rest-api"));
+    assert_eq!(lines(&plan)[2], "create rest-api in subnet-a subnet-b with [castai-privatelink-endpoints]");
+    assert_eq!(plan.endpoints[0].reasons, ["not offered in us-east-1e: reached in another zone"]);
+    assert!(notes(&plan).contains("nodes in us-east-1-bos-1a reach"), "{}", notes(&plan));
+    // Nodes in such zones only.
+    facts.uses.drain(..2);
+    let plan = decide(&facts, &only("rest-api"));
+    let problem = &plan.problems[0];
+    assert!(problem.message.contains("(us-east-1a, us-east-1b, us-east-1c)"), "{problem:?}");
+    let wanted = Wanted { endpoint_subnets: vec!["subnet-public".to_owned()], ..only("rest-api") };
+    let plan = assert_settles(facts, &wanted);
+    assert_eq!(lines(&plan)[2], "create rest-api in subnet-public with [castai-privatelink-endpoints]");
+}
+
+#[test]
+fn of_several_subnets_in_a_zone_the_one_with_most_room_is_taken() {
+    let mut facts = facts();
+    facts.uses.push(used("subnet-public", Reason::NodeGroup("ng".to_owned())));
+    facts.subnets[2].free_addresses = 4000;
+    let plan = assert_settles(facts, &only("rest-api"));
+    assert_eq!(
+        lines(&plan)[2],
+        "create rest-api in subnet-public subnet-b with [castai-privatelink-endpoints]"
+    );
+}
+
+#[test]
+fn named_subnets_replace_all_others_and_the_control_plane_is_the_last_resort() {
+    let mut facts = facts();
+    facts.uses.push(used("subnet-public", Reason::Flag));
+    let plan = decide(&facts, &only("rest-api"));
+    assert_eq!(plan.subnets.iter().map(|subnet| subnet.id.as_str()).collect::<Vec<_>>(), ["subnet-public"]);
+    facts.uses = vec![used("subnet-a", Reason::ControlPlane)];
+    let plan = decide(&facts, &only("rest-api"));
+    assert_eq!(plan.subnets[0].reasons, ["control plane"]);
+    assert!(notes(&plan).contains("--subnet"), "{}", notes(&plan));
+    facts.uses.clear();
+    let plan = decide(&facts, &only("rest-api"));
+    assert!(plan.actions.is_empty() && plan.problems[0].hint.contains("--subnet"), "{plan:#?}");
+}
+
+#[test]
+fn a_service_of_another_region_is_used_if_it_allows_that() {
+    let mut facts = facts();
+    facts.region = "eu-west-1".to_owned();
+    for (subnet, zone) in facts.subnets.iter_mut().zip(["eu-west-1a", "eu-west-1b", "eu-west-1a"]) {
+        subnet.zone = zone.to_owned();
+    }
+    let mut wanted = Wanted { services: cast_ai("eu-west-1", Some(REGION), &[]), ..Wanted::default() };
+    wanted.services.truncate(1);
+    let plan = decide(&facts, &wanted);
+    assert!(plan.problems[0].message.contains("does not allow endpoints in eu-west-1"), "{plan:#?}");
+    facts.services[0].remote_regions.push("eu-west-1".to_owned());
+    let plan = assert_settles(facts, &wanted);
+    let Action::CreateEndpoint { service_region, subnets, .. } = &plan.actions[2] else {
+        panic!("{plan:#?}")
+    };
+    assert_eq!((service_region.as_deref(), subnets.len()), (Some(REGION), 2));
+}

@@ -1,0 +1,250 @@
+//! EC2's XML as facts.
+
+use ipnet::IpNet;
+
+use crate::aws::xml::Element;
+use crate::endpoints::facts::{
+    Endpoint, RouteTable, Rule, RuleSource, SecurityGroup, Service, Subnet, Tags, Vpc,
+};
+
+/// An instance of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Instance {
+    pub(super) vpc: String,
+    pub(super) subnet: String,
+    pub(super) groups: Vec<String>,
+    /// Subnets of its further network interfaces.
+    pub(super) other_subnets: Vec<String>,
+}
+
+pub(super) fn vpc(item: &Element) -> Vpc {
+    let mut cidrs = cidrs(item, "cidrBlockAssociationSet", "cidrBlock");
+    if let Some(primary) = item.text("cidrBlock").and_then(|cidr| cidr.parse().ok())
+        && !cidrs.contains(&primary)
+    {
+        cidrs.insert(0, primary);
+    }
+    cidrs.extend(self::cidrs(item, "ipv6CidrBlockAssociationSet", "ipv6CidrBlock"));
+    Vpc { id: item.string("vpcId"), owner: item.text("ownerId").map(str::to_owned), cidrs, ..Vpc::default() }
+}
+
+pub(super) fn subnet(item: &Element) -> Subnet {
+    let primary = item.text("cidrBlock").and_then(|cidr| cidr.parse().ok());
+    let ipv6 = cidrs(item, "ipv6CidrBlockAssociationSet", "ipv6CidrBlock");
+    Subnet {
+        id: item.string("subnetId"),
+        owner: item.text("ownerId").map(str::to_owned),
+        zone: item.string("availabilityZone"),
+        cidrs: primary.into_iter().chain(ipv6).collect(),
+        is_on_outpost: item.text("outpostArn").is_some(),
+        free_addresses: item
+            .text("availableIpAddressCount")
+            .and_then(|count| count.parse().ok())
+            .unwrap_or_default(),
+        tags: tags(item),
+    }
+}
+
+/// Blocks that are associated, without those that are gone.
+fn cidrs(item: &Element, list: &str, name: &str) -> Vec<IpNet> {
+    let is_associated = |association: &&Element| {
+        ["cidrBlockState", "ipv6CidrBlockState"]
+            .iter()
+            .filter_map(|state| association.child(state)?.text("state"))
+            .all(|state| state == "associated")
+    };
+    let associated = item.items(list).filter(is_associated);
+    associated.filter_map(|association| association.text(name)?.parse().ok()).collect()
+}
+
+pub(super) fn route_table(item: &Element) -> RouteTable {
+    RouteTable {
+        id: item.string("routeTableId"),
+        is_main: item.items("associationSet").any(|association| association.is_true("main")),
+        subnets: item.texts("associationSet", Some("subnetId")),
+    }
+}
+
+pub(super) fn security_group(item: &Element) -> SecurityGroup {
+    SecurityGroup {
+        id: item.string("groupId"),
+        name: item.string("groupName"),
+        tags: tags(item),
+        ingress: item.items("ipPermissions").flat_map(rules).collect(),
+    }
+}
+
+/// One rule per source.
+fn rules(permission: &Element) -> Vec<Rule> {
+    let admits_https = match permission.text("ipProtocol") {
+        Some("-1") => true,
+        Some("tcp" | "6") => {
+            let port = |name: &str| permission.text(name).and_then(|port| port.parse::<i32>().ok());
+            matches!((port("fromPort"), port("toPort")), (Some(from), Some(to)) if (from..=to).contains(&443))
+        }
+        _ => false,
+    };
+    let cidr = |cidr: String| cidr.parse().map_or(RuleSource::Other, RuleSource::Cidr);
+    let sources = [("ipRanges", "cidrIp"), ("ipv6Ranges", "cidrIpv6")]
+        .into_iter()
+        .flat_map(|(list, name)| permission.texts(list, Some(name)).into_iter().map(cidr))
+        .chain(permission.texts("groups", Some("groupId")).into_iter().map(RuleSource::Group))
+        .chain(permission.items("prefixListIds").map(|_| RuleSource::Other));
+    sources.map(|source| Rule { admits_https, source }).collect()
+}
+
+pub(super) fn endpoint(item: &Element) -> Endpoint {
+    Endpoint {
+        id: item.string("vpcEndpointId"),
+        owner: item.text("ownerId").map(str::to_owned),
+        service_name: item.string("serviceName"),
+        is_gateway: item.text("vpcEndpointType") == Some("Gateway"),
+        state: item.string("state"),
+        private_dns: item.is_true("privateDnsEnabled"),
+        dns_names: item.texts("dnsEntrySet", Some("dnsName")),
+        subnets: item.texts("subnetIdSet", None),
+        groups: item.texts("groupSet", Some("groupId")),
+        route_tables: item.texts("routeTableIdSet", None),
+        tags: tags(item),
+        failure: item.child("lastError").and_then(|error| error.text("message")).map(str::to_owned),
+    }
+}
+
+pub(super) fn service(item: &Element) -> Service {
+    let mut names = item.texts("privateDnsNameSet", Some("privateDnsName"));
+    if let Some(name) = item.text("privateDnsName")
+        && !names.iter().any(|known| known == name)
+    {
+        names.insert(0, name.to_owned());
+    }
+    Service {
+        name: item.string("serviceName"),
+        zones: item.texts("availabilityZoneSet", None),
+        private_dns_names: names,
+        is_name_verified: item.text("privateDnsNameVerificationState").map(|state| state == "verified"),
+        acceptance_required: item.is_true("acceptanceRequired"),
+        ip_types: item.texts("supportedIpAddressTypeSet", None),
+        remote_regions: item
+            .items("supportedRegionSet")
+            .filter_map(|region| region.text("region").map(str::to_owned))
+            .collect(),
+    }
+}
+
+pub(super) fn instance(item: &Element) -> Instance {
+    let subnet = item.string("subnetId");
+    let interfaces = item.items("networkInterfaceSet");
+    let mut groups = item.texts("groupSet", Some("groupId"));
+    let mut other_subnets = Vec::new();
+    for interface in interfaces {
+        groups.extend(interface.texts("groupSet", Some("groupId")));
+        other_subnets.extend(interface.text("subnetId").filter(|other| *other != subnet).map(str::to_owned));
+    }
+    groups.sort();
+    groups.dedup();
+    Instance { vpc: item.string("vpcId"), subnet, groups, other_subnets }
+}
+
+fn tags(item: &Element) -> Tags {
+    item.items("tagSet").map(|tag| (tag.string("key"), tag.string("value"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn element(text: &str) -> Element {
+        Element::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_vpc_has_its_blocks_without_those_that_are_gone() {
+        let read = vpc(&element(
+            "<item><vpcId>vpc-1</vpcId><ownerId>1</ownerId><cidrBlock>10.0.0.0/16</cidrBlock><cidrBlockAssociationSet>\
+             <item><cidrBlock>10.0.0.0/16</cidrBlock><cidrBlockState><state>associated</state></cidrBlockState></item>\
+             <item><cidrBlock>100.64.0.0/16</cidrBlock><cidrBlockState><state>associated</state></cidrBlockState></item>\
+             <item><cidrBlock>10.9.0.0/16</cidrBlock><cidrBlockState><state>disassociated</state></cidrBlockState></item>\
+             </cidrBlockAssociationSet></item>",
+        ));
+        let cidrs: Vec<_> = read.cidrs.iter().map(ToString::to_string).collect();
+        assert_eq!(cidrs, ["10.0.0.0/16", "100.64.0.0/16"]);
+        assert_eq!((read.id.as_str(), read.owner.as_deref()), ("vpc-1", Some("1")));
+    }
+
+    #[test]
+    fn a_subnet_may_have_only_ipv6() {
+        let read = subnet(&element(
+            "<item><subnetId>s</subnetId><availabilityZone>us-east-1a</availabilityZone><ipv6CidrBlockAssociationSet>\
+             <item><ipv6CidrBlock>fd00::/64</ipv6CidrBlock><ipv6CidrBlockState><state>associated</state>\
+             </ipv6CidrBlockState></item></ipv6CidrBlockAssociationSet><availableIpAddressCount>7</availableIpAddressCount>\
+             <tagSet><item><key>cast.ai/routable</key><value>true</value></item></tagSet></item>",
+        ));
+        assert!(read.has_ipv6() && !read.has_ipv4(), "{read:?}");
+        assert_eq!((read.free_addresses, read.tags["cast.ai/routable"].as_str()), (7, "true"));
+    }
+
+    #[test]
+    fn only_rules_for_tcp_443_admit_https() {
+        for (protocol, ports, admits) in [
+            ("tcp", Some((443, 443)), true),
+            ("tcp", Some((0, 65535)), true),
+            ("tcp", Some((80, 80)), false),
+            ("udp", Some((443, 443)), false),
+            ("-1", None, true),
+            ("tcp", None, false),
+        ] {
+            let ports = ports.map(|(from, to)| format!("<fromPort>{from}</fromPort><toPort>{to}</toPort>"));
+            let group = security_group(&element(&format!(
+                "<item><groupId>sg-1</groupId><ipPermissions><item><ipProtocol>{protocol}</ipProtocol>{}<groups><item>\
+                 <groupId>sg-2</groupId></item></groups><ipRanges><item><cidrIp>10.0.0.0/8</cidrIp></item></ipRanges>\
+                 <prefixListIds><item><prefixListId>pl-1</prefixListId></item></prefixListIds></item></ipPermissions>\
+                 </item>",
+                ports.unwrap_or_default()
+            )));
+            let sources: Vec<_> = group.ingress.iter().map(|rule| rule.source.clone()).collect();
+            let cidr = RuleSource::Cidr("10.0.0.0/8".parse().unwrap());
+            assert_eq!(sources, [cidr, RuleSource::Group("sg-2".to_owned()), RuleSource::Other]);
+            assert!(group.ingress.iter().all(|rule| rule.admits_https == admits), "{protocol}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_and_its_service_are_read() {
+        let read = endpoint(&element(
+            "<item><vpcEndpointId>vpce-1</vpcEndpointId><vpcEndpointType>Interface</vpcEndpointType><serviceName>s\
+             </serviceName><state>pendingAcceptance</state><privateDnsEnabled>true</privateDnsEnabled><subnetIdSet><item>\
+             subnet-a</item></subnetIdSet><groupSet><item><groupId>sg-1</groupId><groupName>n</groupName></item></groupSet>\
+             <dnsEntrySet><item><dnsName>api.cast.ai</dnsName></item></dnsEntrySet><lastError><message>m</message>\
+             </lastError></item>",
+        ));
+        assert_eq!(
+            (read.state.as_str(), read.private_dns, read.is_gateway),
+            ("pendingAcceptance", true, false)
+        );
+        assert_eq!((read.subnets[0].as_str(), read.groups[0].as_str()), ("subnet-a", "sg-1"));
+        assert_eq!((read.dns_names[0].as_str(), read.failure.as_deref()), ("api.cast.ai", Some("m")));
+        let read = service(&element(
+            "<item><serviceName>s</serviceName><availabilityZoneSet><item>us-east-1a</item></availabilityZoneSet>\
+             <privateDnsName>files.example</privateDnsName><privateDnsNameSet><item><privateDnsName>files.example\
+             </privateDnsName></item></privateDnsNameSet><privateDnsNameVerificationState>pendingVerification\
+             </privateDnsNameVerificationState><acceptanceRequired>true</acceptanceRequired><supportedRegionSet><item>\
+             <region>eu-west-1</region></item></supportedRegionSet></item>",
+        ));
+        assert_eq!(
+            (read.private_dns_names.as_slice(), read.is_name_verified),
+            (&["files.example".to_owned()][..], Some(false))
+        );
+        assert!(read.acceptance_required && read.remote_regions == ["eu-west-1"], "{read:?}");
+    }
+
+    #[test]
+    fn interfaces_in_other_subnets_are_for_pods() {
+        let read = instance(&element(
+            "<item><vpcId>vpc-1</vpcId><subnetId>subnet-a</subnetId><groupSet><item><groupId>sg-1</groupId></item></groupSet>\
+             <networkInterfaceSet><item><subnetId>subnet-a</subnetId></item><item><subnetId>subnet-pods</subnetId><groupSet>\
+             <item><groupId>sg-pods</groupId></item></groupSet></item></networkInterfaceSet></item>",
+        ));
+        assert_eq!(read.other_subnets, ["subnet-pods"]);
+        assert_eq!(read.groups, ["sg-1", "sg-pods"]);
+    }
+}

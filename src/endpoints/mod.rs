@@ -1,0 +1,8 @@
+//! VPC endpoints for Cast AI's services: facts (I/O) → plan (pure) → changes (I/O).
+
+pub mod decide;
+pub mod facts;
+pub mod gather;
+pub mod offer;
+pub mod plan;
+pub mod wanted;

@@ -1,0 +1,157 @@
+//! What the user asks for: which services, and how.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::castai::endpoints::{Installation, services};
+use crate::model::aws_partition::Partition;
+
+/// The flags of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    pub services: Vec<WantedService>,
+    /// Subnets for the endpoints, instead of one node subnet per zone.
+    pub endpoint_subnets: Vec<String>,
+    /// Set `enableDnsSupport` and `enableDnsHostnames` where they are off.
+    pub enable_vpc_dns: bool,
+    /// Do not tag subnets.
+    pub no_subnet_tags: bool,
+    /// More sources that may connect.
+    pub admit: Vec<Peer>,
+    /// Tags of what is created, besides ours.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A source of connections.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Peer {
+    /// The members of a security group.
+    Group(String),
+    Cidr(#[cfg_attr(test, schemars(with = "String"))] IpNet),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedService {
+    /// Short name, such as `rest-api` or `ecr.api`.
+    pub name: String,
+    pub service_name: String,
+    pub provider: Provider,
+    pub is_gateway: bool,
+    /// The service's region, if it is not the VPC's.
+    pub region: Option<String>,
+    /// Hosts that are known without EC2.
+    pub hosts: Vec<String>,
+}
+
+/// Whose service it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Provider {
+    CastAi,
+    Aws,
+}
+
+/// What a node without internet needs of AWS: to pull images, and for the agent to know its account and instances.
+const AWS_SERVICES: [&str; 5] = ["ecr.api", "ecr.dkr", "s3", "sts", "ec2"];
+
+/// A service of Cast AI by our name, with the name that creates its endpoint: `--service`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedService {
+    pub name: String,
+    pub service_name: String,
+}
+
+/// Cast AI's services of `region`, as our data or the user names them; the user's names win.
+pub fn cast_ai(region: &str, service_region: Option<&str>, named: &[NamedService]) -> Vec<WantedService> {
+    let home = service_region.unwrap_or(region);
+    let remote = service_region.filter(|remote| *remote != region).map(str::to_owned);
+    let wanted = |name: &str, service_name: String| {
+        let known = services().iter().find(|service| service.name == name);
+        let hosts = [Installation::Us, Installation::Eu].into_iter();
+        WantedService {
+            name: name.to_owned(),
+            service_name,
+            provider: Provider::CastAi,
+            is_gateway: false,
+            region: remote.clone(),
+            hosts: hosts.filter_map(|installation| known?.host(installation)).map(str::to_owned).collect(),
+        }
+    };
+    let given = |name: &str| named.iter().find(|named| named.name == name);
+    let known = services().iter().filter_map(|service| {
+        let given = given(service.name).map(|named| named.service_name.clone());
+        Some(wanted(service.name, given.or_else(|| service.service_name(home))?))
+    });
+    let is_known = |name: &str| services().iter().any(|service| service.name == name);
+    let others = named.iter().filter(|named| !is_known(&named.name));
+    let others = others.map(|named| wanted(&named.name, named.service_name.clone()));
+    known.chain(others).collect()
+}
+
+/// AWS' own services that isolated nodes need, and `more` of them.
+pub fn aws(region: &str, more: &[String]) -> Vec<WantedService> {
+    let mut names: Vec<&str> = AWS_SERVICES.to_vec();
+    names.extend(more.iter().map(String::as_str).filter(|name| !AWS_SERVICES.contains(name)));
+    let is_gateway = |name: &str| name == "s3";
+    let service = |name: &str| WantedService {
+        name: name.to_owned(),
+        // Gateways have this prefix in every partition (AWS CDK, `vpc-endpoint.ts`, `GatewayVpcEndpointAwsService`).
+        service_name: if is_gateway(name) {
+            format!("com.amazonaws.{region}.{name}")
+        } else {
+            Partition::endpoint_service(region, name)
+        },
+        provider: Provider::Aws,
+        is_gateway: is_gateway(name),
+        region: None,
+        hosts: Vec::new(),
+    };
+    names.into_iter().map(service).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str, service_name: &str) -> NamedService {
+        NamedService { name: name.to_owned(), service_name: service_name.to_owned() }
+    }
+
+    #[test]
+    fn the_users_names_win_over_ours() {
+        let ours = cast_ai("us-east-1", None, &[]);
+        assert_eq!(ours.len(), 6);
+        let mine = cast_ai("us-east-1", None, &[named("files", "com.x"), named("new", "com.y")]);
+        let names: Vec<_> = mine.iter().map(|wanted| wanted.service_name.as_str()).collect();
+        assert_eq!((names[3], names[6]), ("com.x", "com.y"));
+        assert_eq!(names[0], ours[0].service_name);
+        // In a region without services, only those that the user names are wanted.
+        let elsewhere = cast_ai("eu-west-1", None, &[named("rest-api", "com.z")]);
+        assert_eq!(elsewhere.len(), 1);
+        assert_eq!(elsewhere[0].hosts, ["api.cast.ai", "api.eu.cast.ai"]);
+    }
+
+    #[test]
+    fn services_of_another_region_are_marked() {
+        let remote = cast_ai("eu-west-1", Some("us-east-1"), &[]);
+        assert_eq!(remote[0].region.as_deref(), Some("us-east-1"));
+        assert!(remote[0].service_name.starts_with("com.amazonaws.vpce.us-east-1."));
+        assert_eq!(cast_ai("us-east-1", Some("us-east-1"), &[])[0].region, None);
+    }
+
+    #[test]
+    fn aws_services_have_the_names_of_the_partition() {
+        let wanted = aws("us-east-1", &["eks".to_owned(), "sts".to_owned()]);
+        let names: Vec<_> = wanted.iter().map(|service| service.service_name.as_str()).collect();
+        assert_eq!(names.len(), 6, "{names:?}");
+        assert_eq!(names[0], "com.amazonaws.us-east-1.ecr.api");
+        let gateways: Vec<_> = wanted.iter().filter(|service| service.is_gateway).collect();
+        assert_eq!(gateways.len(), 1);
+        assert_eq!(gateways[0].name, "s3");
+    }
+}

@@ -1,0 +1,7 @@
+//! Endpoint services, and plans of endpoints.
+
+mod offer;
+mod plan;
+
+pub use self::offer::offer;
+pub use self::plan::plan;

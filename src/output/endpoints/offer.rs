@@ -1,0 +1,60 @@
+//! Cast AI's endpoint services as tables.
+
+use std::io;
+
+use crate::endpoints::offer::{Offer, OfferedService};
+use crate::output::table::{self, Column};
+use crate::output::{result, say, terminal_width};
+
+/// Prints Cast AI's endpoint services: one table of what they are, one of their names in each region.
+pub fn offer(offer: &Offer) -> io::Result<()> {
+    let width = terminal_width();
+    result(&(services(&offer.services, width) + "\n" + &service_names(&offer.services, width)))?;
+    let unpublished = offer.services.iter().find(|service| service.hosts.is_empty());
+    if let Some((service, offered)) = unpublished.and_then(|found| Some((found, found.regions.first()?))) {
+        say(&format!(
+            "note: the host of {} is not published: aws ec2 describe-vpc-endpoint-services --region {} \
+             --service-names {}",
+            service.name, offered.region, offered.service_name
+        ));
+    }
+    Ok(())
+}
+
+fn services(services: &[OfferedService], width: Option<usize>) -> String {
+    let rows: Vec<_> = services
+        .iter()
+        .map(|service| {
+            let hosts: Vec<_> = service.hosts.iter().map(|host| host.host).collect();
+            [
+                service.name.to_owned(),
+                service.guide_name.to_owned(),
+                service.purpose.to_owned(),
+                if hosts.is_empty() { "-".to_owned() } else { hosts.join(", ") },
+                service.needed_by.join(", "),
+            ]
+        })
+        .collect();
+    let columns = [
+        Column::whole("NAME"),
+        Column::wrapped("IN THE GUIDE", 12),
+        Column::wrapped("PURPOSE", 12).yielding(1),
+        Column::wrapped("HOSTS", 26),
+        Column::wrapped("NEEDED BY", 18).yielding(0),
+    ];
+    table::fitted(columns, &rows, width)
+}
+
+fn service_names(services: &[OfferedService], width: Option<usize>) -> String {
+    let mut rows: Vec<_> = services
+        .iter()
+        .flat_map(|service| service.regions.iter().map(move |offered| (offered, service.name)))
+        .map(|(offered, name)| [offered.region.to_owned(), name.to_owned(), offered.service_name.clone()])
+        .collect();
+    // By region, in the order of the table: that is how they are looked up.
+    let regions: Vec<_> = services.first().map(|first| &first.regions).into_iter().flatten().collect();
+    rows.sort_by_key(|[region, ..]| regions.iter().position(|offered| offered.region == region));
+    let columns =
+        [Column::whole("REGION").shared().repeated(), Column::whole("NAME"), Column::whole("SERVICE NAME")];
+    table::fitted(columns, &rows, width)
+}

@@ -1,0 +1,216 @@
+//! A plan of endpoints: the subnets, the endpoints, the changes and what they cost.
+
+use std::io;
+
+use crate::endpoints::plan::{
+    Action, EndpointChange, EndpointPlan, GroupRef, PlannedEndpoint, PlannedSubnet, ROUTABLE, TagState,
+};
+use crate::endpoints::wanted::Peer;
+use crate::output::table::{self, Column, count};
+use crate::output::{error, result, say, terminal_width};
+use crate::printable::one_line;
+
+/// Longer than any line of a plan.
+const LIMIT: usize = 2000;
+
+/// Prints a plan to stdout, and notes, problems and the conclusion to stderr.
+pub fn plan(plan: &EndpointPlan) -> io::Result<()> {
+    result(&text(plan, terminal_width()))?;
+    for note in &plan.notes {
+        say(&format!("note: {note}"));
+    }
+    for problem in &plan.problems {
+        error(&format!("error: {}: {}", problem.subject, problem.message), Some(&problem.hint));
+    }
+    say(&conclusion(plan));
+    Ok(())
+}
+
+fn text(plan: &EndpointPlan, width: Option<usize>) -> String {
+    let mut parts = vec![heading(plan)];
+    if !plan.subnets.is_empty() {
+        parts.push(subnets(&plan.subnets, width));
+    }
+    if !plan.endpoints.is_empty() {
+        parts.push(endpoints(&plan.endpoints, width));
+    }
+    if !plan.actions.is_empty() {
+        let lines = changes(&plan.actions).into_iter().map(|line| format!("  {}\n", one_line(&line, LIMIT)));
+        parts.push(format!("changes:\n{}", lines.collect::<String>()));
+    }
+    if let Some(redirection) = &plan.redirection {
+        parts.push(
+            one_line(
+                &format!(
+                    "the names of {} will lead to the endpoints in the whole VPC: {}",
+                    redirection.services.join(", "),
+                    redirection.subnets.join(", ")
+                ),
+                LIMIT,
+            ) + "\n",
+        );
+    }
+    parts.join("\n")
+}
+
+fn heading(plan: &EndpointPlan) -> String {
+    let cluster = plan.cluster.as_ref().map(|name| format!(" of cluster {name}")).unwrap_or_default();
+    let account = plan.account.as_ref().map(|account| format!(", account {account}")).unwrap_or_default();
+    one_line(&format!("{}{cluster} in {}{account}", plan.vpc, plan.region), LIMIT) + "\n"
+}
+
+fn subnets(subnets: &[PlannedSubnet], width: Option<usize>) -> String {
+    let rows: Vec<_> = subnets
+        .iter()
+        .map(|subnet| {
+            let tag = match subnet.tag {
+                TagState::Present => "present",
+                TagState::Add => "add",
+                TagState::OtherValue => "has another value",
+                TagState::NotWanted => "-",
+            };
+            [
+                subnet.id.clone(),
+                subnet.zone.clone(),
+                subnet.cidrs.join(", "),
+                subnet.reasons.join(", "),
+                tag.to_owned(),
+            ]
+        })
+        .collect();
+    let columns = [
+        Column::whole("SUBNET"),
+        Column::whole("ZONE"),
+        Column::wrapped("BLOCK", 13).yielding(0),
+        Column::wrapped("USED BY", 16),
+        Column::whole("ROUTABLE TAG"),
+    ];
+    table::fitted(columns, &rows, width)
+}
+
+fn endpoints(endpoints: &[PlannedEndpoint], width: Option<usize>) -> String {
+    let rows: Vec<_> = endpoints
+        .iter()
+        .map(|endpoint| {
+            let change = match endpoint.change {
+                EndpointChange::Create => "create",
+                EndpointChange::Modify => "modify",
+                EndpointChange::Unchanged => "unchanged",
+                EndpointChange::Elsewhere => "not needed",
+                EndpointChange::Blocked => "blocked",
+            };
+            let or_dash = |text: Option<&String>| text.map_or("-", String::as_str).to_owned();
+            [
+                endpoint.name.clone(),
+                change.to_owned(),
+                or_dash(endpoint.id.as_ref()),
+                or_dash(endpoint.state.as_ref()),
+                if endpoint.hosts.is_empty() { "-".to_owned() } else { endpoint.hosts.join(", ") },
+                if endpoint.reasons.is_empty() { "-".to_owned() } else { endpoint.reasons.join(", ") },
+            ]
+        })
+        .collect();
+    let columns = [
+        Column::whole("SERVICE"),
+        Column::whole("CHANGE"),
+        Column::whole("ENDPOINT"),
+        Column::whole("STATE"),
+        Column::wrapped("HOSTS", 20).yielding(0),
+        Column::wrapped("WHY", 20),
+    ];
+    table::fitted(columns, &rows, width)
+}
+
+/// The changes, each in one line. Endpoints that are created alike share one.
+fn changes(actions: &[Action]) -> Vec<String> {
+    let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
+    for action in actions {
+        let (line, service) = describe(action);
+        match lines.iter_mut().find(|(known, services)| *known == line && !services.is_empty()) {
+            Some((_, services)) => services.extend(service),
+            None => lines.push((line, service.into_iter().collect())),
+        }
+    }
+    let with_services = |(line, services): (String, Vec<&str>)| match services.as_slice() {
+        [] => line,
+        [one] => format!("create endpoint {one} {line}"),
+        services => format!("create endpoints {} {line}", services.join(", ")),
+    };
+    lines.into_iter().map(with_services).collect()
+}
+
+/// A change, and the service whose endpoint it creates.
+fn describe(action: &Action) -> (String, Option<&str>) {
+    let line = match action {
+        Action::EnableVpcAttribute { vpc, attribute } => format!("turn on {attribute} of {vpc}"),
+        Action::CreateSecurityGroup { name, .. } => format!("create security group {name}"),
+        Action::AuthorizeIngress { group, peers } => {
+            let peers = peers.iter().map(|peer| match peer {
+                Peer::Group(id) => id.clone(),
+                Peer::Cidr(cidr) => cidr.to_string(),
+            });
+            let peers = peers.collect::<Vec<_>>().join(", ");
+            format!("admit {peers} on port 443 in security group {}", group_name(group))
+        }
+        Action::CreateEndpoint { service, subnets, groups, route_tables, private_dns, ip_type, .. } => {
+            let mut with: Vec<_> =
+                groups.iter().map(|group| format!("security group {}", group_name(group))).collect();
+            with.extend(private_dns.then(|| "private DNS".to_owned()));
+            with.extend(ip_type.map(|kind| format!("{kind} addresses")));
+            let with = if with.is_empty() { String::new() } else { format!(" with {}", with.join(" and ")) };
+            let places = [subnets.as_slice(), route_tables].concat().join(", ");
+            return (format!("in {places}{with}"), Some(service));
+        }
+        Action::ModifyEndpoint {
+            id, add_subnets, add_groups, add_route_tables, enable_private_dns, ..
+        } => {
+            let mut parts = Vec::new();
+            let places = [add_subnets.as_slice(), add_route_tables].concat();
+            parts.extend((!places.is_empty()).then(|| format!("add {}", places.join(", "))));
+            let groups: Vec<_> = add_groups.iter().map(group_name).collect();
+            parts.extend((!groups.is_empty()).then(|| format!("add security group {}", groups.join(", "))));
+            parts.extend(enable_private_dns.then(|| "turn on private DNS".to_owned()));
+            format!("modify {id}: {}", parts.join(", "))
+        }
+        Action::TagSubnets { subnets, .. } => format!("tag {} with {ROUTABLE}=true", subnets.join(", ")),
+    };
+    (line, None)
+}
+
+const fn group_name(group: &GroupRef) -> &str {
+    match group {
+        GroupRef::Id(name) | GroupRef::Name(name) => name.as_str(),
+    }
+}
+
+/// What would be done, in one line.
+fn conclusion(plan: &EndpointPlan) -> String {
+    if plan.is_complete() {
+        return format!("up to date: {} has every endpoint, rule and tag", plan.vpc);
+    }
+    let of = |change| plan.endpoints.iter().filter(|endpoint| endpoint.change == change).count();
+    let tagged = plan.actions.iter().map(|action| match action {
+        Action::TagSubnets { subnets, .. } => subnets.len(),
+        _ => 0,
+    });
+    let parts = [
+        (of(EndpointChange::Create), "endpoint", "to create"),
+        (of(EndpointChange::Modify), "endpoint", "to modify"),
+        (of(EndpointChange::Blocked), "endpoint", "blocked"),
+        (tagged.sum(), "subnet", "to tag"),
+    ];
+    let parts = parts.into_iter().filter(|(number, ..)| *number > 0);
+    let mut parts: Vec<_> =
+        parts.map(|(number, noun, what)| format!("{} {what}", count(number, noun))).collect();
+    if parts.is_empty() {
+        parts.push(if plan.actions.is_empty() { "nothing can be done" } else { "rules to add" }.to_owned());
+    }
+    // AWS counts each endpoint once per zone, where it has a network interface.
+    let interfaces = count(plan.cost.endpoint_zones, "network interface");
+    let cost = match plan.cost.hourly_usd {
+        _ if plan.cost.endpoint_zones == 0 => "no further cost".to_owned(),
+        Some(dollars) => format!("USD {dollars:.2} per hour for {interfaces}, plus traffic"),
+        None => format!("the price of {interfaces} (aws.amazon.com/privatelink/pricing), plus traffic"),
+    };
+    format!("plan: {}; cost: {cost}", parts.join(", "))
+}
