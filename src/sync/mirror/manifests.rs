@@ -37,7 +37,7 @@ impl<'r> Run<'r> {
     }
 
     async fn manifests(&self, copy: Copied<'r>) -> Result<Written, String> {
-        let mut refused = self.ask(copy).await?;
+        let mut refused = self.write_doubtful(copy).await?;
         let mut is_confirmed = true;
         let own = &copy.content.digest;
         for manifest in missing_manifests(copy.content).filter(|manifest| manifest.digest != *own) {
