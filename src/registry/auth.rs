@@ -46,6 +46,8 @@ pub(super) struct Host {
     pub(super) credential: tokio::sync::Mutex<LookedUp>,
     /// Whether the registry accepted our login, so that a rejection means that it has ended.
     pub(super) is_accepted: AtomicBool,
+    /// Whether requests are made with our login, or with tokens for it.
+    pub(super) uses_login: AtomicBool,
     /// What happened to our login, if it was not used or not accepted.
     pub(super) trouble: Mutex<Option<String>>,
 }
@@ -65,6 +67,7 @@ impl Default for Host {
             tokens: Mutex::default(),
             credential: tokio::sync::Mutex::new(LookedUp::Not),
             is_accepted: AtomicBool::new(false),
+            uses_login: AtomicBool::new(false),
             trouble: Mutex::default(),
         }
     }

@@ -141,6 +141,7 @@ impl Client<'_> {
             repository: repository.clone(),
             what: format!("a login from {} with characters that are invalid in a header", credential.origin),
         })?;
+        host.uses_login.store(true, Ordering::Relaxed);
         Ok(Some(Token::new(header, valid_for)))
     }
 
@@ -202,6 +203,7 @@ impl Client<'_> {
             }
         }
         let has_login = authorization.is_some() || token_request.method == Method::POST;
+        host.uses_login.store(has_login, Ordering::Relaxed);
         let response = self.exchange(&token_request, authorization.as_ref()).await?;
         match response.status {
             status if status.is_success() => {

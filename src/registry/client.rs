@@ -97,13 +97,7 @@ impl<'o> Client<'o> {
     /// Sends `request` with authorization, and retries it if that may help. A response without success is an error.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<RegistryResponse, Error> {
         let host = self.host(&request.repository.host);
-        self.send_to(&host, request).await.map_err(|error| match error {
-            Error::NeedsLogin { repository, .. } => {
-                let trouble = host.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                Error::NeedsLogin { repository, trouble }
-            }
-            error => error,
-        })
+        self.send_to(&host, request).await.map_err(|error| with_login_state(error, &host))
     }
 
     async fn send_to(&self, host: &Host, request: &Request<'_>) -> Result<RegistryResponse, Error> {
@@ -215,7 +209,23 @@ impl<'o> Client<'o> {
             });
         }
         let subject = Subject { repository: request.repository, object: &request.object, tag: request.tag };
-        Err(error::refused(&subject, response.status, &response.headers, &response.body))
+        let error = error::refused(&subject, response.status, &response.headers, &response.body);
+        Err(with_login_state(error, &host))
+    }
+}
+
+/// The error with what is known about our login for the host, on which the advice depends.
+fn with_login_state(error: Error, host: &Host) -> Error {
+    match error {
+        Error::NeedsLogin { repository, .. } => {
+            let trouble = host.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Error::NeedsLogin { repository, trouble }
+        }
+        Error::RateLimited { host: name, message, wait, .. } => {
+            let with_login = host.uses_login.load(Ordering::Relaxed);
+            Error::RateLimited { host: name, message, wait, with_login }
+        }
+        error => error,
     }
 }
 

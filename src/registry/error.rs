@@ -39,13 +39,15 @@ pub enum Error {
         answer(*.status, .code, .message, .object)
     )]
     Refused { repository: Repository, object: String, status: u16, code: String, message: String },
-    #[error("{host} rate limit exceeded{}", limited(.host, .message, *.wait))]
+    #[error("{host} rate limit exceeded{}", limited(.host, .message, *.wait, *.with_login))]
     RateLimited {
         host: String,
         /// The registry's message.
         message: String,
         /// The delay that the registry requested.
         wait: Option<Duration>,
+        /// Whether the request was made with our login.
+        with_login: bool,
     },
     #[error("{host} cannot be reached{}: {cause}", through(.proxy.as_ref()))]
     Unreachable {
@@ -121,21 +123,25 @@ fn is_full(status: u16, message: &str) -> bool {
     status == 507 || message.contains("no space left") || message.contains("\"Err\":28")
 }
 
-fn limited(host: &str, message: &str, wait: Option<Duration>) -> String {
+fn limited(host: &str, message: &str, wait: Option<Duration>, with_login: bool) -> String {
     let text = if message.is_empty() { String::new() } else { format!(" ({message})") };
-    // Docker Hub counts pulls without a login by address, over hours (docs.docker.com, "Docker Hub pull usage and
-    // limits"), so that neither a short wait nor fewer requests help.
+    // Docker Hub counts pulls with a login by account and those without by address, over hours (docs.docker.com,
+    // "Docker Hub pull usage and limits"), so that neither a short wait nor fewer requests help.
     let is_docker_hub = host == "docker.io" || host.ends_with(".docker.io");
-    match wait {
-        _ if is_docker_hub => format!(
-            "{text}: it limits pulls without a login by IP address; log in with `docker login`, or run again in \
-             a few hours"
+    let minutes = wait.filter(|wait| *wait > MAX_RETRY_AFTER).map(|wait| wait.as_secs().div_ceil(60));
+    let when = || minutes.map_or("a few hours".to_owned(), |minutes| format!("{minutes} minutes"));
+    match minutes {
+        _ if is_docker_hub && with_login => format!(
+            "{text}: the pull limit of your account is reached; run again in {}, or read through a pull-through \
+             cache with --source-registry docker.io=HOST/PATH",
+            when()
         ),
-        Some(wait) if wait > MAX_RETRY_AFTER => {
-            let minutes = wait.as_secs().div_ceil(60);
-            format!("{text}: retry in {minutes} minutes")
-        }
-        _ => format!("{text} after all retries: run again later, or with fewer --jobs"),
+        _ if is_docker_hub => format!(
+            "{text}: it limits pulls without a login by IP address; log in with `docker login`, or run again in {}",
+            when()
+        ),
+        Some(minutes) => format!("{text}: retry in {minutes} minutes"),
+        None => format!("{text} after all retries: run again later, or with fewer --jobs"),
     }
 }
 
@@ -260,7 +266,7 @@ pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, headers: &Heade
         (StatusCode::TOO_MANY_REQUESTS, _) => {
             let host = repository.host;
             let wait = requested_delay(headers);
-            return Error::RateLimited { host, message, wait };
+            return Error::RateLimited { host, message, wait, with_login: false };
         }
         _ => {}
     }
@@ -317,22 +323,29 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_limit_of_docker_hub_names_docker_login() {
-        let limited = |host: &str, wait: Option<u64>| {
-            let wait = wait.map(Duration::from_secs);
-            Error::RateLimited { host: host.to_owned(), message: "toomanyrequests".to_owned(), wait }
-                .to_string()
+    fn the_rate_limit_of_docker_hub_names_the_way_out() {
+        let limited = |host: &str, wait: Option<u64>, with_login| {
+            let (host, message) = (host.to_owned(), "toomanyrequests".to_owned());
+            Error::RateLimited { host, message, wait: wait.map(Duration::from_secs), with_login }.to_string()
         };
         for wait in [None, Some(1), Some(21_600)] {
             for host in ["registry-1.docker.io", "auth.docker.io"] {
-                let text = limited(host, wait);
+                let text = limited(host, wait, false);
                 assert!(
                     text.starts_with(&format!("{host} rate limit exceeded (toomanyrequests): ")),
                     "{text}"
                 );
                 assert!(text.contains("`docker login`"), "{text}");
+                let text = limited(host, wait, true);
+                assert!(!text.contains("docker login"), "{text}");
+                let when = if wait == Some(21_600) { "360 minutes" } else { "a few hours" };
+                let advice = format!(
+                    "the pull limit of your account is reached; run again in {when}, or read through a \
+                     pull-through cache with --source-registry docker.io="
+                );
+                assert!(text.contains(&advice), "{text}");
             }
-            assert!(!limited("ghcr.io", wait).contains("docker"), "{wait:?}");
+            assert!(!limited("ghcr.io", wait, false).contains("docker"), "{wait:?}");
         }
     }
 

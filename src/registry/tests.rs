@@ -366,6 +366,42 @@ async fn each_kind_of_login_is_sent_as_its_registry_asks_for_it() {
 }
 
 #[tokio::test]
+async fn a_rate_limit_says_whether_our_login_was_used() {
+    let limited = |path| vec![(path, StatusCode::TOO_MANY_REQUESTS, "0"); 9];
+    let is_with_login = |result: Result<_, Error>| match result.map(|_: Fetched| ()) {
+        Err(Error::RateLimited { with_login, .. }) => with_login,
+        other => panic!("{other:?}"),
+    };
+    let world =
+        || World { wants_token: true, login: Some(testing::Login::Basic("dTpw")), ..World::default() };
+    for (has_login, faults, expected) in [
+        // The first request is made without a login.
+        (true, limited("/manifests/"), [true, false]),
+        (true, limited("/token"), [true, true]),
+        (false, limited("/manifests/"), [false, false]),
+    ] {
+        let world = if has_login { world() } else { World { login: None, ..world() } };
+        with_registry(world, async |world, host| {
+            world.lock().unwrap().add_image("a/b", "v1", &[]);
+            let lookup = move |_: &str| {
+                let login = Login::Password("dTpw".to_owned().into());
+                let credential = Credential { login, origin: "FILE".to_owned() };
+                async move { Ok(has_login.then_some(credential)) }.boxed()
+            };
+            let client = || client().with_credentials(Box::new(lookup));
+            let (known, repository) = (client(), repository(&host));
+            known.manifest(&repository, Reference::Tag("v1")).await.unwrap();
+            world.lock().unwrap().faults = limited("/manifests/");
+            let later = is_with_login(known.manifest(&repository, Reference::Tag("v1")).await);
+            world.lock().unwrap().faults = faults;
+            let first = is_with_login(client().manifest(&repository, Reference::Tag("v1")).await);
+            assert_eq!([later, first], expected);
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_login_is_sent_to_no_other_host_and_the_error_says_so() {
     let password = || Login::Password("dTpw".to_owned().into());
     let identity = || Login::IdentityToken("t".to_owned().into());

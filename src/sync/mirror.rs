@@ -45,7 +45,7 @@ pub struct Written {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reduced {
     pub content: Content,
-    /// The registry's answer.
+    /// The registry's response.
     pub refusal: String,
 }
 
@@ -95,14 +95,15 @@ pub async fn mirror(
         serial_hosts: SerialHosts::default(),
         progress,
     };
-    let run = run.with_questions();
+    let run = run.with_gates_of_doubtful_images();
     run.progress.begin();
     run.create_repositories().await;
     for note in destinations.iter().filter_map(|destination| destination.store.creation_note()) {
         observer(Event::Note(note.to_owned()));
     }
-    // What the registry is asked about goes first, and no upload that waits for its answer takes a slot.
-    let (first, others): (Vec<_>, Vec<_>) = uploads.iter().partition(|upload| run.is_for_question(upload));
+    // The blobs of attestations that the registry may refuse go first, and no upload that waits for its response takes a
+    // slot.
+    let (first, others): (Vec<_>, Vec<_>) = uploads.iter().partition(|upload| run.is_for_doubtful(upload));
     let delivered: FuturesUnordered<_> =
         first.into_iter().chain(others).map(|upload| run.upload(upload)).collect();
     let mounts =
@@ -223,7 +224,7 @@ struct Run<'r> {
     small: Semaphore,
     /// When the next manifest may be written to each destination.
     next_manifest: Vec<Mutex<Instant>>,
-    /// Of images that fail if the registry refuses what it may refuse: open as soon as it was asked.
+    /// Of images that fail if the registry refuses what it may refuse: open as soon as it has responded.
     cleared: HashMap<(RepositoryKey<'r>, &'r Image), Gate>,
     serial_hosts: SerialHosts,
     progress: Progress<'r>,
@@ -286,7 +287,7 @@ impl<'r> Run<'r> {
         };
         let digest = &upload.blob.digest;
         let is_there = self.wait_for_leader(*leader, upload).await;
-        let answers = future::join_all(followers.iter().map(|key| async move {
+        let receivers = future::join_all(followers.iter().map(|key| async move {
             let key = *key;
             if !is_there || self.is_settled(key, digest) {
                 return Some(Receiver { key, session: None });
@@ -306,7 +307,7 @@ impl<'r> Run<'r> {
             }
         }))
         .await;
-        let mut left: Vec<Receiver<'r>> = answers.into_iter().flatten().collect();
+        let mut left: Vec<Receiver<'r>> = receivers.into_iter().flatten().collect();
         while !left.is_empty() {
             let rest = left.split_off(left.len().min(self.sources.limits().uploads_per_read));
             self.deliver(upload, left).await;
@@ -320,8 +321,8 @@ impl<'r> Run<'r> {
         if self.wait(&self.blobs, leader, digest).await.is_err() {
             return false;
         }
-        // Nobody waits for the leader's manifest to ask about another one.
-        if self.is_for_question(upload) {
+        // A manifest that the registry may refuse is written early, so it does not wait for the leader's.
+        if self.is_for_doubtful(upload) {
             return true;
         }
         if self.store(leader).capabilities().mounts == Mounts::Any {

@@ -130,7 +130,7 @@ impl<'r> Run<'r> {
         receivers: Vec<Receiver<'r>>,
     ) -> Vec<Outcome<'r>> {
         let digest = &upload.blob.digest;
-        let bytes = match self.cache.config(digest) {
+        let bytes = match self.cache.sources().config(digest) {
             Some(bytes) => Ok(bytes),
             None => small_blob(self.sources, source, digest, upload.blob.size).await,
         };

@@ -37,7 +37,7 @@ impl<'r> Run<'r> {
     }
 
     async fn manifests(&self, copy: Copied<'r>) -> Result<Written, String> {
-        let mut refused = self.ask(copy).await?;
+        let mut refused = self.write_doubtful(copy).await?;
         let mut is_confirmed = true;
         let own = &copy.content.digest;
         for manifest in missing_manifests(copy.content).filter(|manifest| manifest.digest != *own) {
@@ -101,7 +101,7 @@ impl<'r> Run<'r> {
     pub(super) async fn own_bytes(&self, copy: Copied<'r>, own: &Manifest) -> Result<Bytes, String> {
         let source = self.sources.repository_of(copy.source);
         let digest = copy.content.source_digest();
-        let fetched = manifest(self.sources, &source, digest, self.cache).await;
+        let fetched = manifest(self.sources, &source, digest, self.cache.sources()).await;
         let bytes = fetched.map_err(|error| error.to_string())?.bytes;
         let Some(WithoutAttestations { source_digest, left_out }) = &copy.content.without_attestations else {
             return Ok(bytes);
@@ -114,7 +114,7 @@ impl<'r> Run<'r> {
 
     pub(super) async fn child_bytes(&self, copy: Copied<'r>, planned: &Manifest) -> Result<Bytes, Error> {
         let source = self.sources.repository_of(copy.source);
-        Ok(manifest(self.sources, &source, &planned.digest, self.cache).await?.bytes)
+        Ok(manifest(self.sources, &source, &planned.digest, self.cache.sources()).await?.bytes)
     }
 
     pub(super) async fn wait_for_blobs(

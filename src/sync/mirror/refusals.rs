@@ -1,4 +1,4 @@
-//! Manifests that a registry may refuse: it is asked as early as possible, and only its answer counts.
+//! Manifests that a registry may refuse: they are written as early as possible, and only its response counts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::sync::mirror::{BlobUpload, Copied, Gate, Run, all_copies, opened};
 use crate::sync::plan::attestations::{self, Attestations};
 use crate::sync::plan::decide::missing_manifests;
 
-/// The attestations that the registry refused, with its answers.
+/// The attestations that the registry refused, with its responses.
 pub(super) type Refusals<'r> = BTreeMap<&'r Digest, Error>;
 
 impl<'r> Run<'r> {
     /// Prepares the gates of images that fail if the registry refuses what it may refuse. Their layers wait for its
-    /// answer.
-    pub(super) fn with_questions(mut self) -> Self {
+    /// response.
+    pub(super) fn with_gates_of_doubtful_images(mut self) -> Self {
         let is_decisive =
             |copy: &Copied<'r>| doubtful(*copy).any(|manifest| !self.may_leave_out(*copy, manifest));
         let copies = all_copies(self.destinations).filter(is_decisive);
@@ -28,34 +28,34 @@ impl<'r> Run<'r> {
         self
     }
 
-    /// Asks the registry about what it may refuse.
+    /// Writes the manifests that the registry may refuse.
     ///
     /// # Errors
     /// It refuses something that cannot be left out.
-    pub(super) async fn ask(&self, copy: Copied<'r>) -> Result<Refusals<'r>, String> {
-        let answer = self.ask_each(copy).await;
+    pub(super) async fn write_doubtful(&self, copy: Copied<'r>) -> Result<Refusals<'r>, String> {
+        let result = self.write_each_doubtful(copy).await;
         if let Some(gate) = self.cleared.get(&(copy.key(), copy.image)) {
-            gate.send_replace(Some(answer.as_ref().map(|_| ()).map_err(|error| error.as_str().into())));
+            gate.send_replace(Some(result.as_ref().map(|_| ()).map_err(|error| error.as_str().into())));
         }
-        answer
+        result
     }
 
-    async fn ask_each(&self, copy: Copied<'r>) -> Result<Refusals<'r>, String> {
+    async fn write_each_doubtful(&self, copy: Copied<'r>) -> Result<Refusals<'r>, String> {
         let mut refused = Refusals::new();
         for manifest in doubtful(copy) {
-            let answer = if manifest.is_attestation {
+            let written = if manifest.is_attestation {
                 // Its blobs are small, and were uploaded first.
                 if self.wait_for_blobs(copy, manifest).await.is_err() {
                     continue;
                 }
-                let answer = self.write_child(copy, manifest).await;
-                if answer.is_ok() {
+                let written = self.write_child(copy, manifest).await;
+                if written.is_ok() {
                     self.settle(copy, manifest, Ok(()));
                 }
-                answer
+                written
             } else {
-                // Registries check the manifest before they look for its blobs, or after: then they answer that those
-                // are missing, and will be asked again.
+                // Registries check the manifest before they look for its blobs, or after: then the response is that
+                // those are missing, and the manifest is written again later.
                 let bytes = if manifest.digest == copy.content.digest {
                     self.own_bytes(copy, manifest).await
                 } else {
@@ -64,14 +64,14 @@ impl<'r> Run<'r> {
                 let Ok(bytes) = bytes else { continue };
                 self.write(copy, manifest, Reference::Digest(&manifest.digest), bytes).await
             };
-            let Err(error) = answer else { continue };
+            let Err(error) = written else { continue };
             if error.manifest_refusal().is_none() {
                 continue;
             }
             if self.may_leave_out(copy, manifest) {
                 refused.insert(&manifest.digest, error);
             } else if manifest.digest == copy.content.digest {
-                refused.extend(self.ask_without_attestations(copy, manifest, error).await?);
+                refused.extend(self.write_without_attestations(copy, manifest, error).await?);
             } else {
                 return Err(explained(&error, manifest));
             }
@@ -79,8 +79,9 @@ impl<'r> Run<'r> {
         Ok(refused)
     }
 
-    /// Asks about an index that the registry refused, perhaps because of what it says about its attestations.
-    async fn ask_without_attestations(
+    /// Writes an index that the registry refused, perhaps because of what it says about its attestations, without
+    /// them.
+    async fn write_without_attestations(
         &self,
         copy: Copied<'r>,
         own: &'r Manifest,
@@ -104,8 +105,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Whether a blob belongs to an attestation that the registry is asked about.
-    pub(super) fn is_for_question(&self, upload: &BlobUpload<'r>) -> bool {
+    /// Whether a blob belongs to an attestation that the registry may refuse.
+    pub(super) fn is_for_doubtful(&self, upload: &BlobUpload<'r>) -> bool {
         all_copies(self.destinations).any(|copy| {
             let attestations = doubtful(copy).filter(|manifest| manifest.is_attestation);
             attestations.flat_map(|manifest| &manifest.blobs).any(|blob| blob.digest == upload.blob.digest)
@@ -117,7 +118,7 @@ impl<'r> Run<'r> {
     /// # Errors
     /// All images that need the blob are refused; the text is why.
     pub(super) async fn wait_until_wanted(&self, upload: &BlobUpload<'r>) -> Result<(), Arc<str>> {
-        if self.cleared.is_empty() || self.is_for_question(upload) {
+        if self.cleared.is_empty() || self.is_for_doubtful(upload) {
             return Ok(());
         }
         let needs = |copy: &Copied<'r>| {
@@ -127,15 +128,15 @@ impl<'r> Run<'r> {
         let gate = |copy: Copied<'r>| self.cleared.get(&(copy.key(), copy.image));
         let gates: Option<Vec<_>> = all_copies(self.destinations).filter(needs).map(gate).collect();
         let Some(gates) = gates else { return Ok(()) };
-        let mut answers: FuturesUnordered<_> = gates.into_iter().map(opened).collect();
-        let mut answer = Ok(());
-        while let Some(next) = answers.next().await {
-            answer = next;
-            if answer.is_ok() {
-                return answer;
+        let mut results: FuturesUnordered<_> = gates.into_iter().map(opened).collect();
+        let mut result = Ok(());
+        while let Some(next) = results.next().await {
+            result = next;
+            if result.is_ok() {
+                return result;
             }
         }
-        answer
+        result
     }
 
     /// Whether the image can be mirrored without this manifest. Nothing can replace an index that is named by digest.
@@ -155,7 +156,7 @@ fn doubtful(copy: Copied<'_>) -> impl Iterator<Item = &Manifest> {
     missing_manifests(copy.content).filter(|manifest| manifest.may_be_refused.is_some())
 }
 
-/// The registry's answer, with what is known about it, and what to do.
+/// The registry's response, with what is known about it, and what to do.
 pub(super) fn explained(error: &Error, manifest: &Manifest) -> String {
     if error.manifest_refusal().is_none() {
         return error.to_string();

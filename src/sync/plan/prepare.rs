@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, stream};
 
-use crate::model::image::{Digest, Mirror};
+use crate::model::image::{Digest, Image, Mirror};
 use crate::model::plan::{Content, DestinationPlan, Upload};
 use crate::store::{Error, Reference, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::decide::{Decided, Facts, MovableTags, decide};
 use crate::sync::plan::repositories::{Repositories, list, repository_at};
-use crate::sync::plan::resolve::{Pair, Resolved};
+use crate::sync::plan::resolve::{Pair, Resolved, currents};
 use crate::sync::plan::tree::{ManifestCache, Unread, tree};
 use crate::sync::plan::wanted_images::{WantedImage, wanted_images};
 
@@ -60,7 +60,7 @@ pub async fn prepare(
     let (contents, damaged) = match wanted.detail {
         Detail::Digest => Inspected::default(),
         Detail::Content => {
-            let read = inspect(destination, mirror, &wanted_images, &repositories, cache).await;
+            let read = inspect(destination, mirror, &wanted_images, &repositories, cache, |_| true).await;
             keep_complete(read, &mut repositories, &mut notes)
         }
     };
@@ -87,6 +87,9 @@ pub async fn prepare(
 /// Updates a saved plan to the current content of the destination. The content to copy is not changed. Sources are only
 /// read to compare them with what the destination has by now under another digest.
 ///
+/// A planned image whose tag is present was copied in the meantime, or is one that the plan repairs: it is read again,
+/// because the tag does not tell which.
+///
 /// # Errors
 /// As [`prepare`].
 pub async fn renew(
@@ -110,22 +113,30 @@ pub async fn renew(
             });
         }
     }
-    let repositories = list(destination, &plan.mirror, &wanted_images).await?;
+    let mut repositories = list(destination, &plan.mirror, &wanted_images).await?;
     let pair = Pair { sources, destination, mirror: &plan.mirror, attestations, cache };
+    let reduced = pair.compare_planned(&wanted_images, &contents, &repositories).await;
+    let is_planned = |(source, path, current): &(&Image, &str, &Digest)| {
+        let content = contents.get(*source).and_then(|content| content.as_ref().ok());
+        content.is_some_and(|content| [&content.digest, content.source_digest()].contains(current))
+            || reduced.contains_key(&((*path).to_owned(), (*current).clone()))
+    };
+    let read = inspect(destination, &plan.mirror, &wanted_images, &repositories, cache, is_planned).await;
+    let mut notes = Vec::new();
+    let (present, damaged) = keep_complete(read, &mut repositories, &mut notes);
     let facts = Facts {
-        reduced: pair.compare_planned(&wanted_images, &contents, &repositories).await,
+        reduced,
         repositories,
         registry: destination.kind(),
         sources: contents,
         removals: BTreeMap::new(),
         present_blobs: BTreeSet::new(),
         mounting: false,
-        contents: BTreeMap::new(),
-        damaged: BTreeSet::new(),
+        contents: present,
+        damaged,
         node_platforms: BTreeSet::new(),
         movable,
     };
-    let mut notes = Vec::new();
     let Decided { plan: mut renewed, uploads } =
         settle(destination, &plan.mirror, wanted_images, facts, &mut notes).await?;
     let others = plan.images.iter().filter(|image| image.step.to_write().is_none());
@@ -164,29 +175,26 @@ type Read = BTreeMap<(String, Digest), Result<Content, Unread>>;
 /// Complete images, and incomplete ones.
 type Inspected = (BTreeMap<(String, Digest), Content>, BTreeSet<(String, Digest)>);
 
-/// Reads the wanted images that the destination has.
+/// Reads the wanted images that the destination has and that `is_read` selects by source, path and digest.
 async fn inspect(
     destination: &Store<'_>,
     mirror: &Mirror,
     wanted_images: &[WantedImage],
     repositories: &Repositories,
     cache: &ManifestCache,
+    is_read: impl Fn(&(&Image, &str, &Digest)) -> bool,
 ) -> Read {
-    let current = wanted_images
-        .iter()
-        .filter(|wanted_image| matches!(wanted_image.source, Source::Known(_)))
-        .filter_map(|wanted_image| {
-            let path = wanted_image.destination.path();
-            let listing = repositories.get(path)?.as_ref().ok()?.as_ref()?;
-            Some((path.to_owned(), listing.stored(wanted_image.destination.version())?.clone()))
-        });
+    let current = currents(wanted_images, repositories)
+        .filter_map(|(source, path, current)| Some((source, path, current?)))
+        .filter(is_read)
+        .map(|(_, path, current)| (path.to_owned(), current.clone()));
     stream::iter(current.collect::<BTreeSet<_>>())
         .map(|(path, digest)| async move {
             let repository = repository_at(mirror, &path);
             let content = async {
                 let root = destination.manifest(&repository, Reference::Digest(&digest)).await?;
                 let capabilities = destination.capabilities();
-                tree(destination, &repository, root, capabilities, cache).await
+                tree(destination, &repository, root, capabilities, &cache.destination(&repository)).await
             };
             let content = content.await;
             ((path, digest), content)

@@ -104,7 +104,7 @@ impl Pair<'_> {
         }
         let bytes = root.bytes.clone();
         let capabilities = self.destination.capabilities();
-        let content = tree(self.sources, &repository, root, capabilities, self.cache).await?;
+        let content = tree(self.sources, &repository, root, capabilities, self.cache.sources()).await?;
         let content = match self.attestations {
             Attestations::Drop if !is_pinned => without_all(&content, &bytes).unwrap_or(content),
             _ => content,
@@ -139,7 +139,7 @@ impl Pair<'_> {
         image: (&str, &Digest),
     ) -> ReducedImages {
         let repository = self.sources.repository_of(source);
-        match manifest(self.sources, &repository, digest, self.cache).await {
+        match manifest(self.sources, &repository, digest, self.cache.sources()).await {
             Ok(root) => self.compare(&root, [image].into_iter()).await,
             Err(_) => ReducedImages::new(),
         }
@@ -153,7 +153,8 @@ impl Pair<'_> {
         }
         for (path, digest) in images {
             let repository = repository_at(self.mirror, path);
-            let Ok(mirrored) = manifest(self.destination, &repository, digest, self.cache).await else {
+            let cache = self.cache.destination(&repository);
+            let Ok(mirrored) = manifest(self.destination, &repository, digest, &cache).await else {
                 continue;
             };
             let found = attestations::compare(&root.media_type, &root.bytes, &root.digest, &mirrored.bytes);
@@ -164,7 +165,7 @@ impl Pair<'_> {
 }
 
 /// Each wanted image whose source is known: the source, and what the destination's repository has.
-fn currents<'w>(
+pub(super) fn currents<'w>(
     wanted_images: &'w [WantedImage],
     repositories: &'w Repositories,
 ) -> impl Iterator<Item = (&'w Image, &'w str, Option<&'w Digest>)> {

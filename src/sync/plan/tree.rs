@@ -11,9 +11,29 @@ use crate::model::plan::{Content, Manifest};
 use crate::store::{Capabilities, Error, Fetched, Reference, Repository, Store};
 use crate::sync::plan::content::{Document, config_platform};
 
-/// Manifests and configs by digest, for one run.
+/// Manifests and configs that were read, for one run.
+///
+/// All sources share theirs. Each repository of a destination has its own, because reading it shows what it lacks.
 #[derive(Default)]
-pub struct ManifestCache(Mutex<Cached>);
+pub struct ManifestCache {
+    sources: Manifests,
+    destinations: Mutex<HashMap<Repository, Arc<Manifests>>>,
+}
+
+impl ManifestCache {
+    pub const fn sources(&self) -> &Manifests {
+        &self.sources
+    }
+
+    pub(super) fn destination(&self, repository: &Repository) -> Arc<Manifests> {
+        let mut destinations = self.destinations.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(destinations.entry(repository.clone()).or_default())
+    }
+}
+
+/// Manifests and configs by digest.
+#[derive(Default)]
+pub struct Manifests(Mutex<Cached>);
 
 #[derive(Default)]
 struct Cached {
@@ -23,7 +43,7 @@ struct Cached {
     flights: HashMap<Digest, Arc<tokio::sync::Mutex<()>>>,
 }
 
-impl ManifestCache {
+impl Manifests {
     fn cached(&self) -> MutexGuard<'_, Cached> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -37,7 +57,7 @@ impl ManifestCache {
         self.cached().manifests.get(digest).cloned()
     }
 
-    pub(super) fn keep(&self, fetched: &Fetched) {
+    fn keep(&self, fetched: &Fetched) {
         self.cached().manifests.insert(fetched.digest.clone(), fetched.clone());
     }
 
@@ -80,7 +100,7 @@ pub(super) async fn tree(
     repository: &Repository,
     root: Fetched,
     wanted_by: &Capabilities,
-    cache: &ManifestCache,
+    cache: &Manifests,
 ) -> Result<Content, Unread> {
     let limits = store.limits();
     let mut content = Content::unread(root.digest.clone(), root.media_type.clone());
@@ -155,7 +175,7 @@ async fn fetch_all(
     store: &Store<'_>,
     repository: &Repository,
     digests: &[Digest],
-    cache: &ManifestCache,
+    cache: &Manifests,
 ) -> Result<Vec<Fetched>, Error> {
     stream::iter(digests)
         .map(|digest| manifest(store, repository, digest, cache))
@@ -164,12 +184,12 @@ async fn fetch_all(
         .await
 }
 
-/// A manifest from the cache, or from the source.
+/// A manifest from the cache, or from the store.
 pub(in crate::sync) async fn manifest(
     store: &Store<'_>,
     repository: &Repository,
     digest: &Digest,
-    cache: &ManifestCache,
+    cache: &Manifests,
 ) -> Result<Fetched, Error> {
     let flight = cache.single_flight(digest);
     let _guard = flight.lock().await;

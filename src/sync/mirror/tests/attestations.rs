@@ -131,7 +131,7 @@ async fn attestations_are_not_copied_on_request() {
             let run = lab.run().await;
             let expected = WithoutAttestations { source_digest: index, left_out: vec![attestation.clone()] };
             assert_eq!(locked(&run).1, Some(expected));
-            assert_eq!(lab.sent(&["PUT", attestation.as_str()]), 0, "nobody is asked");
+            assert_eq!(lab.sent(&["PUT", attestation.as_str()]), 0, "it is not sent");
             assert!(!lab.target.lock().unwrap().contents.contains_key(&Digest::compute(b"{}")));
             lab.forget_log();
             let again = lab.run().await;
@@ -142,7 +142,7 @@ async fn attestations_are_not_copied_on_request() {
 }
 
 #[tokio::test]
-async fn a_refused_platform_fails_its_image_with_the_answer_and_the_known_cause() {
+async fn a_refused_platform_fails_its_image_with_the_response_and_the_known_cause() {
     // `features` is known, the other is not.
     for (refused, known, uploads_layers) in [
         (r#""features""#, Some("known cause: `manifests[0].platform.features` is set"), false),
@@ -173,9 +173,15 @@ async fn a_refused_platform_fails_its_image_with_the_answer_and_the_known_cause(
     }
 }
 
-/// Images share the blob of the empty descriptor, which is mounted, so that they could wait for each other.
+/// Images share the blob of the empty descriptor, which is mounted from `a/one`, and blobs are uploaded one at a time.
+///
+/// Once this was a deadlock with `--attestations=keep`. The largest blob that one image has alone is one of `a/three`.
+/// It took the only slot and waited for the response to the attestation of `a/three`, which waited for its mount from
+/// `a/one`, which waited for the manifests of `a/one`, which waited for a slot.
 #[tokio::test]
 async fn images_with_attestations_in_common_do_not_wait_for_each_other() {
+    // A run takes about a second.
+    const TIMEOUT: Duration = Duration::from_secs(30);
     for rules in STRICT.into_iter().chain([NONE]) {
         for attestations in [Attestations::Keep, Attestations::DropRefused] {
             with_attested(World { mounting: true, ..ecr_world() }, rules, async |lab, _, _| {
@@ -184,7 +190,8 @@ async fn images_with_attestations_in_common_do_not_wait_for_each_other() {
                 }
                 lab.attestations = attestations;
                 lab.blobs = 1;
-                let run = tokio::time::timeout(Duration::from_mins(2), lab.run()).await.expect("it ends");
+                let run = tokio::time::timeout(TIMEOUT, lab.run()).await;
+                let run = run.unwrap_or_else(|_| panic!("deadlock: {rules:?} {attestations:?}"));
                 let fails = rules.refuses.is_some() && attestations == Attestations::Keep;
                 assert_eq!(run.verified.locked.images.len(), if fails { 0 } else { 3 }, "{rules:?}");
             })

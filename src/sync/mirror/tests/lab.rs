@@ -15,7 +15,7 @@ use crate::store::open::open_for_test;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::decide::MovableTags;
-use crate::sync::plan::prepare::{Detail, Wanted, prepare};
+use crate::sync::plan::prepare::{Detail, Prepared, Wanted, prepare, renew};
 use crate::sync::plan::uploads::join_uploads;
 use crate::sync::plan::wanted_images::wanted_images;
 use crate::sync::presence::missing;
@@ -148,8 +148,34 @@ impl Lab {
         Ran { plan, uploads: prepared.uploads, mirrored, verified, notes: prepared.notes }
     }
 
+    /// A plan that was saved and loaded.
+    pub(super) async fn saved_plan(&self, detail: Detail) -> DestinationPlan {
+        let (settings, host) = (Settings::default(), &self.mirror.registry);
+        let stores = open_for_test(host, self.api.clone(), &settings, Limits::default(), &|_| {});
+        let (sources, destination) = (&stores.sources(), &stores.destination(&self.mirror));
+        let (wanted, cache) = (self.wanted(detail), ManifestCache::default());
+        let prepared = prepare(sources, destination, &self.mirror, wanted, &cache).await.unwrap();
+        serde_json::from_str(&serde_json::to_string(&prepared.plan).unwrap()).unwrap()
+    }
+
+    /// Carries out a saved plan, as a new process does it.
+    pub(super) async fn run_saved(&self, plan: &DestinationPlan) -> Ran {
+        let settings = Settings::default();
+        let host = &self.mirror.registry;
+        let stores = open_for_test(host, self.api.clone(), &settings, Limits::default(), &|_| {});
+        let (sources, destination) = (&stores.sources(), &stores.destination(&self.mirror));
+        let (cache, attestations) = (ManifestCache::default(), self.attestations);
+        let renewed =
+            renew(sources, destination, plan, MovableTags::All, attestations, &cache).await.unwrap();
+        let Prepared { plan, uploads, notes } = renewed;
+        let destinations = [Destination { store: destination, plan: &plan }];
+        let mirrored = mirror(sources, &destinations, &uploads, attestations, &cache, &|_| {}).await;
+        let verified = verify(destination, &plan, &mirrored, PlanAge::Stored).await;
+        Ran { plan, uploads, mirrored, verified, notes }
+    }
+
     /// One run to two destinations: two paths in the same registry.
-    pub(super) async fn run_to_two(&self) -> (Vec<Upload>, Mirrored) {
+    pub(super) async fn run_to_two(&self, detail: Detail) -> (Vec<Upload>, Mirrored) {
         let settings = Settings::default();
         let observer = |event| self.events.lock().unwrap().push(event);
         let host = &self.mirror.registry;
@@ -159,7 +185,7 @@ impl Lab {
         let mut prepared = Vec::new();
         for path in ["mirror", "second"] {
             let mirror: Mirror = format!("{host}/{path}").parse().unwrap();
-            let mut wanted = self.wanted(Detail::Digest);
+            let mut wanted = self.wanted(detail);
             for assignment in &mut wanted.assignments {
                 let name = assignment.destination.as_written().replace("/mirror/", &format!("/{path}/"));
                 assignment.destination = name.parse().unwrap();
