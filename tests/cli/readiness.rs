@@ -103,13 +103,9 @@ fn a_workload_that_crashes_is_named_in_the_last_line() {
     let named = format!("; {AGENT} is not ready: run kubectl castai-privatelink status");
     let output = sync(lab, 0, &[]);
     let last = output.stderr.lines().last().unwrap_or_default();
-    assert!(last.starts_with("done: ") && last.ends_with(&named), "{}", output.stderr);
+    assert!(last.starts_with("done: ") && last.contains(&named), "{}", output.stderr);
     let output = sync(lab, 0, &[]);
-    assert!(
-        output.stdout.starts_with("up to date") && output.stdout.trim_end().ends_with(&named),
-        "{}",
-        output.stdout
-    );
+    assert!(output.stdout.starts_with("up to date") && output.stdout.contains(&named), "{}", output.stdout);
     // Without a probe, a container is ready for a moment after each start.
     let mut output = lab.plugin(&["status"]).unwrap();
     eventually("the crash is seen", || {
