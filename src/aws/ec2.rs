@@ -127,7 +127,8 @@ fn encoded(form: &[(String, String)]) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-pub(super) fn escaped(text: &str) -> String {
+/// Percent-encoded for a query or a form.
+pub fn escaped(text: &str) -> String {
     use std::fmt::Write as _;
     let mut escaped = String::new();
     for byte in text.bytes() {
@@ -149,9 +150,9 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::aws::testing::client;
 
     /// EC2 with a list of `total` subnets; the first answer to each page is that it is too busy.
-    #[expect(clippy::disallowed_methods, reason = "the server ends with the test's runtime")]
     async fn server(total: usize, requests: Arc<AtomicUsize>) -> Ec2 {
         let answer = async move |form: String| {
             let count = requests.fetch_add(1, Ordering::Relaxed);
@@ -171,18 +172,7 @@ mod tests {
             (StatusCode::OK, format!("<R><subnetSet>{items}</subnetSet>{next}</R>"))
         };
         let router = axum::Router::new().fallback(axum::routing::post(answer));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let credentials = aws_credential_types::Credentials::new("id", "secret", None, None, "test");
-        let config = aws_config::SdkConfig::builder()
-            .region(aws_config::Region::new("us-east-1"))
-            .endpoint_url(url)
-            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
-            .build();
-        let retry_delay = std::time::Duration::from_millis(1);
-        let settings = crate::transport::Settings { retry_delay, ..crate::transport::Settings::default() };
-        Ec2::new(&Client::new(&config, &settings).unwrap())
+        Ec2::new(&client(router).await)
     }
 
     #[tokio::test]

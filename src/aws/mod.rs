@@ -10,4 +10,6 @@ mod repository_creation;
 pub mod rest;
 pub mod signed;
 mod templates;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod xml;

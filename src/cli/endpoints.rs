@@ -43,8 +43,8 @@ pub enum EndpointsCommand {
     ///
     /// Finds VPC and subnets from the cluster's nodes, node groups and node classes, or from --vpc and --subnet. With these
     /// two and --region, no cluster is needed. Endpoints get one address in each zone that nodes have and the service
-    /// supports. What exists is used, and completed where something is missing. The exit code is 1 if something stands in
-    /// the way.
+    /// supports. Existing endpoints are used, and get what they lack. The exit code is 1 if a problem prevents a part
+    /// of the plan.
     Plan(PlanArguments),
 }
 

@@ -65,7 +65,7 @@ impl EndpointPlan {
         }
     }
 
-    /// Whether everything is as it should be, so that nothing is to be done and nothing stands in the way.
+    /// Whether there is nothing to do and no problem.
     pub const fn is_complete(&self) -> bool {
         self.actions.is_empty() && self.problems.is_empty()
     }
@@ -91,7 +91,7 @@ pub enum TagState {
     Present,
     /// Will be added.
     Add,
-    /// It has another value, which somebody chose.
+    /// It has another value, which is kept.
     OtherValue,
     /// The subnet is for pods, or tags are not wanted.
     NotWanted,
@@ -115,7 +115,7 @@ pub struct PlannedEndpoint {
     pub hosts: Vec<String>,
     /// Subnets, or of a gateway, route tables, afterwards.
     pub placement: Vec<String>,
-    /// What is changed or stands in the way, in words.
+    /// What is changed, or what prevents the change.
     pub reasons: Vec<String>,
 }
 
@@ -128,7 +128,7 @@ pub enum EndpointChange {
     Unchanged,
     /// The VPC resolves the name in another way, for example through a hub.
     Elsewhere,
-    /// A problem stands in the way.
+    /// A problem prevents the change.
     Blocked,
 }
 

@@ -9,7 +9,7 @@ use crate::endpoints::plan::{Action, EndpointChange};
 use crate::endpoints::wanted::WantedService;
 
 impl Context<'_> {
-    /// A gateway has route tables instead of addresses: those of nodes and pods.
+    /// The route tables are those of nodes and pods.
     pub(super) fn gateway(
         &self,
         service: &WantedService,

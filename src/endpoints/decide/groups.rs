@@ -141,7 +141,7 @@ impl<'f> Groups<'f> {
     }
 }
 
-/// Whether a group of ours has a rule for a peer. A wider one that somebody added may be removed again by them.
+/// Whether a group of ours has a rule for a peer. A wider rule of another owner does not count: its owner may remove it.
 fn has_rule(group: &SecurityGroup, peer: &Peer) -> bool {
     group.ingress.iter().filter(|rule| rule.admits_https).any(|rule| match (&rule.source, peer) {
         (RuleSource::Cidr(admitted), Peer::Cidr(cidr)) => admitted == cidr,

@@ -243,7 +243,7 @@ fn a_vpc_without_endpoints_gets_one_per_service() {
         ]
     );
     assert_eq!((plan.cost.endpoint_zones, plan.cost.hourly_usd), (12, Some(0.12)));
-    assert_eq!(plan.redirection, None, "Cast AI's names are nobody else's");
+    assert_eq!(plan.redirection, None, "only Cast AI's names change");
     assert!(plan.problems.is_empty() && plan.notes.is_empty(), "{plan:#?}");
     assert_eq!(plan.subnets[0].reasons, ["2 nodes"]);
 }
@@ -336,7 +336,7 @@ fn the_price_of_an_unknown_region_is_not_guessed() {
 }
 
 #[test]
-fn a_tag_with_another_value_is_somebodys_choice() {
+fn a_tag_with_another_value_is_not_changed() {
     let mut facts = facts();
     facts.subnets[0].tags.insert(ROUTABLE.to_owned(), "false".to_owned());
     facts.subnets[1].tags.insert(ROUTABLE.to_owned(), "true".to_owned());

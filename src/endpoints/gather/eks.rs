@@ -2,14 +2,49 @@
 
 use serde_json::Value;
 
+use crate::aws::ec2::escaped;
 use crate::aws::error::Error;
 use crate::aws::rest;
 use crate::aws::signed::Client;
 use crate::endpoints::facts::{Facts, Reason, SubnetUse};
 use crate::printable::one_line;
 
-/// More groups or profiles than this add no subnet that matters.
-const GROUPS: usize = 100;
+/// More pages of 100 than any cluster fills; a list that goes on is cut off with an error.
+const PAGES: usize = 10;
+
+/// A list of what creates nodes or pods, and how each item is described (Amazon EKS API reference).
+struct Groups {
+    noun: &'static str,
+    list: &'static str,
+    describe: &'static str,
+    path: &'static str,
+    /// The member of the list's response with the names.
+    names: &'static str,
+    /// The member of an item's description.
+    one: &'static str,
+    reason: fn(String) -> Reason,
+}
+
+const GROUPS: [Groups; 2] = [
+    Groups {
+        noun: "node groups",
+        list: "eks:ListNodegroups",
+        describe: "eks:DescribeNodegroup",
+        path: "node-groups",
+        names: "nodegroups",
+        one: "nodegroup",
+        reason: Reason::NodeGroup,
+    },
+    Groups {
+        noun: "Fargate profiles",
+        list: "eks:ListFargateProfiles",
+        describe: "eks:DescribeFargateProfile",
+        path: "fargate-profiles",
+        names: "fargateProfileNames",
+        one: "fargateProfile",
+        reason: Reason::FargateProfile,
+    },
+];
 
 /// Adds the cluster's facts, and returns its VPC.
 pub(super) async fn read(client: &Client, name: &str, facts: &mut Facts) -> Result<Option<String>, Error> {
@@ -23,21 +58,42 @@ pub(super) async fn read(client: &Client, name: &str, facts: &mut Facts) -> Resu
     let path = format!("/clusters/{name}");
     let cluster = rest::eks(client, "eks:DescribeCluster", &path).await?;
     let vpc = described(&cluster["cluster"], facts);
-    for (list, one, path, key) in [
-        ("eks:ListNodegroups", "eks:DescribeNodegroup", "node-groups", "nodegroup"),
-        ("eks:ListFargateProfiles", "eks:DescribeFargateProfile", "fargate-profiles", "fargateProfile"),
-    ] {
-        let path = format!("/clusters/{name}/{path}");
-        let listed = rest::eks(client, list, &format!("{path}?maxResults={GROUPS}")).await?;
-        for group in texts(&listed[format!("{key}s")])
-            .chain(texts(&listed["fargateProfileNames"]))
-            .filter(|name| is_name(name))
-        {
-            let described = rest::eks(client, one, &format!("{path}/{group}")).await?;
-            facts.uses.extend(uses(key, &group, &described[key]));
+    for groups in &GROUPS {
+        // Without the right to read them, the nodes themselves show most subnets.
+        if let Err(error) = read_groups(client, name, groups, facts).await {
+            facts.unread.push(format!("the {} of {name} could not all be read: {error}", groups.noun));
         }
     }
     Ok(vpc)
+}
+
+async fn read_groups(
+    client: &Client,
+    cluster: &str,
+    groups: &Groups,
+    facts: &mut Facts,
+) -> Result<(), Error> {
+    let path = format!("/clusters/{cluster}/{}", groups.path);
+    let mut next = String::new();
+    for _ in 0..PAGES {
+        let page = format!("{path}?maxResults=100{next}");
+        let listed = rest::eks(client, groups.list, &page).await?;
+        for name in texts(&listed[groups.names]).filter(|name| is_name(name)) {
+            let described = rest::eks(client, groups.describe, &format!("{path}/{name}")).await?;
+            let reason = (groups.reason)(name);
+            let subnets = texts(&described[groups.one]["subnets"]);
+            facts.uses.extend(subnets.map(|subnet| SubnetUse { subnet, reason: reason.clone() }));
+        }
+        match listed["nextToken"].as_str().filter(|token| !token.is_empty()) {
+            Some(token) => next = format!("&nextToken={}", escaped(token)),
+            None => return Ok(()),
+        }
+    }
+    Err(Error::Service {
+        call: groups.list.to_owned(),
+        code: String::new(),
+        message: format!("more than {PAGES} pages"),
+    })
 }
 
 /// Names become parts of a path (Amazon EKS API reference, `CreateCluster`, `name`).
@@ -58,14 +114,6 @@ fn described(cluster: &Value, facts: &mut Facts) -> Option<String> {
     network["vpcId"].as_str().map(str::to_owned)
 }
 
-fn uses(kind: &str, name: &str, described: &Value) -> Vec<SubnetUse> {
-    let reason = match kind {
-        "nodegroup" => Reason::NodeGroup(name.to_owned()),
-        _ => Reason::FargateProfile(name.to_owned()),
-    };
-    texts(&described["subnets"]).map(|subnet| SubnetUse { subnet, reason: reason.clone() }).collect()
-}
-
 fn texts(list: &Value) -> impl Iterator<Item = String> + use<'_> {
     list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned))
 }
@@ -75,6 +123,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::aws::testing;
     use crate::endpoints::facts::Cluster;
 
     #[test]
@@ -104,14 +153,41 @@ mod tests {
         }
     }
 
-    #[test]
-    fn groups_and_profiles_name_subnets() {
-        let described = json!({"subnets": ["subnet-a", "subnet-b"]});
-        let found = uses("nodegroup", "ng", &described);
-        assert_eq!((found.len(), &found[1].reason), (2, &Reason::NodeGroup("ng".to_owned())));
-        assert_eq!(
-            uses("fargateProfile", "fp", &described)[0].reason,
-            Reason::FargateProfile("fp".to_owned())
+    /// EKS with two pages of node groups, and without the right to list Fargate profiles.
+    async fn client() -> Client {
+        let respond = async |uri: http::Uri| {
+            let query = uri.query().unwrap_or_default();
+            let group = |subnet: &str| json!({"nodegroup": {"subnets": [subnet]}});
+            let (status, body) = match uri.path() {
+                "/clusters/demo" => (200, json!({"cluster": {"resourcesVpcConfig": {"vpcId": "vpc-1"}}})),
+                "/clusters/demo/node-groups" if query.contains("nextToken=a%2Fb") => {
+                    (200, json!({"nodegroups": ["second"]}))
+                }
+                "/clusters/demo/node-groups" => (200, json!({"nodegroups": ["first"], "nextToken": "a/b"})),
+                "/clusters/demo/node-groups/first" => (200, group("subnet-a")),
+                "/clusters/demo/node-groups/second" => (200, group("subnet-b")),
+                _ => (403, json!({"__type": "AccessDeniedException", "message": "no"})),
+            };
+            (http::StatusCode::from_u16(status).unwrap(), body.to_string())
+        };
+        let router = axum::Router::new().fallback(respond);
+        testing::client(router).await
+    }
+
+    #[tokio::test]
+    async fn all_node_groups_count_and_a_missing_right_costs_only_its_list() {
+        let mut facts = Facts { cluster: Some(Cluster::default()), ..Facts::default() };
+        let vpc = read(&client().await, "demo", &mut facts).await.unwrap();
+        assert_eq!(vpc.as_deref(), Some("vpc-1"));
+        let used = |subnet: &str, group: &str| SubnetUse {
+            subnet: subnet.to_owned(),
+            reason: Reason::NodeGroup(group.to_owned()),
+        };
+        assert_eq!(facts.uses, [used("subnet-a", "first"), used("subnet-b", "second")]);
+        let [unread] = facts.unread.as_slice() else { panic!("{:?}", facts.unread) };
+        assert!(
+            unread.starts_with("the Fargate profiles of demo could not all be read: access denied for "),
+            "{unread}"
         );
     }
 }

@@ -7,6 +7,12 @@ use crate::output::table::Column;
 use crate::output::workloads::place;
 use crate::sync::status::{NotReady, OlderDigest, PullFailure, StatusReport};
 
+const NAMESPACE: Column = Column::wrapped("NAMESPACE", 12).yielding(1).shared();
+const PODS_OF: Column = Column::wrapped("PODS OF", 20);
+const FIELD: Column = Column::wrapped("FIELD", 28).yielding(0).joined();
+const IMAGE: Column = Column::wrapped("IMAGE", 20);
+const PODS: Column = Column::whole("PODS").yielding(2);
+
 /// The images that cannot be pulled, and where.
 pub(super) fn pull_failures(
     report: &StatusReport,
@@ -24,11 +30,11 @@ pub(super) fn pull_failures(
     };
     let rows: Vec<_> = report.pull_failures.iter().map(row).collect();
     let columns = [
-        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
-        Column::wrapped("PODS OF", 20),
-        Column::wrapped("FIELD", 28).yielding(0).joined(),
-        Column::wrapped("IMAGE", 20),
-        Column::whole("PODS").yielding(2),
+        NAMESPACE,
+        PODS_OF,
+        FIELD,
+        IMAGE,
+        PODS,
         Column::whole("CANNOT PULL").shared(),
         Column::wrapped("DETAIL", 20).yielding(3).repeated(),
     ];
@@ -53,11 +59,11 @@ pub(super) fn older_digests(
     };
     let rows: Vec<_> = report.older_digests.iter().map(row).collect();
     let columns = [
-        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
-        Column::wrapped("PODS OF", 20),
-        Column::wrapped("FIELD", 28).yielding(0).joined(),
-        Column::wrapped("IMAGE", 20),
-        Column::whole("PODS").yielding(2),
+        NAMESPACE,
+        PODS_OF,
+        FIELD,
+        IMAGE,
+        PODS,
         Column::whole("RUNNING DIGEST"),
         Column::whole("REGISTRY DIGEST"),
     ];

@@ -9,7 +9,7 @@ fn complete() -> Facts {
     applied(facts, &plan)
 }
 
-/// An endpoint that somebody else made.
+/// An endpoint that this plugin did not create.
 fn foreign(service: &str) -> Endpoint {
     Endpoint {
         id: "vpce-foreign".to_owned(),
@@ -122,7 +122,7 @@ fn a_foreign_group_that_admits_too_few_gets_ours_beside_it() {
             lines(&plan).contains(&"modify vpce-foreign: +[] +[castai-privatelink-endpoints]".to_owned());
         assert_eq!(is_attached, !is_enough, "{sources:?}: {:?}", lines(&plan));
     }
-    // A rule for another port admits nobody.
+    // A rule for another port does not admit HTTPS.
     let mut facts = facts();
     facts.endpoints = vec![foreign(&rest_api())];
     facts.security_groups = vec![group("sg-foreign", &["10.0.0.0/16"])];
@@ -181,7 +181,7 @@ fn another_endpoint_with_the_same_private_name_is_a_conflict() {
         problem.hint.contains("--service rest-api=com.amazonaws.vpce.us-east-1.vpce-svc-old"),
         "{problem:?}"
     );
-    // Without private DNS it is in nobody's way.
+    // Without private DNS it does not answer for the name.
     facts.endpoints[0].private_dns = false;
     assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Create);
 }
