@@ -28,6 +28,14 @@ pub(super) fn unchecked(what: &str, place: &str, causes: &Causes<'_, &str>) -> O
     })
 }
 
+/// Optional sources that were not read, which change no exit code, as the end of a last line; empty if there are none.
+pub(super) fn not_read(sources: &[String]) -> String {
+    match sources {
+        [] => String::new(),
+        sources => format!("; not read: {}", sources.join(", ")),
+    }
+}
+
 /// Says what a run could not look at. It is the last line, so that it remains visible.
 pub(super) fn incomplete_run(report: &SyncReport) {
     let unread = incompleteness(&report.unlisted, &report.unreadable);

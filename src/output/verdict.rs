@@ -6,7 +6,7 @@ use crate::output::causes::Causes;
 use crate::output::inventory::incompleteness;
 use crate::output::sync::mirrors;
 use crate::output::table::{count, first_names};
-use crate::output::unchecked::{PUBLIC_TAGS, unchecked};
+use crate::output::unchecked::{PUBLIC_TAGS, not_read, unchecked};
 use crate::output::workloads::place;
 use crate::sync::status::{ImageStatus, State, StatusReport, Subject};
 
@@ -41,7 +41,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
     if cluster_only {
         parts.push("the registry was not checked (--cluster-only)".to_owned());
     }
-    Some(parts.join("; "))
+    Some(parts.join("; ") + &not_read(&report.not_read))
 }
 
 /// The problems that `sync-images` fixes.

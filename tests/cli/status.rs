@@ -72,7 +72,10 @@ fn reverted_missing_and_outdated_images_are_reported_with_the_owner() {
     assert_eq!(good.stdout.matches(" mirrored ").count(), 8, "{}", good.stdout);
     assert_stderr_contains(&good, &["up to date; public tags not checked (use --upstream)"]);
     assert!(traffic(lab, "source").is_empty(), "sources get requests only with --upstream");
-    assert_stderr_contains(&plugin(lab, 0, &["status", "--upstream"]), &["up to date\n"]);
+    assert_stderr_contains(
+        &plugin(lab, 0, &["status", "--upstream"]),
+        &["up to date; not read: Helm releases\n"],
+    );
 
     // New pods wait, so that no kubelet reports a failed pull during the test.
     lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
@@ -145,7 +148,10 @@ fn upgrades_older_digests_and_newer_versions_are_told_apart() {
         publish(lab, &format!("{AGENT}:{version}"), &Recipe::default());
     }
     let output = plugin(lab, 0, &["status", "--upstream"]);
-    assert_stderr_contains(&output, &["up to date; 1 image has newer versions at its source\n"]);
+    assert_stderr_contains(
+        &output,
+        &["up to date; 1 image has newer versions at its source; not read: Helm releases\n"],
+    );
     assert!(output.stdout.contains("2 newer at the source, latest v0.163.0"), "{}", output.stdout);
     let report = parse_json(&plugin(lab, 0, &["status", "--upstream", "-o", "json"]));
     let agent = of(&report, "castai-agent", "container/agent");

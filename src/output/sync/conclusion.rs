@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::model::image::Mirror;
 use crate::output::ownership::is_relinquishment;
 use crate::output::table::{count, first_names};
+use crate::output::unchecked::not_read;
 use crate::sync::report::{ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
@@ -29,15 +30,7 @@ pub(super) fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
 
 /// What stops nothing, and is not good either.
 fn remarks(report: &SyncReport) -> String {
-    not_ready(report) + &not_read(report)
-}
-
-/// Optional sources, which do not change the exit code.
-fn not_read(report: &SyncReport) -> String {
-    match &report.not_read[..] {
-        [] => String::new(),
-        sources => format!("; not read: {}", sources.join(", ")),
-    }
+    not_ready(report) + &not_read(&report.not_read)
 }
 
 /// Whether a workload failed that was not to be changed.

@@ -63,6 +63,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
         notes: Vec::new(),
         unlisted: Vec::new(),
         unreadable: Vec::new(),
+        not_read: Vec::new(),
     }
 }
 
@@ -273,4 +274,11 @@ fn workloads_that_are_not_ready_are_named() {
     report.not_ready.push(one("b", "CrashLoopBackOff"));
     let both = "deployment.apps/a (Unschedulable), deployment.apps/b (CrashLoopBackOff)";
     assert_verdict(&report, &format!("2 workloads are not ready: {both}"));
+}
+
+#[test]
+fn optional_sources_that_were_not_read_are_named_and_change_nothing_else() {
+    let mut report = report(vec![image(State::Mirrored, &[])]);
+    report.not_read = vec!["Helm releases".to_owned(), "nodes".to_owned()];
+    assert_verdict(&report, &format!("up to date{UNKNOWN_TAGS}; not read: Helm releases, nodes"));
 }

@@ -44,6 +44,9 @@ pub struct StatusReport {
     /// Objects of Cast AI that could not be read, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
+    /// Optional sources that could not be read, such as `secrets` or `Helm releases`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_read: Vec<String>,
 }
 
 /// One use of an image.
@@ -175,6 +178,7 @@ impl StatusReport {
             notes: inventory.notes.clone(),
             unlisted: inventory.unlisted.clone(),
             unreadable: inventory.unreadable.clone(),
+            not_read: inventory.not_read.clone(),
         }
     }
 
