@@ -6,6 +6,8 @@ BUILD   := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PLUGIN  := $(BUILD)/$(TARGET)/release/kubectl-castai_privatelink
 export PLUGIN
 LAB     := $(BUILD)/debug/lab
+# Tests in the lab wait about as long as they compute.
+THREADS := $(shell expr 2 '*' $$(nproc))
 
 .DEFAULT_GOAL := help
 
@@ -21,11 +23,11 @@ demo: setup tools plugin ## Show the main job in the lab: preflight, the images 
 
 .PHONY: test
 test: setup tools plugin ## Run all tests: unit tests, and tests of the release binary in the lab
-	cargo test --workspace --locked
+	RUST_TEST_THREADS=$(THREADS) cargo test --workspace --locked
 
 .PHONY: test-long
 test-long: setup tools plugin ## Run all tests with more random cases
-	TEST_LONG=1 cargo test --workspace --locked
+	TEST_LONG=1 RUST_TEST_THREADS=$(THREADS) cargo test --workspace --locked
 
 .PHONY: lint
 lint: ## Check formatting, lints, licences and sources of dependencies

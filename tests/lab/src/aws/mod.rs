@@ -109,7 +109,7 @@ struct Shared {
 struct Front {
     calls: VecDeque<Call>,
     rules: Vec<Rule>,
-    /// Replaces moto's response.
+    /// Replaces the response.
     identity: Option<Identity>,
     /// Of Route 53.
     zones: Vec<HostedZone>,
@@ -122,9 +122,9 @@ impl Shared {
 }
 
 impl Aws {
-    /// Starts moto and the front server; the first request waits for moto.
+    /// Starts the front server.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
-        let moto = Moto::start(&settings.moto, settings.moto_address, settings.moto_log)?;
+        let moto = Moto::new(settings.moto, settings.moto_address, settings.moto_log);
         let shared = Arc::new(Shared { moto, state: Mutex::default() });
         let fronts =
             [(Service::Sts, address::STS.0, settings.sts), (Service::Ec2, address::EC2.0, settings.ec2)];
@@ -210,15 +210,19 @@ async fn forward(
         state.calls.push_back(Call { service, action: action.clone() });
         (due(&mut state.rules, service, &action), state.identity.clone())
     };
+    let default = || Identity::of_account(address::ACCOUNT);
     if let Some(fault) = fault {
-        let identity = identity.unwrap_or_else(|| Identity::of_account(address::ACCOUNT));
+        let identity = identity.unwrap_or_else(default);
         return match error::response(service, &action, &identity.arn, &fault) {
             Some(response) => Ok(response),
             None => std::future::pending().await,
         };
     }
-    if let (Service::Sts, "GetCallerIdentity", Some(identity)) = (service, action.as_str(), &identity) {
-        return Ok(caller_identity(identity));
+    if service == Service::Sts && action == "GetCallerIdentity" {
+        // moto knows only callers to whom it gave credentials.
+        if identity.is_some() || !shared.moto.is_started().await {
+            return Ok(caller_identity(&identity.unwrap_or_else(default)));
+        }
     }
     if action == "DescribeVpcEndpointServices" {
         return Ok(vpc::endpoint_services(&String::from_utf8_lossy(&body)));

@@ -23,9 +23,11 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
 pub(super) struct Moto {
+    program: PathBuf,
     address: SocketAddr,
     log: PathBuf,
-    child: Mutex<Child>,
+    /// Started by the first request that needs it: its imports are a third of a lab's start-up time.
+    child: Mutex<Option<Child>>,
     /// Set when moto responds and has created the lab's VPC.
     identifiers: Mutex<Option<Identifiers>>,
 }
@@ -34,18 +36,27 @@ pub(super) struct Moto {
 type Identifiers = Vec<(String, &'static str)>;
 
 impl Moto {
-    /// Starts the program and returns at once; [`Self::exchange`] waits for it.
-    pub(super) fn start(program: &PathBuf, address: SocketAddr, log: PathBuf) -> anyhow::Result<Self> {
-        let output = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
-        let child = Command::new(program)
-            .args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()])
+    pub(super) fn new(program: PathBuf, address: SocketAddr, log: PathBuf) -> Self {
+        Self { program, address, log, child: Mutex::default(), identifiers: Mutex::default() }
+    }
+
+    /// Whether a request started it.
+    pub(super) async fn is_started(&self) -> bool {
+        self.child.lock().await.is_some()
+    }
+
+    fn start(&self) -> anyhow::Result<Child> {
+        let output = File::create(&self.log).with_context(|| format!("creating {}", self.log.display()))?;
+        Command::new(&self.program)
+            .args(["--host", &self.address.ip().to_string(), "--port", &self.address.port().to_string()])
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("starting {}: run tests/lab/tools/build.sh first", program.display()))?;
-        Ok(Self { address, log, child: Mutex::new(child), identifiers: Mutex::default() })
+            .with_context(|| {
+                format!("starting {}: run tests/lab/tools/build.sh first", self.program.display())
+            })
     }
 
     /// Forwards a client's request to moto, and replaces the lab's identifiers by moto's and back.
@@ -74,9 +85,14 @@ impl Moto {
         if let Some(identifiers) = &*identifiers {
             return Ok(identifiers.clone());
         }
+        let mut child = self.child.lock().await;
+        let child = match &mut *child {
+            Some(child) => child,
+            none => none.insert(self.start()?),
+        };
         let deadline = Instant::now() + START_LIMIT;
         while TcpStream::connect(self.address).await.is_err() {
-            if let Some(status) = self.child.lock().await.try_wait()? {
+            if let Some(status) = child.try_wait()? {
                 anyhow::bail!("moto exited with {status}: see {}", self.log.display());
             }
             anyhow::ensure!(Instant::now() < deadline, "moto does not listen: see {}", self.log.display());
