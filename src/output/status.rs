@@ -91,8 +91,8 @@ fn images(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>
         Column::wrapped("FIELD", 28).yielding(0).joined(),
         Column::wrapped("IMAGE", 18),
         Column::wrapped("STATUS", 12),
-        // A time is not broken.
-        Column::wrapped("DETAIL", 24).repeated(),
+        // A time is not broken, and 80 characters are enough for this and the columns that do not yield.
+        Column::wrapped("DETAIL", 22).repeated(),
     ];
     table::fitted(columns, &rows, width)
 }

@@ -40,6 +40,12 @@ pub(super) fn share(columns: &mut Vec<Column>, rows: &mut [Vec<String>]) -> Stri
     above
 }
 
+/// Whether the first column may become lines above groups of rows.
+pub(super) fn is_grouped(columns: &[Column]) -> bool {
+    let first = columns.first().filter(|_| columns.len() > 1);
+    first.is_some_and(|first| first.fold == Fold::Shared && first.yields.is_some())
+}
+
 /// Replaces values that repeat that of the row above.
 pub(super) fn mark_repeated(columns: &[Column], rows: &mut [Vec<String>]) {
     for index in (0..columns.len()).filter(|&index| columns[index].fold == Fold::Repeated) {

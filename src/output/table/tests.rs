@@ -121,3 +121,52 @@ fn reasons_and_fields_give_way_before_names_are_wrapped() {
         assert!(table.starts_with(&expected), "{width}:\n{table}\nexpected:\n{expected}");
     }
 }
+
+#[test]
+fn a_shared_first_column_becomes_headings_before_a_column_is_dropped() {
+    const PODS: [Column; 4] = [
+        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
+        Column::wrapped("WORKLOAD", 16),
+        Column::wrapped("FIELD", 12).yielding(0),
+        Column::whole("STATUS"),
+    ];
+    let rows = [
+        ["castai-agent", "deployment.apps/castai-agent", "container/agent", "mirrored"],
+        ["castai-agent", "job.batch/hook", "container/x", "mirrored"],
+        ["castai-live", "daemonset.apps/live", "container/live", "missing"],
+    ];
+    let rows: Vec<_> = rows.iter().map(|row| row.map(str::to_owned)).collect();
+    let cases = [
+        (
+            46,
+            "WORKLOAD              FIELD         STATUS\n\
+             namespace: castai-agent\n\
+             deployment.apps/      container/    mirrored\n  castai-agent          agent\n\
+             job.batch/hook        container/x   mirrored\n\
+             namespace: castai-live\n\
+             daemonset.apps/live   container/    missing\n\x20                       live\n",
+        ),
+        (
+            30,
+            "WORKLOAD              STATUS\n\
+             namespace: castai-agent\n\
+             deployment.apps/      mirrored\n  castai-agent\n\
+             job.batch/hook        mirrored\n\
+             namespace: castai-live\n\
+             daemonset.apps/live   missing\n\
+             not shown at this width: FIELD\n",
+        ),
+        (
+            22,
+            "namespace:\n  castai-agent\n\
+             deployment.apps/\n  castai-agent\n  FIELD\n  container/agent,\n  STATUS mirrored\n\
+             job.batch/hook\n  FIELD container/x,\n  STATUS mirrored\n\
+             namespace: castai-live\n\
+             daemonset.apps/live\n  FIELD\n  container/live,\n  STATUS missing\n",
+        ),
+    ];
+    for (width, expected) in cases {
+        let text = fitted(PODS, &rows, Some(width));
+        assert_eq!(text, expected, "{width}");
+    }
+}

@@ -24,15 +24,19 @@ pub(super) fn wrap(cell: &str, width: usize) -> String {
 
 /// The number of characters on the first of several lines with `room` characters.
 fn break_point(cell: &[char], room: usize) -> usize {
-    let last = |is_end: fn(char, char) -> bool| {
-        let mut ends = ((room / 5).max(1)..=room).rev();
+    let last_after = |least: usize, is_end: fn(char, char) -> bool| {
+        let mut ends = (least.max(1)..=room).rev();
         ends.find(|&end| is_end(cell[end - 1], cell[end]))
     };
+    let last = |is_end| last_after(room / 5, is_end);
     // A space at the end of the line is not printed.
     last(|end, next| matches!(end, ' ' | '/' | ',') || next == ' ')
+        .or_else(|| last_after(1, |end, next| end == ' ' || next == ' '))
         // Numbers such as versions stay whole if possible.
-        .or_else(|| last(|end, next| matches!(end, '-' | '.' | ':' | '@' | '=') && !next.is_ascii_digit()))
-        .or_else(|| last(|end, _| matches!(end, '-' | '.' | ':' | '@' | '=')))
+        .or_else(|| {
+            last(|end, next| matches!(end, '-' | '.' | ':' | '@' | '=' | '_') && !next.is_ascii_digit())
+        })
+        .or_else(|| last(|end, _| matches!(end, '-' | '.' | ':' | '@' | '=' | '_')))
         .unwrap_or(room)
 }
 
@@ -53,7 +57,10 @@ mod tests {
             ("deployment.apps/castai-agent", 16, "deployment.apps/\n  castai-agent"),
             ("in Cast AI namespace castai-agent", 20, "in Cast AI namespace\n  castai-agent"),
             ("container/agent, container/monitor", 18, "container/agent,\n  container/\n  monitor"),
+            ("at 2026-11-27T04:49:06Z", 20, "at\n  2026-11-27T04:49:\n  06Z"),
+            ("at 2026-11-27T04:49:06Z", 22, "at\n  2026-11-27T04:49:06Z"),
             ("castai-kvisor-controller", 14, "castai-kvisor-\n  controller"),
+            ("JMX_EXPORTER_INIT_IMAGE", 20, "JMX_EXPORTER_INIT_\n  IMAGE"),
             ("abcdefghij", 6, "abcdef\n  ghij"),
             ("abcd", 3, "abc\n  d"),
             ("abc", 2, "ab\nc"),
