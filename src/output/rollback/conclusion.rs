@@ -24,22 +24,26 @@ pub(super) fn nothing_to_do(report: &RollbackReport) -> String {
     format!("nothing to do: no images{of} were replaced by sync-images\n")
 }
 
-/// What happened, in one sentence; `None` if nothing was to be changed.
+/// What happened or would happen, in one sentence; `None` if nothing was to be changed.
 pub(super) fn conclusion(report: &RollbackReport, wait: bool) -> Option<String> {
     let workloads = |is: fn(&WorkloadReport) -> bool| report.workloads.iter().filter(|one| is(one)).count();
-    let is_planned = |one: &WorkloadReport| matches!(one.outcome, Outcome::Planned | Outcome::DryRunOk);
-    if report.workloads.is_empty() || workloads(is_planned) > 0 {
+    if report.workloads.is_empty() {
         return None;
     }
+    let dry_run = workloads(is_planned) > 0;
     let upgraded: BTreeSet<_> =
         report.skipped.iter().filter(|left| left.public.is_some()).map(|left| &left.workload).collect();
-    let watched = if wait { "" } else { "; rollouts were not watched" };
     let parts = [
         (workloads(|one| matches!(one.outcome, Outcome::Failed(_))), "failed"),
         (workloads(|one| matches!(one.outcome, Outcome::Restored(_))), "kept private"),
         (workloads(|one| matches!(one.outcome, Outcome::NotStarted | Outcome::HeldBack(_))), "not changed"),
         (upgraded.len(), "upgraded since"),
         (report.not_found.len(), "not found"),
+        (workloads(|one| is_planned(one) && !one.changes.is_empty()), "to roll back to the original images"),
+        (
+            workloads(|one| is_planned(one) && one.changes.is_empty()),
+            "with an outdated record or field ownership to remove",
+        ),
         (
             workloads(|one| one.outcome == Outcome::Updated && !one.changes.is_empty()),
             "rolled back to the original images",
@@ -55,14 +59,20 @@ pub(super) fn conclusion(report: &RollbackReport, wait: bool) -> Option<String> 
     }
     let parts = parts.iter().map(|(number, what)| format!("{} {what}", count(*number, "workload")));
     let parts = parts.collect::<Vec<_>>().join("; ");
-    Some(if !report.needs_attention() {
-        format!("done: {parts}{watched}")
+    Some(if dry_run {
+        format!("dry run: {parts}")
+    } else if !report.needs_attention() {
+        format!("done: {parts}{}", if wait { "" } else { "; rollouts were not watched" })
     } else if report.unlisted.is_empty() && report.unreadable.is_empty() {
         format!("incomplete: {parts}; fix the errors above and run again to continue")
     } else {
         // The next line says that the run is incomplete.
         parts
     })
+}
+
+const fn is_planned(workload: &WorkloadReport) -> bool {
+    matches!(workload.outcome, Outcome::Planned | Outcome::DryRunOk)
 }
 
 /// What to do if nodes cannot pull original images; `None` if they can.

@@ -39,12 +39,18 @@ fn the_last_line_says_what_happened() {
     let unlisted = |outcome| RollbackReport { unlisted: vec!["pods".to_owned()], ..one(outcome) };
     let recordless = WorkloadReport { changes: Vec::new(), ..workload(Outcome::Updated) };
     let rolled_back = "1 workload rolled back to the original images";
+    let planned = "1 workload to roll back to the original images";
     let again = "fix the errors above and run again to continue";
     let cases = [
         (one(Outcome::Updated), true, Some(format!("done: {rolled_back}"))),
         (one(Outcome::Updated), false, Some(format!("done: {rolled_back}; rollouts were not watched"))),
-        (one(Outcome::DryRunOk), true, None),
-        (one(Outcome::Planned), true, None),
+        (one(Outcome::DryRunOk), true, Some(format!("dry run: {planned}"))),
+        (one(Outcome::Planned), false, Some(format!("dry run: {planned}"))),
+        (
+            report(vec![workload(Outcome::DryRunOk), workload(Outcome::Failed(why()))]),
+            true,
+            Some(format!("dry run: 1 workload failed; {planned}")),
+        ),
         (report(Vec::new()), true, None),
         (
             report(vec![recordless]),
