@@ -13,7 +13,4 @@ pub struct Owner {
     pub reverts: String,
     /// Whether it self-heals: it reverts the image within minutes.
     pub self_heals: bool,
-    /// Whether it is a Helm release that cannot be read in the cluster, so that no values can be printed for it.
-    #[serde(skip)]
-    pub is_unread_release: bool,
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::owner::Owner;
-use crate::output::values::READ_BY_HELM;
 use crate::output::{say, table};
 use crate::ownership::fields::{FieldOwnership, OwnedBy};
 use crate::ownership::owners::{kind_and_name, known_manager};
@@ -46,17 +45,12 @@ pub(super) fn revert_notes<'o>(owners: impl Iterator<Item = &'o Owner>) -> Vec<S
         }
         format!("note: {} {kind}s ({}) {}", names.len(), names.join(", "), plural(reverts))
     };
-    let helm = || owners.iter().filter(|owner| owner.name.starts_with("Helm release "));
+    let is_release = |owner: &&Owner| owner.name.starts_with("Helm release ");
     let mut notes: Vec<String> = groups.into_iter().map(note).collect();
-    if helm().any(|owner| !owner.is_unread_release) {
+    if owners.iter().any(is_release) {
         notes.push(
             "hint: to persist across Helm upgrades, run: kubectl castai-privatelink values helm".to_owned(),
         );
-    }
-    if helm().any(|owner| owner.is_unread_release) {
-        notes.push(format!(
-            "hint: to persist across upgrades of Helm releases that cannot be read here: {READ_BY_HELM}"
-        ));
     }
     if owners.iter().any(|owner| !owner.name.starts_with("Helm release ")) {
         notes.push(
@@ -152,7 +146,6 @@ mod tests {
             name: name.to_owned(),
             reverts: reverts.to_owned(),
             self_heals: false,
-            is_unread_release: false,
         };
         let releases: Vec<_> =
             ["a", "b", "c"].map(|name| owner(&format!("Helm release {name}"), helm)).into();
@@ -177,11 +170,5 @@ mod tests {
             ]
         );
         assert!(revert_notes([].into_iter()).is_empty());
-        // `values helm` reads releases in the cluster.
-        let unread = Owner { is_unread_release: true, ..owner("Helm release d", helm) };
-        let notes = revert_notes([&unread].into_iter());
-        assert!(notes[1].contains("helm get manifest RELEASE -n NAMESPACE | "), "{notes:?}");
-        assert_eq!(notes.len(), 2, "{notes:?}");
-        assert_eq!(revert_notes([&unread, &releases[0]].into_iter()).len(), 3);
     }
 }

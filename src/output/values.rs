@@ -6,6 +6,7 @@ use crate::error::CommandError;
 use crate::output::{say, warning};
 use crate::persist::helm::ReleaseValues;
 use crate::persist::helm::component::Component;
+use crate::printable::word;
 
 /// Warns about what the values do not cover.
 pub fn not_covered<'v>(decided: impl Iterator<Item = &'v ReleaseValues>) {
@@ -56,7 +57,10 @@ pub fn components(components: &[Component]) {
 
 /// Why there is nothing to print values for. Releases that are `not_stored` in the cluster have a warning.
 pub fn no_release(not_stored: &[(String, String)], is_forbidden: bool) -> CommandError {
-    let message = "error: no Helm release of Cast AI found";
+    let message = match not_stored {
+        [] => "error: no Helm release of Cast AI found",
+        _ => "error: no Helm release of Cast AI can be read",
+    };
     let hint = match (not_stored, is_forbidden) {
         ([], false) => WITHOUT_RELEASE.to_owned(),
         ([], true) => {
@@ -64,7 +68,7 @@ pub fn no_release(not_stored: &[(String, String)], is_forbidden: bool) -> Comman
              permissions rbac` and run again; or use `values policy`"
                 .to_owned()
         }
-        _ => format!("{READ_BY_HELM}; without Helm use `values kustomize`"),
+        _ => format!("{}; without Helm use `values kustomize`", read_by_helm(not_stored)),
     };
     CommandError::not_found(message, hint)
 }
@@ -72,13 +76,23 @@ pub fn no_release(not_stored: &[(String, String)], is_forbidden: bool) -> Comman
 /// How to get the values of releases that have only a warning.
 pub fn not_stored(releases: &[(String, String)]) {
     if !releases.is_empty() {
-        say(&format!("hint: {READ_BY_HELM}"));
+        say(&format!("hint: {}", read_by_helm(releases)));
     }
 }
 
-/// How to get the values of releases that only Helm can read.
-pub(super) const READ_BY_HELM: &str = "for each release, run `helm get manifest RELEASE -n NAMESPACE | kubectl castai-privatelink values helm -f -`; or \
-     rename the images of new pods with `kubectl castai-privatelink values policy`";
+/// How to get the values of releases, given by namespace and name, that only Helm can read. Its manifest does not contain
+/// its hooks (helm `cmd/helm/get_hooks.go`).
+fn read_by_helm(releases: &[(String, String)]) -> String {
+    let arguments = releases
+        .iter()
+        .map(|(namespace, name)| format!("{} -n {}", word(name, "RELEASE"), word(namespace, "NAMESPACE")));
+    let commands = arguments.map(|of| format!("helm get manifest {of}; helm get hooks {of}"));
+    format!(
+        "Helm can read them: ({}) | kubectl castai-privatelink values helm -f -; or rename the images of new pods with \
+         `kubectl castai-privatelink values policy`",
+        commands.collect::<Vec<_>>().join("; ")
+    )
+}
 
 const WITHOUT_RELEASE: &str = concat!(
     "before the installation, run `helm template … | kubectl castai-privatelink values helm -f -`; with Argo CD, see ",

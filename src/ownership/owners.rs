@@ -29,8 +29,6 @@ pub struct OwnershipContext {
     pub applications: BTreeMap<String, bool>,
     /// Flux's Helm releases by namespace and name, and whether each corrects drift. Unknown if missing.
     pub releases: BTreeMap<String, bool>,
-    /// The Helm releases that were read, by namespace and name; `None` if none were searched.
-    pub helm_releases: Option<BTreeSet<(String, String)>>,
     /// Workloads whose Helm release sets their private images, so that its next upgrade keeps them.
     pub persisted: BTreeSet<WorkloadName>,
 }
@@ -62,19 +60,7 @@ impl OwnershipContext {
             upgraders: workloads.iter().filter_map(upgrader).collect(),
             applications: BTreeMap::new(),
             releases: BTreeMap::new(),
-            helm_releases: None,
             persisted: BTreeSet::new(),
-        }
-    }
-
-    /// Whether the Helm release of a workload was read, or may be readable.
-    fn is_release_read(&self, workload: &Workload) -> bool {
-        let annotation = |name| workload.annotations.get(name).cloned();
-        let release =
-            annotation("meta.helm.sh/release-namespace").zip(annotation("meta.helm.sh/release-name"));
-        match (&self.helm_releases, release) {
-            (Some(read), Some(release)) => read.contains(&release),
-            _ => true,
         }
     }
 }
@@ -105,8 +91,7 @@ pub fn owners(workload: &Workload, context: &OwnershipContext) -> Vec<Owner> {
     let annotation = |name: &str| workload.annotations.get(name).map(String::as_str);
     let mut owners = Vec::new();
     let mut add = |name: String, reverts: &str, self_heals: bool| {
-        let is_unread_release = name.starts_with("Helm release ") && !context.is_release_read(workload);
-        owners.push(Owner { name, reverts: reverts.to_owned(), self_heals, is_unread_release });
+        owners.push(Owner { name, reverts: reverts.to_owned(), self_heals });
     };
     if let Some(application) = application(workload) {
         let (reverts, self_heals) = match context.applications.get(application) {

@@ -89,8 +89,8 @@ impl NamedImages {
                 "error: no image of Cast AI to mirror found in cluster {}",
                 self.snapshot.environment.connection.name
             ),
-            "before the first installation use `values helm -f` or `values policy --extent=prefixes`; or choose \
-             another cluster with --context",
+            "before the first installation, run `helm template … | kubectl castai-privatelink values helm -f -`, or \
+             `kubectl castai-privatelink values policy --extent=prefixes`; or choose another cluster with --context",
         ))
     }
 }

@@ -290,7 +290,7 @@ fn every_optional_field_is_valid_as_it_is_written() {
         recorded_source: Some(image.clone()),
         not_rewritable: some_text(),
     }]);
-    let owner = Owner { name: text(), reverts: text(), self_heals: true, is_unread_release: false };
+    let owner = Owner { name: text(), reverts: text(), self_heals: true };
     let problem = |container, kind| PodProblem {
         pod: text(),
         container,

@@ -49,7 +49,7 @@ pub fn releases(text: &str, namespace: Option<&str>) -> Result<Vec<Release>, Str
     }
     if charts.is_empty() {
         return Err("no manifest has a comment such as `# Source: castai-agent/templates/deployment.yaml`: \
-                    pass the unchanged output of helm template"
+                    pass the unchanged output of helm template, or of helm get manifest and helm get hooks"
             .to_owned());
     }
     Ok(charts.into_iter().map(|(chart, rendered)| rendered.release(chart, namespace)).collect())

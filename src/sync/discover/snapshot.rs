@@ -87,8 +87,6 @@ impl ClusterSnapshot {
         let no_nodes = environment.nodes.forbidden.iter();
         notes.extend(no_nodes.map(|why| format!("{why}; platforms and region are unknown")));
         let mut ownership_context = ownership_context(connection, &workloads, &resources, knowledge).await;
-        let read = releases.iter().map(|release| (release.name.namespace.clone(), release.name.name.clone()));
-        ownership_context.helm_releases = selector.is_none().then(|| read.collect());
         ownership_context.persisted = persisted_workloads(&workloads, &releases);
         let pods = Vec::new();
         Ok(Self {

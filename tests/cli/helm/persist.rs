@@ -53,6 +53,7 @@ fn upgrades_with_our_values(program: &'static str) {
 
     // The same versions with our values. Hooks run, so their images must be pulled.
     let values = Values::printed(lab, 0);
+    reads_what_helm_prints(&helm);
     for chart in CHARTS {
         helm.upgrade(0, &chart_path(chart), &["-f", &values.of(chart)]);
     }
@@ -88,6 +89,21 @@ fn upgrades_with_our_values(program: &'static str) {
         &["1 reverted, 2 upgraded", "note: Helm release castai-agent reverts the image"],
     );
     assert!(reverted.stdout.contains("by Helm (field manager \"helm\") at 20"), "{}", reverted.stdout);
+}
+
+/// The command of the hint about releases that only Helm can read, for one with images that only its hooks contain.
+#[track_caller]
+fn reads_what_helm_prints(helm: &Helm) {
+    let of = format!("castai-workload-autoscaler -n {NAMESPACE}");
+    let program = helm.program;
+    let script = format!(
+        "({program} get manifest {of}; {program} get hooks {of}) | kubectl castai-privatelink values helm -f -"
+    );
+    let output = helm.lab.run("bash", &["-c", &format!("set -o pipefail; {script}")]).unwrap();
+    assert_eq!(output.code, Some(0), "{script}\n{}{}", output.stdout, output.stderr);
+    let images: Vec<_> =
+        output.stdout.lines().filter(|line| line.trim_start().starts_with("repository: ")).collect();
+    assert!(images.len() > 1 && images.iter().all(|line| line.contains(MIRROR)), "{}", output.stdout);
 }
 
 /// Releases as stored by the real Helm, with images that only hooks and variables contain.

@@ -3,9 +3,8 @@
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail};
-use serde_json::json;
 
-use crate::helm::{pack_release, release_secret};
+use crate::helm;
 use crate::host::Lab;
 use crate::settings::Settings;
 
@@ -42,9 +41,7 @@ const STEPS: &[Step] = &[
 pub fn run() -> anyhow::Result<ExitCode> {
     crate::host::tools::plugin()?;
     let lab = Lab::start(&Settings::default())?;
-    for release in ["castai-agent", "castai-hibernate", "castai-kvisor"] {
-        store_release(&lab, release)?;
-    }
+    helm::store_releases(&lab)?;
     for step in STEPS {
         show(&step_text(step));
         let mut command = lab.command("bash");
@@ -55,24 +52,6 @@ pub fn run() -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Stores a release, as the chart's installation did in a real cluster.
-fn store_release(lab: &Lab, name: &str) -> anyhow::Result<()> {
-    let namespace = "castai-agent";
-    let chart = json!({"metadata": {"name": name, "version": "1.0.0"}, "templates": [], "values": {}});
-    let content = json!({
-        "name": name, "namespace": namespace, "version": 1, "info": {"status": "deployed"}, "config": {},
-        "manifest": "---\nkind: ConfigMap\n", "hooks": [], "chart": chart,
-    });
-    let secret = release_secret(namespace, name, 1, "deployed", &pack_release(&content.to_string()));
-    let path = lab.folder().home().join("release.json");
-    std::fs::write(&path, secret.to_string()).with_context(|| format!("writing {}", path.display()))?;
-    let output = lab.kubectl(&["apply", "-f", &path.to_string_lossy()])?;
-    if output.code != Some(0) {
-        bail!("storing the Helm release {name}: {}", output.stderr);
-    }
-    Ok(())
 }
 
 fn step_text(step: &Step) -> String {

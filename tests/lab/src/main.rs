@@ -9,7 +9,7 @@ use lab::demo;
 use lab::host::Lab;
 use lab::host::namespaces::say;
 use lab::inside;
-use lab::settings::{Folder, Settings};
+use lab::settings::{Fixture, Folder, Settings};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -100,6 +100,9 @@ fn up(settings: &Settings) -> anyhow::Result<ExitCode> {
 
 fn shell(settings: &Settings) -> anyhow::Result<ExitCode> {
     let lab = start(settings)?;
+    if settings.fixture == Fixture::FirstCluster {
+        lab::helm::store_releases(&lab)?;
+    }
     say("try `kubectl get pods -A` and `kubectl castai-privatelink preflight`");
     say(&format!("logs are in {}", lab.folder().logs().display()));
     say("`exit` stops the lab");
