@@ -13,11 +13,11 @@ use crate::aws::ecr::Ecr;
 use crate::transport::Settings;
 use crate::transport::credential::{Consequence, Credential, CredentialError};
 
-/// Looks up credentials for a host; `None` if the source does not know the host.
+/// Looks up credentials for a host, or for a namespace at a host (`quay.io/team`); `None` if the source does not know it.
 type Source =
     for<'c> fn(&'c Credentials, &'c str) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>>;
 
-/// The first source that knows a host is used. If none does, requests are anonymous.
+/// The first source that knows a name is used. If none does, requests are anonymous.
 const SOURCES: &[Source] = &[ecr::of_destination, ecr::of_source, docker::find];
 
 /// The data that sources use.
@@ -31,16 +31,20 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The credential for `host`, or `None` for anonymous access.
+    /// The credential for `name`, a host or a namespace at a host, or `None` for anonymous access.
     ///
     /// # Errors
-    /// A source knows the host and fails to get its credential.
-    pub async fn find(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
+    /// A source knows the name and fails to get its credential.
+    pub async fn find(&self, name: &str) -> Result<Option<Credential>, CredentialError> {
         let mut unavailable: Vec<String> = Vec::new();
-        for source in SOURCES {
-            match source(self, host).await {
+        let host = name.split_once('/').map(|(host, _)| host);
+        let names = [Some(name), host].into_iter().flatten();
+        let lookups: Vec<_> =
+            names.flat_map(|name| SOURCES.iter().map(move |source| (*source, name))).collect();
+        for (source, name) in lookups {
+            match source(self, name).await {
                 Ok(None) => {}
-                // Another source may know the host.
+                // Another source may know it.
                 Err(error) if error.consequence == Consequence::Anonymous => unavailable.push(error.message),
                 found => return found,
             }

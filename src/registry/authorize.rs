@@ -99,7 +99,7 @@ impl Client<'_> {
         if has_password && auth::asks_for_password(&response.headers) { Scheme::Login } else { scheme }
     }
 
-    /// Our credential for a host, if there is one; it is looked up once, and again when it was not accepted.
+    /// Our credential for a repository, if there is one; it is looked up once, and again when it was not accepted.
     async fn credential(
         &self,
         host: &Host,
@@ -112,7 +112,7 @@ impl Client<'_> {
             LookedUp::None => return Ok(None),
             LookedUp::Found(credential) => return Ok(Some(Arc::clone(credential))),
         }
-        let credential = match lookup(&repository.host).await {
+        let credential = match lookup(&self.login_name(repository)).await {
             Err(error) if error.consequence == Consequence::Anonymous => {
                 host.note_trouble(format!("its login was not found: {}", error.message));
                 None

@@ -11,16 +11,16 @@ use probe::proxy::Proxies;
 
 use crate::event::{Event, Observer};
 use crate::model::traffic::HostTraffic;
-use crate::registry::Error;
 use crate::registry::auth::{Contact, Host, Scheme};
 use crate::registry::error::{self, Subject};
 use crate::registry::request::{OnceBody, RegistryResponse, Request, is_moved};
 use crate::registry::retry::Retries;
 use crate::registry::traffic::Traffic;
+use crate::registry::{Error, Repository};
 use crate::transport::Settings;
 use crate::transport::credential::{Credential, CredentialError};
 
-/// Looks up the credential for a host; `None` for anonymous access. It is a function so that the client does not depend
+/// Looks up the credential for a host, or for a namespace at a host; `None` for anonymous access. It is a function so that the client does not depend
 /// on the sources of credentials.
 pub type CredentialLookup =
     Box<dyn Fn(&str) -> BoxFuture<'static, Result<Option<Credential>, CredentialError>> + Send + Sync>;
@@ -31,7 +31,10 @@ pub struct Client<'o> {
     pub(super) settings: Settings,
     pub(super) proxies: Proxies,
     observer: Observer<'o>,
+    /// By host, or by namespace at a host if it has a login of its own.
     hosts: Mutex<HashMap<String, Arc<Host>>>,
+    /// The latter, as `host/path`.
+    namespaces: Vec<String>,
     pub(super) credentials: Option<CredentialLookup>,
     pub(super) traffic: Traffic,
 }
@@ -47,6 +50,7 @@ impl<'o> Client<'o> {
             proxies,
             observer,
             hosts: Mutex::default(),
+            namespaces: Vec::new(),
             credentials: None,
             traffic: Traffic::default(),
         })
@@ -56,6 +60,12 @@ impl<'o> Client<'o> {
     #[must_use]
     pub fn with_credentials(self, credentials: CredentialLookup) -> Self {
         Self { credentials: Some(credentials), ..self }
+    }
+
+    /// Looks up a login of their own for these namespaces, given as `host/path`.
+    #[must_use]
+    pub fn with_namespaces(self, namespaces: Vec<String>) -> Self {
+        Self { namespaces, ..self }
     }
 
     /// How long an upload that takes no data may hold up the others that one read feeds.
@@ -70,8 +80,10 @@ impl<'o> Client<'o> {
 
     /// Whether the first request to `host` got no response.
     pub fn is_unreachable(&self, host: &str) -> bool {
-        let contact = self.host(host);
-        contact.contact.try_lock().is_ok_and(|contact| matches!(*contact, Contact::Unreachable(_)))
+        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.iter().filter(|(name, _)| is_within(name, host)).any(|(_, known)| {
+            known.contact.try_lock().is_ok_and(|contact| matches!(*contact, Contact::Unreachable(_)))
+        })
     }
 
     /// Reports a retry for `host`, and waits.
@@ -89,14 +101,22 @@ impl<'o> Client<'o> {
         OperationRetries { client: self, retries: Retries::new(&self.settings), next: None }
     }
 
-    fn host(&self, name: &str) -> Arc<Host> {
+    fn host(&self, repository: &Repository) -> Arc<Host> {
+        let name = self.login_name(repository);
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(hosts.entry(name.to_owned()).or_default())
+        Arc::clone(hosts.entry(name).or_default())
+    }
+
+    /// What the login for a repository is looked up by: the most specific namespace, or the host.
+    pub(super) fn login_name(&self, repository: &Repository) -> String {
+        let full = format!("{}/{}", repository.host, repository.path);
+        let namespaces = self.namespaces.iter().filter(|namespace| is_within(&full, namespace));
+        namespaces.max_by_key(|namespace| namespace.len()).unwrap_or(&repository.host).clone()
     }
 
     /// Sends `request` with authorization, and retries it if that may help. A response without success is an error.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<RegistryResponse, Error> {
-        let host = self.host(&request.repository.host);
+        let host = self.host(request.repository);
         self.send_to(&host, request).await.map_err(|error| with_login_state(error, &host))
     }
 
@@ -186,7 +206,7 @@ impl<'o> Client<'o> {
         request: &Request<'_>,
         once: OnceBody,
     ) -> Result<RegistryResponse, Error> {
-        let host = self.host(&request.repository.host);
+        let host = self.host(request.repository);
         let scheme = match &*host.contact.lock().await {
             Contact::Reached(scheme) => scheme.clone(),
             Contact::Unreachable(error) => return Err(error.clone()),
@@ -262,4 +282,9 @@ fn is_token_refused(response: &RegistryResponse) -> bool {
         StatusCode::FORBIDDEN => ended(),
         _ => false,
     }
+}
+
+/// Whether `name` is `place`, or a path below it.
+fn is_within(name: &str, place: &str) -> bool {
+    name.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -91,14 +91,14 @@ pub async fn open<'o>(
 }
 
 fn with_client(client: Client<'_>, credentials: Credentials, limits: Limits) -> Stores<'_> {
-    let ecr = credentials.ecr.clone();
+    let (ecr, namespaces) = (credentials.ecr.clone(), credentials.docker.namespaces());
     let credentials = Arc::new(credentials);
-    let lookup = move |host: &str| {
-        let (credentials, host) = (Arc::clone(&credentials), host.to_owned());
-        async move { credentials.find(&host).await }.boxed()
+    let lookup = move |name: &str| {
+        let (credentials, name) = (Arc::clone(&credentials), name.to_owned());
+        async move { credentials.find(&name).await }.boxed()
     };
     Stores {
-        client: Arc::new(client.with_credentials(Box::new(lookup))),
+        client: Arc::new(client.with_credentials(Box::new(lookup)).with_namespaces(namespaces)),
         ecr,
         limits,
         source_registries: Vec::new(),

@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer};
 /// Docker Hub's key, from the time of its first API.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
+/// The host that Docker Hub's images are pulled from.
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
+
 /// With or without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -62,6 +65,15 @@ impl Config {
             .map_err(|error| format!("invalid JSON at line {} column {}", error.line(), error.column()))
     }
 
+    /// The keys for a single namespace or repository, as `host/path` with the host that images are pulled from
+    /// (containers-auth.json(5)).
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = String> {
+        self.auths.keys().map(|key| split(key)).filter(|(_, path)| !path.is_empty()).map(|(host, path)| {
+            let host = if is_docker_hub(&host) { DOCKER_HUB_API } else { &host };
+            format!("{host}/{path}")
+        })
+    }
+
     /// The credential helper for a host, and the server to ask it for: logins are stored by the file's own key.
     pub(super) fn helper<'c>(&'c self, host: &'c str) -> Option<(&'c str, &'c str)> {
         if let Some((key, name)) = self.cred_helpers.iter().find(|(key, _)| is_for(key, host)) {
@@ -105,20 +117,25 @@ impl Config {
     }
 }
 
-/// Whether a key of the file, a host or a URL of a registry's API, is for `host`.
-fn is_for(key: &str, host: &str) -> bool {
+/// Whether a key of the file is for `name`: a host, or a namespace or repository at a host.
+fn is_for(key: &str, name: &str) -> bool {
+    let ((key_host, key_path), (host, path)) = (split(key), split(name));
+    key_path == path && (key_host == host || (is_docker_hub(&key_host) && is_docker_hub(&host)))
+}
+
+/// Host and path of a key, which may also be the URL of a registry's API.
+fn split(key: &str) -> (String, &str) {
     let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
-    // Podman's keys for a single namespace or repository are for others.
-    let is_whole = matches!(path.trim_end_matches('/'), "" | "v1" | "v2");
-    let name = name.to_ascii_lowercase();
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.to_ascii_lowercase();
     // Image names are without the default port.
-    let name = name.strip_suffix(":443").unwrap_or(&name);
-    is_whole && (name == host || (is_docker_hub(name) && is_docker_hub(host)))
+    let host = host.strip_suffix(":443").unwrap_or(&host).to_owned();
+    let path = path.trim_end_matches('/');
+    (host, if matches!(path, "v1" | "v2") { "" } else { path })
 }
 
 fn is_docker_hub(host: &str) -> bool {
-    matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io")
+    matches!(host, "docker.io" | "index.docker.io" | DOCKER_HUB_API)
 }
 
 /// `null` is the same as absence.

@@ -38,17 +38,23 @@ impl Files {
         }
         Self(files)
     }
+
+    /// The namespaces and repositories that have a login of their own, as `host/path`, in files that can be read.
+    pub fn namespaces(&self) -> Vec<String> {
+        let configs = self.0.iter().filter_map(|path| read(path).ok().flatten());
+        configs.flat_map(|config| config.namespaces().collect::<Vec<_>>()).collect()
+    }
 }
 
 pub(super) fn find<'c>(
     credentials: &'c Credentials,
-    host: &'c str,
+    name: &'c str,
 ) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>> {
     async move {
         let mut unavailable = None;
         for path in &credentials.docker.0 {
             let found = match read(path) {
-                Ok(Some(config)) => of_config(&config, path, host).await,
+                Ok(Some(config)) => of_config(&config, path, name).await,
                 Ok(None) => Ok(None),
                 Err(error) => Err(error),
             };
@@ -66,20 +72,20 @@ pub(super) fn find<'c>(
     .boxed()
 }
 
-/// The login that a file or its helpers have for `host`.
-async fn of_config(config: &Config, path: &Path, host: &str) -> Result<Option<Credential>, CredentialError> {
+/// The login that a file or its helpers have for `name`.
+async fn of_config(config: &Config, path: &Path, name: &str) -> Result<Option<Credential>, CredentialError> {
     let mut failure = None;
-    if let Some((name, server)) = config.helper(host) {
-        match helper::get(name, server).await {
+    if let Some((helper, server)) = config.helper(name) {
+        match helper::get(helper, server).await {
             Ok(Some(answer)) => {
-                let origin = format!("docker-credential-{name}");
+                let origin = format!("docker-credential-{helper}");
                 return Ok(Some(Credential { login: login(&answer.username, &answer.secret), origin }));
             }
             Ok(None) => {}
             Err(error) => failure = Some(unavailable(format!("{} ({error})", path.display()))),
         }
     }
-    let entry = config.entry(host).map_err(|error| unavailable(format!("{}: {error}", path.display())))?;
+    let entry = config.entry(name).map_err(|error| unavailable(format!("{}: {error}", path.display())))?;
     let origin = path.display().to_string();
     let Some(entry) = entry else { return failure.map_or(Ok(None), Err) };
     Ok(Some(Credential {

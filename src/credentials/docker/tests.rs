@@ -15,7 +15,7 @@ async fn search(files: &[&str], host: &str) -> Result<Option<String>, String> {
     let mut paths = vec![folder.path().join("absent.json")];
     paths.extend((0..files.len()).map(path));
     let credentials = Credentials { docker: Files(paths), ..Credentials::default() };
-    match find(&credentials, host).await {
+    match credentials.find(host).await {
         Ok(found) => Ok(found.map(|found| shown(&found.login))),
         Err(error) => {
             assert_eq!(error.consequence, Consequence::Anonymous);
@@ -55,6 +55,18 @@ async fn logins_are_found_as_docker_and_podman_write_them() {
         (r#"{"auths": {"h.io": {"auth": "dTpw"}}, "credsStore": "none"}"#, "h.io", Some("password u:p")),
         // Podman's key for one namespace.
         (r#"{"auths": {"quay.io/team": {"auth": "dTpw"}}}"#, "quay.io", None),
+        (r#"{"auths": {"Quay.io/team/": {"auth": "dTpw"}}}"#, "quay.io/team", Some("password u:p")),
+        (
+            r#"{"auths": {"docker.io/castai": {"auth": "dTpw"}}}"#,
+            "registry-1.docker.io/castai",
+            Some("password u:p"),
+        ),
+        (r#"{"auths": {"quay.io": {"auth": "dTpw"}}}"#, "quay.io/team", Some("password u:p")),
+        (
+            r#"{"auths": {"quay.io/team": {}, "quay.io": {"auth": "dTpw"}}}"#,
+            "quay.io/team",
+            Some("password u:p"),
+        ),
         // A password with colons, without padding, and padded with NUL.
         (r#"{"auths": {"h.io": {"auth": "dTpwOnE"}}}"#, "h.io", Some("password u:p:q")),
         (r#"{"auths": {"h.io": {"auth": "dTpwAAA="}}}"#, "h.io", Some("password u:p")),
@@ -140,4 +152,16 @@ async fn helpers_are_asked_by_their_protocol() {
     );
     let path = search(&[r#"{"credHelpers": {"h.io": "../x"}}"#], "h.io").await.unwrap_err();
     assert!(path.contains("characters other than letters"), "{path}");
+}
+
+#[test]
+fn namespaces_with_a_login_of_their_own_are_listed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("auth.json");
+    let text = r#"{"auths": {"https://index.docker.io/v1/": {}, "ghcr.io": {}, "h.io:443/v2/": {}, "Quay.io/team/": {},
+        "docker.io/castai": {}, "localhost:5000/a/b": {}}}"#;
+    std::fs::write(&path, text).unwrap();
+    let mut namespaces = Files(vec![folder.path().join("absent.json"), path]).namespaces();
+    namespaces.sort();
+    assert_eq!(namespaces, ["localhost:5000/a/b", "quay.io/team", "registry-1.docker.io/castai"]);
 }

@@ -1,5 +1,6 @@
 //! Registries that redirect uploads.
 
+use super::logins::logged_in;
 use super::testing::Moves;
 use super::*;
 
