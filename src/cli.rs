@@ -1,4 +1,4 @@
-//! The command line: clap types and nothing else.
+//! The command line: clap types, and their conversion into settings.
 
 pub mod candidates;
 mod command_line;
@@ -134,7 +134,16 @@ impl Command {
             Self::SyncImages(sync) => sync.dry_run.dry_run == DryRun::None,
             Self::Rollback(rollback) => rollback.dry_run.dry_run == DryRun::None,
             Self::Values(values) => matches!(&values.kind, ValuesCommand::Policy(policy) if policy.apply),
-            _ => false,
+            Self::Preflight(_)
+            | Self::Endpoints(_)
+            | Self::Images(_)
+            | Self::Rewrite(_)
+            | Self::Status(_)
+            | Self::Permissions(_)
+            | Self::Completion(_)
+            | Self::Options
+            | Self::Version(_)
+            | Self::Man => false,
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_mins(1),
             upload_start_timeout: Duration::from_secs(2),
             retries: 5,

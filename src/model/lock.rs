@@ -49,7 +49,7 @@ pub struct LockedImage {
     /// Bytes of all manifests and blobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// What was left out, if this is the source's image without some attestations.
+    /// What was skipped, if this is the source's image without some attestations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_attestations: Option<WithoutAttestations>,
     pub verified: Timestamp,

@@ -167,7 +167,7 @@ pub struct Content {
     /// All manifests, children before the index that references them. Empty if only the digest was compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub manifests: Vec<Manifest>,
-    /// If this is the content of the source without some attestations: what was left out.
+    /// If this is the content of the source without some attestations: what was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_attestations: Option<WithoutAttestations>,
 }
@@ -180,8 +180,8 @@ pub struct Content {
 pub struct WithoutAttestations {
     /// Digest of the source's index.
     pub source_digest: Digest,
-    /// The attestation manifests that were left out, sorted.
-    pub left_out: Vec<Digest>,
+    /// The attestation manifests that were skipped, sorted.
+    pub skipped: Vec<Digest>,
 }
 
 impl Content {

@@ -10,10 +10,10 @@ use super::{KubernetesRule, Need, Scope};
 use crate::model::knowledge::Knowledge;
 use crate::printable::one_line;
 
-/// The name of all roles and bindings.
 /// Characters of a reason, which may come from a user's file.
 const REASON_LIMIT: usize = 200;
 
+/// The name of all roles and bindings.
 const NAME: &str = "castai-privatelink";
 const RBAC: &str = "rbac.authorization.k8s.io";
 

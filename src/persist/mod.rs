@@ -1,5 +1,5 @@
 //! Persists a rewrite where another owner writes the images: Helm values, kustomize images, patches for GitOps, and an
-//! admission policy that renames images when pods are created. All of it is decided on plain values.
+//! admission policy that renames images when pods are created.
 
 pub mod engine;
 pub mod helm;

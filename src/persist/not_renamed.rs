@@ -22,7 +22,7 @@ pub struct NotRenamed {
 }
 
 /// Removes those images from `assignments`, sorted by their names in the mirror.
-pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
+pub fn remove(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
     let (mut not_renamed, mut derived) = (Vec::new(), Vec::new());
     for assigned in &*assignments {
         let why = match &assigned.source {
@@ -148,7 +148,7 @@ mod tests {
         ];
         for ((mirror, images), (expected, stay)) in cases.into_iter().zip(expected) {
             let mut assignments = assignments(mirror, images);
-            let found = leave_out(&mut assignments);
+            let found = remove(&mut assignments);
             assert_eq!(assignments.len(), stay, "{mirror} {images:?}: {assignments:?}");
             assert_eq!(found.len(), usize::from(expected.is_some()), "{found:?}");
             for not_renamed in found {

@@ -92,7 +92,7 @@ pub struct ImageReport {
     /// Bytes of all manifests and blobs; `None` if only the digest was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// What was left out, if the registry has the public image without some attestations.
+    /// What was skipped, if the registry has the public image without some attestations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub without_attestations: Option<WithoutAttestations>,
     pub used_by: Vec<UseReport>,

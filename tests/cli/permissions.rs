@@ -12,8 +12,8 @@ use crate::harness::{
     traffic, wait_until_ready, write_file,
 };
 
-/// Applies the output of `permissions rbac` without the rules for which `is_left_out` is true.
-fn grant(lab: &Lab, user: &str, flags: &[&str], is_left_out: impl Fn(&Value) -> bool) {
+/// Applies the output of `permissions rbac` without the rules for which `is_skipped` is true.
+fn grant(lab: &Lab, user: &str, flags: &[&str], is_skipped: impl Fn(&Value) -> bool) {
     let subject = format!("--subject=user:{user}");
     let printed = plugin(lab, 0, &[&["permissions", "rbac", "-o", "json", &subject], flags].concat());
     let mut list = parse_json(&printed);
@@ -23,7 +23,7 @@ fn grant(lab: &Lab, user: &str, flags: &[&str], is_left_out: impl Fn(&Value) -> 
         if item.get("roleRef").is_some() {
             item["roleRef"]["name"] = format!("castai-privatelink-{user}").into();
         } else {
-            item["rules"].as_array_mut().unwrap().retain(|rule| !is_left_out(rule));
+            item["rules"].as_array_mut().unwrap().retain(|rule| !is_skipped(rule));
         }
     }
     apply(lab, &list);

@@ -11,7 +11,7 @@ use crate::sync::{rollback, rollout};
 /// takes about a second.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// The names that exist, in no order. What cannot be read is left out.
+/// The names that exist, in no order. What cannot be read is missing.
 pub(super) async fn names(dynamic: Dynamic, connection: Option<&ConnectionArguments>) -> Vec<String> {
     let Some(connection) = connection else { return Vec::new() };
     if dynamic == Dynamic::Namespace {

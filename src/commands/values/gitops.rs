@@ -45,7 +45,7 @@ async fn read(
 ) -> Result<(NamedImages, ExitStatus), CommandError> {
     let mut images = named_images::read(arguments, wanted).await?;
     images.refuse_nothing()?;
-    let named = named_images::leave_out(&mut images, false);
+    let named = named_images::remove_not_renamed(&mut images, false);
     let in_registry = named_images::check_registry(arguments, &images).await;
     Ok((images, if named == ExitStatus::Done { in_registry } else { named }))
 }

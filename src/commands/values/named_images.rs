@@ -42,8 +42,8 @@ pub(super) async fn check_registry(arguments: &Arguments, images: &NamedImages) 
 
 /// Reports which images keep their names and why, and removes them. `is_by_prefix`: a policy that matches prefixes and
 /// not single images.
-pub(super) fn leave_out(images: &mut NamedImages, is_by_prefix: bool) -> ExitStatus {
-    let not_renamed = not_renamed::leave_out(&mut images.assignments);
+pub(super) fn remove_not_renamed(images: &mut NamedImages, is_by_prefix: bool) -> ExitStatus {
+    let not_renamed = not_renamed::remove(&mut images.assignments);
     for NotRenamed { image, place, more, why, is_unrenamable } in &not_renamed {
         let more = if *more == 0 { String::new() } else { format!(" (and {more} more)") };
         let what = match (is_unrenamable, is_by_prefix) {

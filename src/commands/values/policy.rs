@@ -21,7 +21,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
     }
     let mut images = named_images::read(arguments, &wanted.naming).await?;
     let is_by_prefix = wanted.extent == Extent::Prefixes;
-    let mut exit_status = named_images::leave_out(&mut images, is_by_prefix);
+    let mut exit_status = named_images::remove_not_renamed(&mut images, is_by_prefix);
     let (names, missing) = match wanted.extent {
         // It depends only on what is known in advance, so that it can be created before Cast AI is installed.
         Extent::Prefixes => (Names::of_prefixes(images.naming()), BTreeSet::new()),

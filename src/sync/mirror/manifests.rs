@@ -23,7 +23,7 @@ impl<'r> Run<'r> {
         let reason: Arc<str> = match &result {
             Ok(_) => {
                 self.progress.copied(copy.image);
-                "it was left out".into()
+                "it was skipped".into()
             }
             Err(error) => {
                 self.progress.failed(copy.image);
@@ -47,7 +47,7 @@ impl<'r> Run<'r> {
             self.wait_for_blobs(copy, manifest).await?;
             match self.write_child(copy, manifest).await {
                 Ok(is_this_confirmed) => is_confirmed &= is_this_confirmed,
-                Err(error) if error.manifest_refusal().is_some() && self.may_leave_out(copy, manifest) => {
+                Err(error) if error.manifest_refusal().is_some() && self.may_skip(copy, manifest) => {
                     refused.insert(&manifest.digest, error);
                     continue;
                 }
@@ -77,7 +77,7 @@ impl<'r> Run<'r> {
                 }
                 Err(error) if error.manifest_refusal().is_some() => {
                     // Perhaps because of what it says about its attestations.
-                    let attestations = self.attestations_to_leave_out(copy);
+                    let attestations = self.attestations_to_skip(copy);
                     refused.extend(attestations.map(|manifest| (&manifest.digest, error.clone())));
                     if refused.is_empty() {
                         return Err(explained(&error, own));
@@ -87,8 +87,8 @@ impl<'r> Run<'r> {
             }
         }
         let refusal = refused.values().find_map(Error::manifest_refusal).unwrap_or_default();
-        let left_out: BTreeSet<Digest> = refused.into_keys().cloned().collect();
-        let (content, bytes) = attestations::without(content, &bytes, &left_out)
+        let skipped: BTreeSet<Digest> = refused.into_keys().cloned().collect();
+        let (content, bytes) = attestations::without(content, &bytes, &skipped)
             .ok_or_else(|| format!("{refusal}; without it, nothing is left of the image"))?;
         let own = Manifest { digest: content.digest.clone(), ..own.clone() };
         let written = self.write(copy, &own, Reference::Tag(&tag), bytes).await;
@@ -103,11 +103,11 @@ impl<'r> Run<'r> {
         let digest = copy.content.source_digest();
         let fetched = manifest(self.sources, &source, digest, self.cache.sources()).await;
         let bytes = fetched.map_err(|error| error.to_string())?.bytes;
-        let Some(WithoutAttestations { source_digest, left_out }) = &copy.content.without_attestations else {
+        let Some(WithoutAttestations { source_digest, skipped }) = &copy.content.without_attestations else {
             return Ok(bytes);
         };
-        let left_out = left_out.iter().cloned().collect();
-        attestations::index_without(&own.media_type, &bytes, source_digest, &left_out)
+        let skipped = skipped.iter().cloned().collect();
+        attestations::index_without(&own.media_type, &bytes, source_digest, &skipped)
             .filter(|bytes| Digest::compute(bytes) == own.digest)
             .ok_or_else(|| format!("the plan does not match {source}@{source_digest}: plan again"))
     }

@@ -20,8 +20,7 @@ impl<'r> Run<'r> {
     /// Prepares the gates of images that fail if the registry refuses what it may refuse. Their layers wait for its
     /// response.
     pub(super) fn with_gates_of_doubtful_images(mut self) -> Self {
-        let is_decisive =
-            |copy: &Copied<'r>| doubtful(*copy).any(|manifest| !self.may_leave_out(*copy, manifest));
+        let is_decisive = |copy: &Copied<'r>| doubtful(*copy).any(|manifest| !self.may_skip(*copy, manifest));
         let copies = all_copies(self.destinations).filter(is_decisive);
         let cleared: HashMap<_, _> = copies.map(|copy| ((copy.key(), copy.image), Gate::new(None))).collect();
         self.cleared = cleared;
@@ -31,7 +30,7 @@ impl<'r> Run<'r> {
     /// Writes the manifests that the registry may refuse.
     ///
     /// # Errors
-    /// It refuses something that cannot be left out.
+    /// It refuses something that cannot be skipped.
     pub(super) async fn write_doubtful(&self, copy: Copied<'r>) -> Result<Refusals<'r>, String> {
         let result = self.write_each_doubtful(copy).await;
         if let Some(gate) = self.cleared.get(&(copy.key(), copy.image)) {
@@ -68,7 +67,7 @@ impl<'r> Run<'r> {
             if error.manifest_refusal().is_none() {
                 continue;
             }
-            if self.may_leave_out(copy, manifest) {
+            if self.may_skip(copy, manifest) {
                 refused.insert(&manifest.digest, error);
             } else if manifest.digest == copy.content.digest {
                 refused.extend(self.write_without_attestations(copy, manifest, error).await?);
@@ -88,10 +87,10 @@ impl<'r> Run<'r> {
         error: Error,
     ) -> Result<Refusals<'r>, String> {
         let refused: Refusals<'r> =
-            self.attestations_to_leave_out(copy).map(|manifest| (&manifest.digest, error.clone())).collect();
-        let left_out = refused.keys().map(|digest| (*digest).clone()).collect();
+            self.attestations_to_skip(copy).map(|manifest| (&manifest.digest, error.clone())).collect();
+        let skipped = refused.keys().map(|digest| (*digest).clone()).collect();
         let bytes = self.own_bytes(copy, own).await?;
-        let Some((reduced, bytes)) = attestations::without(copy.content, &bytes, &left_out) else {
+        let Some((reduced, bytes)) = attestations::without(copy.content, &bytes, &skipped) else {
             return Err(explained(&error, own));
         };
         if refused.is_empty() {
@@ -140,14 +139,14 @@ impl<'r> Run<'r> {
     }
 
     /// Whether the image can be mirrored without this manifest. Nothing can replace an index that is named by digest.
-    pub(super) fn may_leave_out(&self, copy: Copied<'_>, manifest: &Manifest) -> bool {
+    pub(super) fn may_skip(&self, copy: Copied<'_>, manifest: &Manifest) -> bool {
         manifest.is_attestation
             && self.attestations != Attestations::Keep
             && copy.source.version().digest().is_none()
     }
 
-    pub(super) fn attestations_to_leave_out(&self, copy: Copied<'r>) -> impl Iterator<Item = &'r Manifest> {
-        copy.content.manifests.iter().filter(move |manifest| self.may_leave_out(copy, manifest))
+    pub(super) fn attestations_to_skip(&self, copy: Copied<'r>) -> impl Iterator<Item = &'r Manifest> {
+        copy.content.manifests.iter().filter(move |manifest| self.may_skip(copy, manifest))
     }
 }
 
@@ -164,7 +163,7 @@ pub(super) fn explained(error: &Error, manifest: &Manifest) -> String {
     let cause = manifest.may_be_refused.as_ref();
     let cause = cause.map(|cause| format!("; known cause: {cause}")).unwrap_or_default();
     let way_out = if manifest.is_attestation {
-        "; it is an attestation, which can be left out of images that are named by tag, with \
+        "; it is an attestation, which can be skipped for images that are named by tag, with \
          --attestations=drop-refused"
     } else {
         ""

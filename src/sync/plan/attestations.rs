@@ -29,10 +29,10 @@ pub type ReducedImages = BTreeMap<(String, Digest), WithoutAttestations>;
 /// readers: an index is compared with its source, not trusted.
 const SOURCE_DIGEST: &str = "privatelink.cast.ai/source-digest";
 
-/// `content`, whose own manifest is `index`, without the attestations `left_out`; `None` if it is no index, or names
+/// `content`, whose own manifest is `index`, without the attestations `skipped`; `None` if it is no index, or names
 /// nothing else.
-pub fn without(content: &Content, index: &[u8], left_out: &BTreeSet<Digest>) -> Option<(Content, Bytes)> {
-    let bytes = index_without(&content.media_type, index, &content.digest, left_out)?;
+pub fn without(content: &Content, index: &[u8], skipped: &BTreeSet<Digest>) -> Option<(Content, Bytes)> {
+    let bytes = index_without(&content.media_type, index, &content.digest, skipped)?;
     let own = content.manifests.iter().find(|manifest| manifest.digest == content.digest)?;
     let own = Manifest {
         digest: Digest::compute(&bytes),
@@ -45,28 +45,28 @@ pub fn without(content: &Content, index: &[u8], left_out: &BTreeSet<Digest>) -> 
         digest: own.digest.clone(),
         without_attestations: Some(WithoutAttestations {
             source_digest: content.digest.clone(),
-            left_out: left_out.iter().cloned().collect(),
+            skipped: skipped.iter().cloned().collect(),
         }),
         ..content.clone()
     };
     reduced
         .manifests
-        .retain(|manifest| manifest.digest != content.digest && !left_out.contains(&manifest.digest));
+        .retain(|manifest| manifest.digest != content.digest && !skipped.contains(&manifest.digest));
     reduced.manifests.push(own);
     reduced.size = reduced.measure();
     Some((reduced, bytes))
 }
 
-/// The bytes of the index that lacks `left_out`: a function of its parameters, so that every run writes the same bytes.
+/// The bytes of the index that lacks `skipped`: a function of its parameters, so that every run writes the same bytes.
 pub fn index_without(
     media_type: &str,
     index: &[u8],
     source_digest: &Digest,
-    left_out: &BTreeSet<Digest>,
+    skipped: &BTreeSet<Digest>,
 ) -> Option<Bytes> {
     let mut document: Value = serde_json::from_slice(index).ok()?;
     let manifests = document.get_mut("manifests")?.as_array_mut()?;
-    manifests.retain(|descriptor| digest_of(descriptor).is_none_or(|digest| !left_out.contains(&digest)));
+    manifests.retain(|descriptor| digest_of(descriptor).is_none_or(|digest| !skipped.contains(&digest)));
     if manifests.is_empty() {
         return None;
     }
@@ -94,11 +94,11 @@ pub fn compare(
     let kept: BTreeSet<_> = kept.into_iter().map(|(digest, _)| digest).collect();
     let lacking = named.into_iter().filter(|(digest, _)| !kept.contains(digest));
     let lacking = lacking.map(|(digest, is_attestation)| is_attestation.then_some(digest));
-    let left_out: BTreeSet<Digest> = lacking.collect::<Option<_>>()?;
-    let expected = index_without(media_type, index, source_digest, &left_out)?;
-    (expected == mirrored && !left_out.is_empty()).then(|| WithoutAttestations {
+    let skipped: BTreeSet<Digest> = lacking.collect::<Option<_>>()?;
+    let expected = index_without(media_type, index, source_digest, &skipped)?;
+    (expected == mirrored && !skipped.is_empty()).then(|| WithoutAttestations {
         source_digest: source_digest.clone(),
-        left_out: left_out.into_iter().collect(),
+        skipped: skipped.into_iter().collect(),
     })
 }
 
@@ -153,17 +153,17 @@ mod tests {
     }
 
     #[test]
-    fn only_the_attestations_are_left_out() {
+    fn only_the_attestations_are_skipped() {
         let (index, source) = (index().to_string(), digest("source"));
-        let left_out = BTreeSet::from([digest("two")]);
-        let bytes = index_without(OCI_IMAGE_INDEX_MEDIA_TYPE, index.as_bytes(), &source, &left_out).unwrap();
+        let skipped = BTreeSet::from([digest("two")]);
+        let bytes = index_without(OCI_IMAGE_INDEX_MEDIA_TYPE, index.as_bytes(), &source, &skipped).unwrap();
         let read: Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(read["manifests"].as_array().unwrap().len(), 2);
         assert_eq!(read["annotations"], json!({"a": "b", SOURCE_DIGEST: source}));
         let found = compare(OCI_IMAGE_INDEX_MEDIA_TYPE, index.as_bytes(), &source, &bytes).unwrap();
-        assert_eq!(found.left_out, [digest("two")]);
+        assert_eq!(found.skipped, [digest("two")]);
         let list = "application/vnd.docker.distribution.manifest.list.v2+json";
-        let bytes = index_without(list, index.as_bytes(), &source, &left_out).unwrap();
+        let bytes = index_without(list, index.as_bytes(), &source, &skipped).unwrap();
         let read: Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(read["annotations"], json!({"a": "b"}));
     }
@@ -181,7 +181,7 @@ mod tests {
             "manifests": [index()["manifests"][0]],
             "annotations": {"a": "b", SOURCE_DIGEST: source},
         });
-        assert_eq!(compared(&good).unwrap().left_out.len(), 2);
+        assert_eq!(compared(&good).unwrap().skipped.len(), 2);
         let changed = |pointer: &str, value: Value| {
             let mut changed = good.clone();
             *changed.pointer_mut(pointer).unwrap() = value;

@@ -125,7 +125,7 @@ pub(super) async fn tree(
                 Document::Index(named) => {
                     for child in named {
                         content.platforms.extend(child.platform);
-                        // Only those of the image's own index can be left out of it.
+                        // Only those of the image's own index can be skipped of it.
                         if child.is_attestation && levels.is_empty() {
                             attestations.insert(child.digest.clone());
                         }

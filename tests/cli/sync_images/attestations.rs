@@ -26,12 +26,12 @@ fn agent(report: &Value) -> Value {
 }
 
 #[test]
-fn what_ecr_refuses_is_left_out_and_what_it_accepts_is_not() {
+fn what_ecr_refuses_is_skipped_and_what_it_accepts_is_not() {
     let lab = own_lab();
     let source = publish_agent(&lab);
     let name = format!("{AGENT}:v0.161.1");
 
-    // What must not be left out fails, and nothing else.
+    // What must not be skipped fails, and nothing else.
     let kept = plugin(&lab, 1, &["sync-images", "--yes", "--attestations=keep", "--no-rewrite"]);
     let cause = "405 UNSUPPORTED Invalid parameter at 'ImageManifest'";
     let known = "known cause: `config.data` is set";
@@ -44,7 +44,7 @@ fn what_ecr_refuses_is_left_out_and_what_it_accepts_is_not() {
     let reported = agent(&report);
     assert_eq!(reported["result"], "copied");
     assert_eq!(reported["withoutAttestations"]["sourceDigest"], source);
-    assert_eq!(reported["withoutAttestations"]["leftOut"].as_array().map(Vec::len), Some(2));
+    assert_eq!(reported["withoutAttestations"]["skipped"].as_array().map(Vec::len), Some(2));
     let digest = mirrored_digest(&lab, &name).expect("the agent is in ECR");
     assert_eq!(reported["digest"], digest);
     assert_ne!(digest, source);

@@ -37,7 +37,7 @@ async fn with_attested(world: World, rules: Rules, test: impl AsyncFnOnce(&mut L
     .await;
 }
 
-/// The digest and what was left out of `a/one` in the lock.
+/// The digest and what was skipped of `a/one` in the lock.
 fn locked(run: &Ran) -> (Digest, Option<WithoutAttestations>) {
     let image = run.verified.locked.images.iter().find(|image| image.source.path() == "a/one").unwrap();
     (image.digest.clone(), image.without_attestations.clone())
@@ -66,7 +66,7 @@ async fn a_registry_without_such_rules_gets_the_same_image() {
 }
 
 #[tokio::test]
-async fn a_refused_attestation_is_left_out_and_the_next_run_is_up_to_date() {
+async fn a_refused_attestation_is_skipped_and_the_next_run_is_up_to_date() {
     for world in [ecr_world(), World::default()] {
         for rules in STRICT {
             let world = World { ecr: world.ecr.clone(), mounting: true, ..World::default() };
@@ -74,10 +74,10 @@ async fn a_refused_attestation_is_left_out_and_the_next_run_is_up_to_date() {
                 let run = lab.run().await;
                 assert_eq!(run.verified.failures, Vec::new());
                 assert_eq!(run.verified.locked.images.len(), 3);
-                let (digest, left_out) = locked(&run);
+                let (digest, skipped) = locked(&run);
                 let expected =
-                    WithoutAttestations { source_digest: index.clone(), left_out: vec![attestation] };
-                assert_eq!(left_out.as_ref(), Some(&expected));
+                    WithoutAttestations { source_digest: index.clone(), skipped: vec![attestation] };
+                assert_eq!(skipped.as_ref(), Some(&expected));
                 let reduced = run.mirrored.values().find_map(|result| result.as_ref().ok()?.reduced.as_ref());
                 assert!(
                     reduced.unwrap().refusal.contains("405 UNSUPPORTED Invalid JSON syntax"),
@@ -89,7 +89,7 @@ async fn a_refused_attestation_is_left_out_and_the_next_run_is_up_to_date() {
                     lab.forget_log();
                     let again = lab.run_with(detail).await;
                     assert_eq!(lab.sent(&["PUT"]), 0, "it is up to date");
-                    assert_eq!(locked(&again), (digest.clone(), left_out.clone()), "{rules:?}");
+                    assert_eq!(locked(&again), (digest.clone(), skipped.clone()), "{rules:?}");
                 }
                 // A new version at the source is copied.
                 lab.source.lock().unwrap().add_image("a/one", "v1", &[b"another layer"]);
@@ -129,7 +129,7 @@ async fn attestations_are_not_copied_on_request() {
         with_attested(ecr_world(), rules, async |lab, index, attestation| {
             lab.attestations = Attestations::Drop;
             let run = lab.run().await;
-            let expected = WithoutAttestations { source_digest: index, left_out: vec![attestation.clone()] };
+            let expected = WithoutAttestations { source_digest: index, skipped: vec![attestation.clone()] };
             assert_eq!(locked(&run).1, Some(expected));
             assert_eq!(lab.sent(&["PUT", attestation.as_str()]), 0, "it is not sent");
             assert!(!lab.target.lock().unwrap().contents.contains_key(&Digest::compute(b"{}")));
