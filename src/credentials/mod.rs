@@ -45,7 +45,12 @@ impl Credentials {
             match source(self, name).await {
                 Ok(None) => {}
                 // Another source may know it.
-                Err(error) if error.consequence == Consequence::Anonymous => unavailable.push(error.message),
+                Err(error) if error.consequence == Consequence::Anonymous => {
+                    // The same file or helper may fail for the namespace and for its host.
+                    if !unavailable.contains(&error.message) {
+                        unavailable.push(error.message);
+                    }
+                }
                 found => return found,
             }
         }

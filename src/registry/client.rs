@@ -20,8 +20,8 @@ use crate::registry::{Error, Repository};
 use crate::transport::Settings;
 use crate::transport::credential::{Credential, CredentialError};
 
-/// Looks up the credential for a host, or for a namespace at a host; `None` for anonymous access. It is a function so that the client does not depend
-/// on the sources of credentials.
+/// Looks up the credential for a host, or for a namespace at a host; `None` for anonymous access. It is a function so that
+/// the client does not depend on the sources of credentials.
 pub type CredentialLookup =
     Box<dyn Fn(&str) -> BoxFuture<'static, Result<Option<Credential>, CredentialError>> + Send + Sync>;
 

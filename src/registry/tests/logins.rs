@@ -31,7 +31,7 @@ async fn each_kind_of_login_is_sent_as_its_registry_asks_for_it() {
         (true, Some(password), with_password()),
         (true, Some(identity), Login::IdentityToken("r+t".to_owned().into())),
         (true, None, Login::RegistryToken("t0".to_owned().into())),
-        // Nobody asks for it.
+        // The registry does not require it.
         (false, None, with_password()),
     ];
     for (wants_token, login, ours) in cases {

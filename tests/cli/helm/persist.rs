@@ -91,19 +91,22 @@ fn upgrades_with_our_values(program: &'static str) {
     assert!(reverted.stdout.contains("by Helm (field manager \"helm\") at 20"), "{}", reverted.stdout);
 }
 
-/// The command of the hint about releases that only Helm can read, for one with images that only its hooks contain.
+/// The command of the hint about releases that only Helm can read, for one with an image that only its hook contains.
 #[track_caller]
 fn reads_what_helm_prints(helm: &Helm) {
-    let of = format!("castai-workload-autoscaler -n {NAMESPACE}");
+    let of = format!("castai-evictor -n {NAMESPACE}");
     let program = helm.program;
-    let script = format!(
-        "({program} get manifest {of}; {program} get hooks {of}) | kubectl castai-privatelink values helm -f -"
-    );
-    let output = helm.lab.run("bash", &["-c", &format!("set -o pipefail; {script}")]).unwrap();
-    assert_eq!(output.code, Some(0), "{script}\n{}{}", output.stdout, output.stderr);
-    let images: Vec<_> =
-        output.stdout.lines().filter(|line| line.trim_start().starts_with("repository: ")).collect();
-    assert!(images.len() > 1 && images.iter().all(|line| line.contains(MIRROR)), "{}", output.stdout);
+    let values = |printed: String| {
+        let script = format!("({printed}) | kubectl castai-privatelink values helm -f -");
+        let output = helm.lab.run("bash", &["-c", &format!("set -o pipefail; {script}")]).unwrap();
+        assert_eq!(output.code, Some(0), "{script}\n{}{}", output.stdout, output.stderr);
+        output.stdout
+    };
+    let of_hook = format!("{MIRROR}/rancher/kubectl");
+    let all = values(format!("{program} get manifest {of}; {program} get hooks {of}"));
+    assert!(all.contains(&of_hook), "{all}");
+    let without_hooks = values(format!("{program} get manifest {of}"));
+    assert!(!without_hooks.contains(&of_hook), "{without_hooks}");
 }
 
 /// Releases as stored by the real Helm, with images that only hooks and variables contain.
