@@ -128,7 +128,7 @@ const DECIDING: [&str; 9] = [
     "cluster/value_source.rs",
     "cluster/url.rs",
     "endpoints/gather/parse.rs",
-    "output/verdict.rs",
+    "output/status/conclusion.rs",
     "store/capabilities.rs",
     "sync/rollout/report.rs",
 ];

@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
-    let task = if let Some(line) = complete::asked(&words) {
+    let task = if let Some(line) = complete::words_to_complete(&words) {
         Task::Complete(line)
     } else if stdio::was_stdout_closed() {
         return commands::stdout_closed().exit_code();

@@ -37,7 +37,7 @@ pub enum Dynamic {
 }
 
 /// What was wanted, and how it begins.
-type Wanted = Arc<Mutex<Option<(Dynamic, String)>>>;
+type SelectedValue = Arc<Mutex<Option<(Dynamic, String)>>>;
 
 /// The candidates for the last of `words`.
 pub fn candidates(words: &[OsString]) -> Candidates {
@@ -49,7 +49,7 @@ pub fn candidates(words: &[OsString]) -> Candidates {
         .chain(before.iter().cloned())
         .chain([OsString::from(&current)])
         .collect();
-    let wanted = Wanted::default();
+    let wanted = SelectedValue::default();
     let mut command = with_dynamic_values(Arguments::command(), &wanted);
     let index = line.len() - 1;
     let found = complete(&mut command, line, index, None).unwrap_or_default();
@@ -80,7 +80,7 @@ fn is_flag(candidate: &CompletionCandidate) -> bool {
 }
 
 /// The command line, in which arguments with run-time values record that they were requested.
-fn with_dynamic_values(command: Command, wanted: &Wanted) -> Command {
+fn with_dynamic_values(command: Command, wanted: &SelectedValue) -> Command {
     let arguments = |command: Command| {
         command.mut_args(|argument| match dynamic(&argument) {
             Some(dynamic) => {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::region;
 use crate::endpoints::gather::Selection;
-use crate::endpoints::wanted::{self, NamedService, Peer, Wanted};
+use crate::endpoints::settings::{self, NamedService, Peer, PlanSettings};
 
 /// The VPC endpoints through which a cluster reaches Cast AI
 ///
@@ -128,12 +128,12 @@ impl TargetArguments {
     }
 
     /// What is wanted in `region`.
-    pub fn wanted(&self, region: &str) -> Wanted {
-        let mut services = wanted::cast_ai(region, self.service_region.as_deref(), &self.services);
+    pub fn wanted(&self, region: &str) -> PlanSettings {
+        let mut services = settings::cast_ai(region, self.service_region.as_deref(), &self.services);
         if self.with_aws_endpoints {
-            services.extend(wanted::aws(region, &self.aws_endpoints));
+            services.extend(settings::aws(region, &self.aws_endpoints));
         }
-        Wanted {
+        PlanSettings {
             services,
             endpoint_subnets: self.endpoint_subnets.clone(),
             enable_vpc_dns: self.enable_vpc_dns,

@@ -14,7 +14,7 @@ use crate::model::knowledge::Knowledge;
 use crate::preflight::checks::CHECKS;
 use crate::preflight::machine::{self, MetadataService};
 use crate::preflight::selection::Selection;
-use crate::preflight::vantage::inputs::Wanted;
+use crate::preflight::vantage::inputs::InputSettings;
 use crate::preflight::{Endpoint, Settings};
 use crate::transport;
 
@@ -107,11 +107,11 @@ impl PreflightArguments {
     }
 
     /// The flags for what is read from cluster and account.
-    pub fn wanted(&self, namespace: Option<String>, knowledge: Knowledge) -> Wanted {
+    pub fn wanted(&self, namespace: Option<String>, knowledge: Knowledge) -> InputSettings {
         let of = |endpoints: &[Endpoint], protocol: Protocol| {
             endpoints.iter().map(move |endpoint| (endpoint.clone(), protocol)).collect::<Vec<_>>()
         };
-        Wanted {
+        InputSettings {
             namespace,
             registry: self.mirror.registry.clone(),
             region: self.mirror.region.clone(),

@@ -51,7 +51,7 @@ pub struct RewriteArguments {
 
 impl RewriteArguments {
     /// The command that mirrors what is missing.
-    pub fn way_to_mirror(&self) -> String {
+    pub fn mirror_command(&self) -> String {
         let mut words = vec!["mirror first: kubectl castai-privatelink sync-images".to_owned()];
         words.extend(self.files.iter().map(|file| flag("-f", file.display())));
         words.extend(naming_flags(&self.mirror, &self.filter.knowledge));

@@ -95,7 +95,7 @@ impl HelmArguments {
     }
 
     /// The command that mirrors the images of the files.
-    pub fn way_to_mirror(&self) -> String {
+    pub fn mirror_command(&self) -> String {
         let is_piped = self.files.iter().any(|file| file.as_os_str() == "-");
         let pipe = if is_piped { "helm template … | " } else { "" };
         let mut words = vec![format!("{pipe}kubectl castai-privatelink sync-images")];

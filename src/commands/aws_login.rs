@@ -1,4 +1,4 @@
-//! Whom AWS is asked as: `--profile`, or what the kubeconfig's credential plugin uses where nothing else is set.
+//! The identity for AWS requests: `--profile`, or what the kubeconfig's credential plugin uses where nothing else is set.
 
 use crate::cli::Arguments;
 use crate::cluster::Connection;

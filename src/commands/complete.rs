@@ -21,7 +21,7 @@ const NO_FILES: u8 = 4;
 /// Longest name, in characters.
 const NAME_LIMIT: usize = 1000;
 /// The words after the program's name if a shell requests completion; the last one is under the cursor.
-pub fn asked(arguments: &[OsString]) -> Option<&[OsString]> {
+pub fn words_to_complete(arguments: &[OsString]) -> Option<&[OsString]> {
     let name = Path::new(arguments.first()?).file_stem()?.to_str()?;
     if name.starts_with("kubectl_complete-") {
         return arguments.get(1..);

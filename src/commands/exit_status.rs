@@ -1,4 +1,4 @@
-//! How a command ended, and what is said if it could not run to its end.
+//! How a command ended, and the message if it could not run to its end.
 
 use std::process::ExitCode;
 

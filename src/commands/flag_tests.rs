@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser as _;
 
-use super::{discovery, images, rewrite, rollback, status, sync_images};
+use super::{images, rewrite, rollback, selection, status, sync_images};
 use crate::cli::{Arguments, Command, NamingArguments, PermissionsCommand, ValuesCommand};
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
@@ -94,7 +94,7 @@ async fn reached(line: &[String]) -> Reached {
             ValuesCommand::Kustomize(naming) | ValuesCommand::Patches(naming) => of_naming(naming),
         },
         Command::Preflight(wanted) => Reached {
-            knowledge: discovery::knowledge_file(&wanted.knowledge).unwrap(),
+            knowledge: selection::knowledge_file(&wanted.knowledge).unwrap(),
             mirror: wanted.mirror.settings(),
             discovered_by: None,
         },
@@ -108,7 +108,7 @@ async fn reached(line: &[String]) -> Reached {
                 Some(PermissionsCommand::Rbac(rbac)) => &rbac.knowledge,
                 Some(PermissionsCommand::Iam(_)) => return Reached::default(),
             };
-            Reached { knowledge: discovery::knowledge_file(file).unwrap(), ..Reached::default() }
+            Reached { knowledge: selection::knowledge_file(file).unwrap(), ..Reached::default() }
         }
         Command::Endpoints(_)
         | Command::Completion(_)
@@ -123,7 +123,7 @@ fn of_filter(filter: crate::sync::discover::ImageFilter, mirror: MirrorSettings)
 }
 
 fn of_naming(naming: &NamingArguments) -> Reached {
-    let knowledge = discovery::knowledge(&naming.knowledge).unwrap();
+    let knowledge = selection::knowledge(&naming.knowledge).unwrap();
     Reached { knowledge, mirror: naming.mirror.settings(), discovered_by: None }
 }
 

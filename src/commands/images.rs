@@ -1,6 +1,6 @@
 //! `images`: lists what Cast AI needs, from the cluster or from manifests; read-only.
 
-use super::{CommandError, ExitStatus, discovery};
+use super::{CommandError, ExitStatus, selection};
 use crate::cli::{Arguments, ImagesArguments, OutputFormat};
 use crate::cluster;
 use crate::model::inventory::Inventory;
@@ -34,9 +34,9 @@ pub(super) async fn settings(
 ) -> Result<Settings, CommandError> {
     Ok(Settings {
         scope: arguments.connection.scope(images.selection.selector.as_ref()),
-        filter: discovery::filter(&images.selection.filter, &images.mirror)?,
+        filter: selection::filter(&images.selection.filter, &images.mirror)?,
         mirror: images.mirror.settings(),
-        manifests: discovery::read_manifests(&images.files).await?,
+        manifests: selection::read_manifests(&images.files).await?,
         explain: images.explain,
     })
 }
@@ -61,8 +61,9 @@ const SEE_SEARCHED: &str = "see what was searched with --explain";
 
 /// Finding nothing is not a success: prints what to try next.
 fn nothing_found(arguments: &Arguments, images: &ImagesArguments, inventory: &Inventory) -> ExitStatus {
-    let place = discovery::place(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
-    let hint = discovery::narrowing(arguments, &images.selection).unwrap_or_else(|| {
+    let place =
+        selection::searched(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
+    let hint = selection::narrowing(arguments, &images.selection).unwrap_or_else(|| {
         let before_install = "before the first install: helm template … | kubectl castai-privatelink images -f -; or \
                               choose another cluster with --context";
         match (images.explain, inventory.clusters.is_empty()) {

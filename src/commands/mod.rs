@@ -3,7 +3,6 @@
 mod aws_login;
 pub mod complete;
 mod completion;
-mod discovery;
 mod endpoints;
 mod exit_status;
 #[cfg(test)]
@@ -17,6 +16,7 @@ mod preflight;
 mod question;
 mod rewrite;
 mod rollback;
+mod selection;
 mod status;
 mod sync_images;
 mod values;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CommandError, ExitStatus, discovery};
+use super::{CommandError, ExitStatus, selection};
 use crate::cli::{
     Arguments, OutputFormat, PermissionsArguments, PermissionsCommand, PermissionsFormat, PolicyPurpose,
 };
@@ -27,7 +27,7 @@ pub(super) fn run(
     match &permissions.command {
         None => {
             let overview = &permissions.overview;
-            let knowledge = discovery::knowledge_file(&overview.knowledge)?;
+            let knowledge = selection::knowledge_file(&overview.knowledge)?;
             let all = All {
                 kubernetes: kubernetes::rules(overview.read_only, &knowledge),
                 aws: aws::actions(None, overview.read_only).collect(),
@@ -43,7 +43,7 @@ pub(super) fn run(
         }
         Some(PermissionsCommand::Rbac(rbac)) => {
             let namespace = arguments.connection.namespace.as_deref().unwrap_or(COMPONENTS);
-            let knowledge = discovery::knowledge_file(&rbac.knowledge)?;
+            let knowledge = selection::knowledge_file(&rbac.knowledge)?;
             match rbac.output {
                 PermissionsFormat::Table => {
                     output::result(&text::kubernetes(&kubernetes::rules(rbac.read_only, &knowledge)))?;

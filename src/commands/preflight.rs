@@ -1,6 +1,6 @@
 //! `preflight`: gather facts about cluster and account, run the checks, print the report.
 
-use super::{CommandError, ExitStatus, aws_login, discovery};
+use super::{CommandError, ExitStatus, aws_login, selection};
 use crate::cli::{Arguments, OutputFormat, PreflightArguments};
 use crate::cluster;
 use crate::output::{self, preflight as text};
@@ -13,7 +13,7 @@ pub(super) async fn run(
 ) -> Result<ExitStatus, CommandError> {
     let settings = preflight.settings()?;
     let progress = arguments.progress();
-    let knowledge = discovery::knowledge_file(&preflight.knowledge)?;
+    let knowledge = selection::knowledge_file(&preflight.knowledge)?;
     let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
     let wanted = preflight.wanted(arguments.connection.namespace.clone(), knowledge);
     let network = aws_login::network(arguments, Some(&connection), wanted.registry.as_slice());

@@ -1,6 +1,6 @@
 //! `rewrite`: prints manifests with private images, and changes neither cluster nor registry.
 
-use super::{CommandError, ExitStatus, aws_login, discovery};
+use super::{CommandError, ExitStatus, aws_login, selection};
 use crate::castai::derivation;
 use crate::cli::{Arguments, RewriteArguments};
 use crate::cluster;
@@ -55,7 +55,7 @@ pub(super) async fn run(
         output::error(&format!("error: nothing printed, because {}", derivation::CONSEQUENCE), None);
     }
     if !missing.is_empty() {
-        missing_images(&wanted.way_to_mirror(), &mirror, &missing);
+        missing_images(&wanted.mirror_command(), &mirror, &missing);
     }
     if !public.is_empty() {
         public_images(&public);
@@ -65,10 +65,10 @@ pub(super) async fn run(
 
 /// The settings, with the content of the files that the flags name.
 pub(super) async fn settings(wanted: &RewriteArguments) -> Result<Settings, CommandError> {
-    let filter = discovery::filter(&wanted.filter, &wanted.mirror)?;
+    let filter = selection::filter(&wanted.filter, &wanted.mirror)?;
     let lock = wanted.lock.as_deref().map(|path| read_lock(path, &wanted.mirror.maps)).transpose()?;
     let Input { parts, without_pod_spec } = input::read(&wanted.files).await?;
-    discovery::note_skipped(&without_pod_spec);
+    selection::note_skipped(&without_pod_spec);
     Ok(Settings { filter, mirror: wanted.mirror.settings(), lock, parts })
 }
 

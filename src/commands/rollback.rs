@@ -1,13 +1,13 @@
 //! `rollback`: records on workloads → patches → rollout → report.
 
-mod approval;
+mod confirmation;
 mod unwatched;
 
-use super::{CommandError, ExitStatus, discovery};
+use super::{CommandError, ExitStatus, selection};
 use crate::cli::{Arguments, DryRun, RollbackArguments};
 use crate::cluster;
 use crate::output::{self, rollback as text};
-use crate::sync::rollback::run::{Settings, run as put_back};
+use crate::sync::rollback::run::{Settings, run as restore_images};
 use crate::sync::rollback::{RollbackReport, named};
 
 pub(super) async fn run(
@@ -19,13 +19,14 @@ pub(super) async fn run(
     let connection = cluster::connect(&arguments.connection.flags(&settings.knowledge)).await?;
     let progress = arguments.progress();
     let unwatched = unwatched::Guard::new(&progress);
-    let approve = async |report: &RollbackReport| {
+    let confirm = async |report: &RollbackReport| {
         progress.clear();
-        let is_approved = approval::confirm(wanted, &connection, report).await?;
-        unwatched.set(is_approved && dry_run == DryRun::None && wanted.rollout.wait);
-        Ok(is_approved)
+        let is_confirmed = confirmation::confirm(wanted, &connection, report).await?;
+        unwatched.set(is_confirmed && dry_run == DryRun::None && wanted.rollout.wait);
+        Ok(is_confirmed)
     };
-    let report = Box::pin(put_back(&settings, &connection, &|event| progress.observe(event), approve)).await;
+    let report =
+        Box::pin(restore_images(&settings, &connection, &|event| progress.observe(event), confirm)).await;
     unwatched.set(false);
     progress.clear();
     let report = report?;
@@ -46,7 +47,7 @@ pub(super) fn settings(arguments: &Arguments, wanted: &RollbackArguments) -> Res
         scope: arguments.connection.scope(wanted.selector.as_ref()),
         workloads,
         dry_run: dry_run.setting(),
-        knowledge: discovery::knowledge_file(&wanted.knowledge)?,
+        knowledge: selection::knowledge_file(&wanted.knowledge)?,
         rollout: wanted.rollout.options(dry_run),
     })
 }

@@ -1,6 +1,6 @@
 //! `status`: the cluster, the content of registries, and who changed what; changes nothing.
 
-use super::{CommandError, ExitStatus, aws_login, discovery};
+use super::{CommandError, ExitStatus, aws_login, selection};
 use crate::cli::{Arguments, StatusArguments};
 use crate::cluster;
 use crate::output::{self, status as text};
@@ -21,8 +21,8 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
     let report = report?;
     let found_nothing = report.destinations.is_empty();
     if found_nothing {
-        let place = discovery::place(arguments, Some(&connection.name));
-        let hint = discovery::narrowing(arguments, &status.selection)
+        let place = selection::searched(arguments, Some(&connection.name));
+        let hint = selection::narrowing(arguments, &status.selection)
             .unwrap_or_else(|| "install Cast AI first, or choose another cluster with --context".to_owned());
         output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
     }
@@ -34,7 +34,7 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
 pub(super) fn settings(arguments: &Arguments, status: &StatusArguments) -> Result<Settings, CommandError> {
     Ok(Settings {
         scope: arguments.connection.scope(status.selection.selector.as_ref()),
-        filter: discovery::filter(&status.selection.filter, &status.mirror)?,
+        filter: selection::filter(&status.selection.filter, &status.mirror)?,
         mirror: status.mirror.settings(),
         source_registries: status.source.source_registries.clone(),
         upstream: status.upstream,

@@ -1,9 +1,9 @@
 //! `sync-images`: discover → plan → mirror → verify → rewrite → rollout → report.
 
-mod approval;
+mod confirmation;
 pub(super) mod settings;
 
-use super::{CommandError, ExitStatus, discovery};
+use super::{CommandError, ExitStatus, selection};
 use crate::cli::{Arguments, SyncArguments};
 use crate::output::{self, inventory, sync as text};
 use crate::sync;
@@ -13,12 +13,12 @@ pub(super) async fn run(arguments: &Arguments, wanted: &SyncArguments) -> Result
     let progress = arguments.progress();
     let settings = settings::read(arguments, wanted).await?;
     let ports = settings::ports(arguments, &settings).await?;
-    let approve = async |proposal: &sync::report::Proposal<'_>| {
+    let confirm = async |proposal: &sync::report::Proposal<'_>| {
         progress.clear();
-        approval::confirm(wanted, proposal).await
+        confirmation::confirm(wanted, proposal).await
     };
     let observer = |event| progress.observe(event);
-    let report = Box::pin(sync::run(&settings, &ports, &observer, approve)).await;
+    let report = Box::pin(sync::run(&settings, &ports, &observer, confirm)).await;
     progress.clear();
     let report = report?;
     if arguments.logging.verbosity > 0 {
@@ -39,8 +39,9 @@ pub(super) async fn run(arguments: &Arguments, wanted: &SyncArguments) -> Result
 /// Finding nothing is not a success: prints what to try next.
 fn nothing_found(arguments: &Arguments, wanted: &SyncArguments, report: &SyncReport) -> std::io::Result<()> {
     let inventory = &report.inventory;
-    let place = discovery::place(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
-    let hint = discovery::narrowing(arguments, &wanted.selection).unwrap_or_else(|| {
+    let place =
+        selection::searched(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
+    let hint = selection::narrowing(arguments, &wanted.selection).unwrap_or_else(|| {
         if inventory.clusters.is_empty() {
             return "see their contents: kubectl castai-privatelink images --explain -f FILE".to_owned();
         }

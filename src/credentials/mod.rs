@@ -14,11 +14,11 @@ use crate::transport::Settings;
 use crate::transport::credential::{Consequence, Credential, CredentialError};
 
 /// Looks up credentials for a host, or for a namespace at a host (`quay.io/team`); `None` if the source does not know it.
-type Source =
+type CredentialSource =
     for<'c> fn(&'c Credentials, &'c str) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>>;
 
 /// The first source that knows a name is used. If none does, requests are anonymous.
-const SOURCES: &[Source] = &[ecr::of_destination, ecr::of_source, docker::find];
+const SOURCES: &[CredentialSource] = &[ecr::of_destination, ecr::of_source, docker::find];
 
 /// The data that sources use.
 #[derive(Clone, Debug, Default)]

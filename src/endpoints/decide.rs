@@ -12,14 +12,14 @@ mod tests;
 use std::collections::BTreeMap;
 
 use self::groups::Groups;
-use crate::endpoints::facts::Facts;
+use crate::endpoints::facts::VpcFacts;
 use crate::endpoints::plan::{
     Action, Cost, EndpointChange, EndpointPlan, MANAGED_BY, PLUGIN, PlannedEndpoint, Problem, Redirection,
 };
-use crate::endpoints::wanted::{Provider, Wanted};
+use crate::endpoints::settings::{PlanSettings, Provider};
 
 /// The plan for `wanted`, which is the same for the same facts.
-pub fn decide(facts: &Facts, wanted: &Wanted) -> EndpointPlan {
+pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     let mut plan = EndpointPlan::new(facts.region.clone(), facts.vpc.id.clone());
     plan.account.clone_from(&facts.account);
     plan.cluster = facts.cluster.as_ref().map(|cluster| cluster.name.clone());
@@ -67,7 +67,7 @@ pub fn decide(facts: &Facts, wanted: &Wanted) -> EndpointPlan {
 }
 
 /// The tags of what we create.
-fn our_tags(wanted: &Wanted) -> BTreeMap<String, String> {
+fn our_tags(wanted: &PlanSettings) -> BTreeMap<String, String> {
     let mut tags = wanted.tags.clone();
     tags.insert(MANAGED_BY.to_owned(), PLUGIN.to_owned());
     tags
@@ -75,7 +75,7 @@ fn our_tags(wanted: &Wanted) -> BTreeMap<String, String> {
 
 /// A participant of a shared VPC cannot create endpoints: EC2 refuses with "This operation does not support shared VPCs"
 /// (AWS re:Post, "errors when I create interface endpoints").
-fn shared_vpc(facts: &Facts) -> Option<Problem> {
+fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
     let (owner, account) = (facts.vpc.owner.as_ref()?, facts.account.as_ref()?);
     (owner != account).then(|| {
         let subnets: Vec<_> = facts.uses.iter().map(|used| format!("--subnet {}", used.subnet)).collect();
@@ -100,13 +100,13 @@ fn shared_vpc(facts: &Facts) -> Option<Problem> {
 }
 
 /// Also an endpoint that exists: an attribute may have been turned off afterwards.
-fn needs_private_dns(endpoint: &PlannedEndpoint, wanted: &Wanted) -> bool {
+fn needs_private_dns(endpoint: &PlannedEndpoint, wanted: &PlanSettings) -> bool {
     let is_used = !matches!(endpoint.change, EndpointChange::Elsewhere | EndpointChange::Blocked);
     is_used && wanted.services.iter().any(|service| service.name == endpoint.name && !service.is_gateway)
 }
 
 /// The attributes that private DNS needs and that are off: the actions that turn them on, if the user allows it.
-fn vpc_attributes(facts: &Facts, wanted: &Wanted) -> Result<Vec<Action>, Problem> {
+fn vpc_attributes(facts: &VpcFacts, wanted: &PlanSettings) -> Result<Vec<Action>, Problem> {
     let vpc = &facts.vpc;
     let all = [("enableDnsSupport", vpc.dns_support), ("enableDnsHostnames", vpc.dns_hostnames)];
     let off: Vec<_> = all.iter().filter(|(_, is_on)| *is_on == Some(false)).map(|(name, _)| *name).collect();
@@ -124,7 +124,7 @@ fn vpc_attributes(facts: &Facts, wanted: &Wanted) -> Result<Vec<Action>, Problem
 }
 
 /// AWS' private names are redirected in the whole VPC, also for what is not a node.
-fn redirection(plan: &EndpointPlan, facts: &Facts) -> Option<Redirection> {
+fn redirection(plan: &EndpointPlan, facts: &VpcFacts) -> Option<Redirection> {
     let is_redirected = |name: &str| {
         plan.actions.iter().any(|action| match action {
             Action::CreateEndpoint { service, private_dns: true, .. }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 /// Everything that the decision depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct VpcFacts {
     pub region: String,
     /// The caller's account, if known.
     pub account: Option<String>,
@@ -85,12 +85,12 @@ impl Subnet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubnetUse {
     pub subnet: String,
-    pub reason: Reason,
+    pub reason: SubnetReason,
 }
 
 /// Why a subnet counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
+pub enum SubnetReason {
     /// The user names it.
     Flag,
     /// This number of nodes have an address in it.

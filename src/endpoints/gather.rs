@@ -16,8 +16,8 @@ use crate::aws::signed::Client;
 use crate::aws::xml::Element;
 use crate::cluster::Connection;
 use crate::cluster::environment::Environment;
-use crate::endpoints::facts::{Cluster, Facts, Reason, Service, SubnetUse, Vpc};
-use crate::endpoints::wanted::Wanted;
+use crate::endpoints::facts::{Cluster, Service, SubnetReason, SubnetUse, Vpc, VpcFacts};
+use crate::endpoints::settings::PlanSettings;
 use crate::error::CommandError;
 use crate::transport::Settings;
 
@@ -41,7 +41,7 @@ impl Selection {
 const INSTANCES: usize = 200;
 
 /// Where the endpoints belong, and the clients that read it.
-pub struct Place {
+pub struct Ports {
     pub region: String,
     account: Option<String>,
     environment: Option<Environment>,
@@ -54,11 +54,11 @@ pub struct Place {
 ///
 /// # Errors
 /// The region is unknown, the cluster does not answer, or AWS accepts no credentials.
-pub async fn place(
+pub async fn connect(
     connection: Option<&Connection>,
     network: &Settings,
     selection: Selection,
-) -> Result<Place, CommandError> {
+) -> Result<Ports, CommandError> {
     let environment = match connection {
         Some(connection) => Some(Environment::read(connection).await?),
         None => None,
@@ -76,28 +76,28 @@ pub async fn place(
         Err(_) => None,
     };
     let client = Client::new(&aws, network)?;
-    Ok(Place { region, account, environment, selection, ec2: Ec2::new(&client), client })
+    Ok(Ports { region, account, environment, selection, ec2: Ec2::new(&client), client })
 }
 
 /// Reads everything that the plan for `wanted` depends on.
 ///
 /// # Errors
 /// The VPC is unknown or cannot be read.
-pub async fn facts(place: &Place, wanted: &Wanted) -> Result<Facts, CommandError> {
+pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, CommandError> {
     let mut facts =
-        Facts { region: place.region.clone(), account: place.account.clone(), ..Facts::default() };
-    let mut vpc = place.selection.vpc.clone();
-    if let Some(environment) = &place.environment {
+        VpcFacts { region: ports.region.clone(), account: ports.account.clone(), ..VpcFacts::default() };
+    let mut vpc = ports.selection.vpc.clone();
+    if let Some(environment) = &ports.environment {
         let connection = &environment.connection;
         if let Some(name) = connection.eks.as_ref().and_then(|eks| eks.name.clone()) {
             facts.cluster = Some(Cluster { name: name.clone(), ..Cluster::default() });
-            match eks::read(&place.client, &name, &mut facts).await {
+            match eks::read(&ports.client, &name, &mut facts).await {
                 Ok(found) => vpc = vpc.or(found),
                 Err(error) => facts.unread.push(format!("the cluster in EKS could not be read: {error}")),
             }
         }
         kubernetes::read(connection, &mut facts).await;
-        let found = instances(place, environment, &mut facts).await;
+        let found = instances(ports, environment, &mut facts).await;
         vpc = vpc.or(found);
     }
     let vpc = vpc.ok_or_else(|| {
@@ -107,8 +107,8 @@ pub async fn facts(place: &Place, wanted: &Wanted) -> Result<Facts, CommandError
             "name it with --vpc",
         )
     })?;
-    facts.vpc = read_vpc(&place.ec2, &vpc).await?;
-    let ec2 = &place.ec2;
+    facts.vpc = read_vpc(&ports.ec2, &vpc).await?;
+    let ec2 = &ports.ec2;
     let of_vpc = || filter("vpc-id", &[&vpc]);
     let (subnets, tables, groups, endpoints, services, zones) = futures::join!(
         ec2.list("DescribeSubnets", "subnetSet", of_vpc()),
@@ -116,7 +116,7 @@ pub async fn facts(place: &Place, wanted: &Wanted) -> Result<Facts, CommandError
         ec2.list("DescribeSecurityGroups", "securityGroupInfo", of_vpc()),
         ec2.list("DescribeVpcEndpoints", "vpcEndpointSet", of_vpc()),
         services(ec2, wanted),
-        zones::read(&place.client, &vpc),
+        zones::read(&ports.client, &vpc),
     );
     facts.subnets = subnets?.iter().map(parse::subnet).collect();
     facts.route_tables = tables?.iter().map(parse::route_table).collect();
@@ -132,12 +132,12 @@ pub async fn facts(place: &Place, wanted: &Wanted) -> Result<Facts, CommandError
             facts.unread.push(why);
         }
     }
-    nodes_by_address(place, &mut facts);
+    nodes_by_address(ports, &mut facts);
     tagged(&mut facts);
-    let named = place.selection.subnets.iter();
-    facts.uses.extend(named.map(|subnet| SubnetUse { subnet: subnet.clone(), reason: Reason::Flag }));
+    let named = ports.selection.subnets.iter();
+    facts.uses.extend(named.map(|subnet| SubnetUse { subnet: subnet.clone(), reason: SubnetReason::Flag }));
     let unknown = facts.uses.iter().find(|used| {
-        used.reason == Reason::Flag && !facts.subnets.iter().any(|subnet| subnet.id == used.subnet)
+        used.reason == SubnetReason::Flag && !facts.subnets.iter().any(|subnet| subnet.id == used.subnet)
     });
     if let Some(unknown) = unknown {
         let message = format!("error: {} is no subnet of {vpc}", unknown.subnet);
@@ -166,7 +166,7 @@ async fn attribute(ec2: &Ec2, id: &str, name: &str) -> Option<bool> {
 
 /// The services that EC2 describes to this account. One unknown name fails the whole request, so that they are then read
 /// one by one.
-async fn services(ec2: &Ec2, wanted: &Wanted) -> Result<Vec<Service>, Error> {
+async fn services(ec2: &Ec2, wanted: &PlanSettings) -> Result<Vec<Service>, Error> {
     let mut found = Vec::new();
     let mut by_region: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
     for service in &wanted.services {
@@ -202,13 +202,13 @@ fn is_unknown_service(error: &Error) -> bool {
 }
 
 /// The instances of the nodes: their VPC, subnets and security groups. Further interfaces in other subnets are for pods.
-async fn instances(place: &Place, environment: &Environment, facts: &mut Facts) -> Option<String> {
+async fn instances(ports: &Ports, environment: &Environment, facts: &mut VpcFacts) -> Option<String> {
     let ids: Vec<_> = environment.nodes.nodes.iter().filter_map(|node| node.instance.clone()).collect();
     let mut found: Vec<Element> = Vec::new();
     for some in ids.chunks(INSTANCES) {
         // An instance that was just terminated must not hide the others: a filter ignores it.
         let some: Vec<_> = some.iter().map(String::as_str).collect();
-        match place.ec2.list("DescribeInstances", "reservationSet", filter("instance-id", &some)).await {
+        match ports.ec2.list("DescribeInstances", "reservationSet", filter("instance-id", &some)).await {
             Ok(reservations) => found.extend(reservations),
             Err(error) => {
                 facts.unread.push(format!("the instances of the nodes could not be read: {error}"));
@@ -224,12 +224,12 @@ async fn instances(place: &Place, environment: &Environment, facts: &mut Facts) 
         facts.client_groups.extend(instance.groups.iter().cloned());
     }
     for (subnet, count) in &counts {
-        facts.uses.push(SubnetUse { subnet: (*subnet).to_owned(), reason: Reason::Nodes(*count) });
+        facts.uses.push(SubnetUse { subnet: (*subnet).to_owned(), reason: SubnetReason::Nodes(*count) });
     }
     let pods = instances.iter().flat_map(|instance| &instance.other_subnets);
     let pods: std::collections::BTreeSet<_> =
         pods.filter(|subnet| !counts.contains_key(subnet.as_str())).collect();
-    let reason = Reason::Pods("interfaces of nodes".to_owned());
+    let reason = SubnetReason::Pods("interfaces of nodes".to_owned());
     facts
         .uses
         .extend(pods.into_iter().map(|subnet| SubnetUse { subnet: subnet.clone(), reason: reason.clone() }));
@@ -237,11 +237,11 @@ async fn instances(place: &Place, environment: &Environment, facts: &mut Facts) 
 }
 
 /// Without the instances, a node is in the subnet whose block has its address.
-fn nodes_by_address(place: &Place, facts: &mut Facts) {
-    if facts.uses.iter().any(|used| matches!(used.reason, Reason::Nodes(_))) {
+fn nodes_by_address(ports: &Ports, facts: &mut VpcFacts) {
+    if facts.uses.iter().any(|used| matches!(used.reason, SubnetReason::Nodes(_))) {
         return;
     }
-    let addresses = place.environment.iter().flat_map(|environment| environment.nodes.internal_addresses());
+    let addresses = ports.environment.iter().flat_map(|environment| environment.nodes.internal_addresses());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for address in addresses {
         let mut subnets = facts.subnets.iter();
@@ -250,13 +250,13 @@ fn nodes_by_address(place: &Place, facts: &mut Facts) {
         }
     }
     let counts: Vec<_> = counts.into_iter().map(|(subnet, count)| (subnet.to_owned(), count)).collect();
-    facts
-        .uses
-        .extend(counts.into_iter().map(|(subnet, count)| SubnetUse { subnet, reason: Reason::Nodes(count) }));
+    facts.uses.extend(
+        counts.into_iter().map(|(subnet, count)| SubnetUse { subnet, reason: SubnetReason::Nodes(count) }),
+    );
 }
 
 /// Subnets that carry the cluster's tags: Karpenter's, and Cast AI's together with that of EKS.
-fn tagged(facts: &mut Facts) {
+fn tagged(facts: &mut VpcFacts) {
     let Some(name) = facts.cluster.as_ref().map(|cluster| cluster.name.as_str()) else { return };
     let of_cluster = format!("kubernetes.io/cluster/{name}");
     let mut uses = Vec::new();
@@ -264,10 +264,10 @@ fn tagged(facts: &mut Facts) {
         let tag = |key: &str| subnet.tags.get(key).map(String::as_str);
         let mut add = |reason| uses.push(SubnetUse { subnet: subnet.id.clone(), reason });
         if tag("karpenter.sh/discovery") == Some(name) {
-            add(Reason::DiscoveryTag(format!("karpenter.sh/discovery={name}")));
+            add(SubnetReason::DiscoveryTag(format!("karpenter.sh/discovery={name}")));
         }
         if tag(crate::endpoints::plan::ROUTABLE) == Some("true") && tag(&of_cluster).is_some() {
-            add(Reason::ClusterTag(of_cluster.clone()));
+            add(SubnetReason::ClusterTag(of_cluster.clone()));
         }
     }
     facts.uses.extend(uses);

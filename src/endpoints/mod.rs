@@ -5,4 +5,4 @@ pub mod facts;
 pub mod gather;
 pub mod offer;
 pub mod plan;
-pub mod wanted;
+pub mod settings;

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_region_is_told_apart_from_an_unknown_partition() {
+    fn an_unknown_region_is_distinguished_from_an_unknown_partition() {
         assert_eq!(not_offered("us-east-2"), None);
         for (region, place, because) in [
             ("eu-west-1", "known in eu-west-1, only in us-east-1,", "older than Cast AI's offer"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::endpoints::wanted::{Peer, Provider};
+use crate::endpoints::settings::{Peer, Provider};
 use crate::model::inventory::API_VERSION;
 
 /// The tag that lets Cast AI add nodes to a subnet (Cast AI's guide, step 1).

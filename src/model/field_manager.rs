@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(image_fields, ["init/gpu", "container/agent", "env/agent/SCANNERS_IMAGE"]);
         assert_eq!((managers[0].index, managers[1].index), (0, 2), "as in the object");
         assert!(managers[1].image_fields.is_empty());
-        // A variable that we set holds an image, whoever else owns it.
+        // A variable that we set holds an image, even if another manager owns it.
         let other = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"agent\"}": {
             "f:env": {"k:{\"name\":\"OTHER\"}": {"f:value": {}}},
         }}}}}});

@@ -15,7 +15,7 @@ pub struct SourceRegistry {
 
 impl SourceRegistry {
     /// Host and path that `image` is read from, by the first of `registries` that is for its host.
-    pub fn place_of(registries: &[Self], image: &Image) -> (String, String) {
+    pub fn location_of(registries: &[Self], image: &Image) -> (String, String) {
         let registry = registries.iter().find(|registry| registry.host == image.host());
         registry.map_or_else(
             || (image.host().to_owned(), image.path().to_owned()),
@@ -65,7 +65,7 @@ mod tests {
             ("quay.io/a:v1", "a.example/x/y a"),
             ("nvcr.io/nvidia/x:v1", "nvcr.io nvidia/x"),
         ] {
-            let (host, path) = SourceRegistry::place_of(&registries, &image.parse().unwrap());
+            let (host, path) = SourceRegistry::location_of(&registries, &image.parse().unwrap());
             assert_eq!(format!("{host}/{path}"), expected.replace(' ', "/"), "{image}");
         }
     }

@@ -22,7 +22,6 @@ pub mod sync;
 pub mod table;
 mod unchecked;
 pub mod values;
-mod verdict;
 mod workloads;
 
 use std::io::{self, IsTerminal as _, Write as _};

@@ -22,7 +22,7 @@ const STEPS: [(&str, Step); 5] = [
     ("PRIVATE", Step::Private),
     ("TCP", Step::Tcp),
     ("TLS", Step::Tls),
-    ("RESPONSE", Step::Answer),
+    ("RESPONSE", Step::Response),
 ];
 
 /// Maximum length of a subject's name, in characters. A host name has at most 253.

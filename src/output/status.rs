@@ -1,17 +1,18 @@
 //! Renders the result of `status`.
 
+mod conclusion;
 mod pods;
 
 use std::collections::BTreeSet;
 use std::io;
 
+use self::conclusion::conclusion;
 use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{describe_ownership, owner_table, revert_notes};
 use crate::output::pull_hint::pull_hint;
 use crate::output::restart::restart_hints;
 use crate::output::table::Column;
-use crate::output::verdict::verdict;
 use crate::output::workloads::{WorkloadWords, place};
 use crate::output::{document, lines, result, say, table, width_for};
 use crate::ownership::owners::ChangedBy;
@@ -53,7 +54,7 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
     for line in restart_hints(&report.older_digests) {
         say(&line);
     }
-    if let Some(verdict) = verdict(report, has_flags) {
+    if let Some(verdict) = conclusion(report, has_flags) {
         say(&verdict);
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use crate::model::inventory::{Place, WorkloadKind, WorkloadName};
 use crate::output::say;
 use crate::output::table::count;
-use crate::sync::rewrite::HeldBack;
+use crate::sync::rewrite_workload::HeldBack;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// Words that differ between a change and its rollback.

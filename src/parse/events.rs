@@ -1,4 +1,4 @@
-//! The events of the YAML parser, for where in a text a value stands.
+//! The events of the YAML parser, which locate a value in a text.
 
 use granit_parser::{Parser, StrInput};
 

@@ -22,7 +22,7 @@ use crate::cluster::release::{Chart, Release, ReleaseName};
 use crate::model::image::Image;
 use crate::model::inventory::{ImageField, Place};
 use crate::model::knowledge::{DerivedImage, Form};
-use crate::sync::plan::assignment::{Assignment, Naming, Source, name_in};
+use crate::sync::plan::assignment::{Assignment, ImageSource, Naming, name_in};
 
 const GLOBAL: &str = "global.registry";
 
@@ -116,16 +116,16 @@ impl<'a> Choice<'a> {
             // It is derived from its container's name; if that is not enough, `name_derived` sets it.
             _ if image.image_field.is_derived() => return,
             // The chart would prepend the registry to this image too.
-            Source::Reachable(_) => {
+            ImageSource::Reachable(_) => {
                 self.all_global = false;
                 return;
             }
-            Source::Unknown(why) | Source::InvalidName(why) => {
+            ImageSource::Unknown(why) | ImageSource::InvalidName(why) => {
                 self.all_global = false;
                 self.gap(format!("{described}: {why}"), false);
                 return;
             }
-            Source::Known(source) => source,
+            ImageSource::Known(source) => source,
         };
         if let Some(rule) = image.names_derived(self.release) {
             let key = image.template.key(&rule.key);
@@ -254,7 +254,7 @@ impl HelmImage<'_> {
 
 /// The public image of a component that does not find its derived image next to its own, with the rule and the reason.
 fn derived_needs_a_name<'a>(image: &HelmImage<'a>) -> Option<(&'static DerivedImage, &'a Image, String)> {
-    let Source::Known(source) = &image.assigned.source else { return None };
+    let ImageSource::Known(source) = &image.assigned.source else { return None };
     let rule = derivation::after(source).filter(|_| image.image_field.is_container_image())?;
     Some((rule, source, rule.found_beside(&image.assigned.destination).err()?))
 }

@@ -9,13 +9,13 @@ use crate::model::image_field::{ImageField, Variables, locate_image_fields};
 use crate::model::inventory::{Place, WorkloadName};
 use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource};
 
 /// The repositories of containers, with their names in the mirror. Tags are not changed.
 pub fn images(assignments: &[Assignment]) -> Value {
     let mut names = BTreeMap::new();
     for assigned in assignments {
-        let Source::Known(source) = &assigned.source else { continue };
+        let ImageSource::Known(source) = &assigned.source else { continue };
         let is_renamed =
             assigned.used_by.iter().any(|used| used.used_by.image_field.is_renamed_by_kustomize());
         if is_renamed && source.repository() != assigned.destination.repository() {
@@ -41,7 +41,7 @@ pub struct Gap<'a> {
 /// The fields that [`images`] does not cover.
 pub fn gaps(assignments: &[Assignment]) -> Vec<Gap<'_>> {
     let mut found = Vec::new();
-    for assigned in assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_))) {
+    for assigned in assignments.iter().filter(|assigned| matches!(assigned.source, ImageSource::Known(_))) {
         for used in &assigned.used_by {
             let (Place::Workload(workload), field) = (&used.used_by.place, &used.used_by.image_field) else {
                 continue;
@@ -86,13 +86,15 @@ fn entry(workload: &Workload, assignments: &[Assignment], variables: &Variables)
 
 /// The new value of a workload's field, if it can be changed.
 fn renamed(workload: &WorkloadName, image_field: &ImageField, assignments: &[Assignment]) -> Option<String> {
-    assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_))).find_map(|assigned| {
-        let is_it = assigned.used_by.iter().any(|used| {
-            let is_here = matches!(&used.used_by.place, Place::Workload(name) if name == workload);
-            is_here && used.used_by.image_field == *image_field && used.used_by.not_rewritable.is_none()
-        });
-        is_it.then(|| assigned.destination.to_string())
-    })
+    assignments.iter().filter(|assigned| matches!(assigned.source, ImageSource::Known(_))).find_map(
+        |assigned| {
+            let is_it = assigned.used_by.iter().any(|used| {
+                let is_here = matches!(&used.used_by.place, Place::Workload(name) if name == workload);
+                is_here && used.used_by.image_field == *image_field && used.used_by.not_rewritable.is_none()
+            });
+            is_it.then(|| assigned.destination.to_string())
+        },
+    )
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::sync::discover::{ImageFilter, beside};
 use crate::sync::earlier_run;
 use crate::sync::mirror_choice;
 use crate::sync::plan::assign_all;
-use crate::sync::plan::assignment::{Assignment, Naming, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource, Naming};
 use crate::sync::settings::MirrorSettings;
 use crate::transport;
 
@@ -80,7 +80,7 @@ impl NamedImages {
     /// # Errors
     /// No image can have a private name.
     pub fn refuse_nothing(&self) -> Result<(), CommandError> {
-        let is_named = |assigned: &Assignment| matches!(assigned.source, Source::Known(_));
+        let is_named = |assigned: &Assignment| matches!(assigned.source, ImageSource::Known(_));
         if self.assignments.iter().any(is_named) {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{ImageField, Place, WorkloadName};
 use crate::model::knowledge::Knowledge;
-use crate::sync::plan::assignment::{Assignment, Naming, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource, Naming};
 
 /// Repositories as in pods, with their names in the mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Names {
     ) -> Self {
         let mut names = Self::new(naming, Vec::new());
         for assigned in assignments {
-            if let Source::Known(source) = &assigned.source
+            if let ImageSource::Known(source) = &assigned.source
                 && is_verified(&assigned.destination)
             {
                 names.add(source.repository(), assigned.destination.repository(), naming.knowledge);
@@ -120,7 +120,7 @@ pub fn outside<'a>(
 ) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
     let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for assigned in assignments {
-        let Source::Known(source) = &assigned.source else { continue };
+        let ImageSource::Known(source) = &assigned.source else { continue };
         for used in &assigned.used_by {
             let (image_field, namespace) = (&used.used_by.image_field, namespace(&used.used_by.place));
             let is_renamed_inside = is_renamable_inside(&used.image, image_field, source);
@@ -144,7 +144,7 @@ fn namespace(place: &Place) -> &str {
 
 /// The repositories in the mirror without any verified image, sorted.
 pub fn unverified(assignments: &[Assignment], is_verified: impl Fn(&Image) -> bool) -> BTreeSet<&str> {
-    let known = assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_)));
+    let known = assignments.iter().filter(|assigned| matches!(assigned.source, ImageSource::Known(_)));
     let (verified, missing): (Vec<_>, Vec<_>) =
         known.partition(|assigned| is_verified(&assigned.destination));
     let verified: BTreeSet<_> = verified.iter().map(|assigned| assigned.destination.repository()).collect();
@@ -205,7 +205,7 @@ mod tests {
     fn assignment(destination: &str, source: &str) -> Assignment {
         Assignment {
             destination: image(destination),
-            source: Source::Known(image(source)),
+            source: ImageSource::Known(image(source)),
             provenance: None,
             used_by: Vec::new(),
         }
@@ -220,7 +220,7 @@ mod tests {
             assignment("e.example/pfx/rancher/kubectl:v1", "rancher/kubectl:v1"),
             assignment("e.example/pfx/ghcr.io/castai/live/x:v1", "ghcr.io/castai/live/x:v1"),
             Assignment {
-                source: Source::Unknown("x".to_owned()),
+                source: ImageSource::Unknown("x".to_owned()),
                 ..assignment("e.example/pfx/y:v1", "z:v1")
             },
         ];

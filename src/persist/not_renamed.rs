@@ -4,8 +4,8 @@ use crate::castai::derivation;
 use crate::model::image::Image;
 use crate::model::inventory::{Place, Use};
 use crate::model::plan::PlannedUse;
-use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::rewrite::derived_image::source_of;
+use crate::sync::plan::assignment::{Assignment, ImageSource};
+use crate::sync::rewrite_workload::derived_image::source_of;
 
 /// An image without a name in the mirror, or one that is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub fn remove(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
     let (mut not_renamed, mut derived) = (Vec::new(), Vec::new());
     for assigned in &*assignments {
         let why = match &assigned.source {
-            Source::Unknown(why) | Source::InvalidName(why) => why,
-            Source::Known(_) => {
+            ImageSource::Unknown(why) | ImageSource::InvalidName(why) => why,
+            ImageSource::Known(_) => {
                 derived.extend(missing_derived_images(assigned, assignments));
                 continue;
             }
-            Source::Reachable(_) => continue,
+            ImageSource::Reachable(_) => continue,
         };
         let (made, own): (Vec<_>, Vec<_>) = assigned
             .used_by
@@ -50,8 +50,8 @@ pub fn remove(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
         }
     }
     assignments.retain_mut(|assigned| {
-        let Source::Known(source) = &assigned.source else {
-            return matches!(assigned.source, Source::Reachable(_));
+        let ImageSource::Known(source) = &assigned.source else {
+            return matches!(assigned.source, ImageSource::Reachable(_));
         };
         let why = |used: &PlannedUse| {
             derived.iter().find(|(derived, _)| used.used_by.contains_source_of(derived)).map(|(_, why)| why)

@@ -8,7 +8,7 @@ use crate::model::image::{Image, Mirror, Version};
 use crate::persist::named::NamedImages;
 use crate::persist::names::{Names, unverified};
 use crate::store::{self, Limits, Listing, Repository};
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource};
 use crate::sync::plan::wanted_images::wanted_images;
 use crate::sync::presence::{self, Missing, Why};
 use crate::transport;
@@ -24,7 +24,7 @@ pub struct Absent {
 
 /// Looks up all images that have a name in the registry.
 pub async fn absent(settings: &transport::Settings, images: &NamedImages) -> Absent {
-    let is_named = |assigned: &&Assignment| matches!(assigned.source, Source::Known(_));
+    let is_named = |assigned: &&Assignment| matches!(assigned.source, ImageSource::Known(_));
     let named = images.assignments.iter().filter(is_named).cloned().collect();
     let stores =
         match store::open(slice::from_ref(&images.mirror), settings, Limits::default(), &|_| ()).await {
@@ -72,7 +72,7 @@ pub async fn verified(
     let stores = store::open(slice::from_ref(&images.mirror), settings, Limits::default(), &|_| ()).await?;
     let mut versions: BTreeMap<Repository, BTreeSet<&Version>> = BTreeMap::new();
     for assigned in &images.assignments {
-        if matches!(assigned.source, Source::Known(_)) {
+        if matches!(assigned.source, ImageSource::Known(_)) {
             versions
                 .entry(Repository::from_image(&assigned.destination))
                 .or_default()

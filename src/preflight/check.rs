@@ -21,7 +21,7 @@ pub struct Check {
     pub severity: Severity,
     /// Checks that must have passed before this one is meaningful.
     pub requires: &'static [Requires],
-    pub source: Source,
+    pub source: FactSource,
     /// Permissions to gather the facts, in Kubernetes' or IAM's notation.
     pub permissions: &'static [&'static str],
     /// Why it matters, for readers who see the code for the first time.
@@ -72,7 +72,7 @@ pub enum Severity {
 
 /// The source of a check's facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum FactSource {
     KubernetesApi,
     AwsApi,
     /// The vantage point itself.
@@ -143,5 +143,5 @@ pub enum Step {
     Private,
     Tcp,
     Tls,
-    Answer,
+    Response,
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::check::{Check, Judge, Severity, Source, Step};
+use super::check::{Check, FactSource, Judge, Severity, Step};
 use super::judgement::{Fix, Judgement, Outcome};
 use super::subject::{Subject, VantagePoint};
 
@@ -81,9 +81,9 @@ impl Finding {
     /// The source of the facts: an API, or the network from the vantage point.
     pub fn source(&self) -> String {
         match self.check.source {
-            Source::KubernetesApi => "Kubernetes API".to_owned(),
-            Source::AwsApi => "AWS API".to_owned(),
-            Source::VantagePoint => self.vantage_point.to_string(),
+            FactSource::KubernetesApi => "Kubernetes API".to_owned(),
+            FactSource::AwsApi => "AWS API".to_owned(),
+            FactSource::VantagePoint => self.vantage_point.to_string(),
         }
     }
 }

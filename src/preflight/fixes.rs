@@ -1,21 +1,21 @@
 //! Fixes that several checks share.
 
 use super::judgement::Fix;
-use super::target::{Kind, Target};
+use super::target::{Target, TargetKind};
 use crate::model::aws_partition::Partition;
 
 /// How to get private addresses for a target's name.
 pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
     let region = target.region.as_deref().unwrap_or("REGION");
     match &target.kind {
-        Kind::CastAi { service: None, .. } => vec![Fix::text(
+        TargetKind::CastAi { service: None, .. } => vec![Fix::text(
             "no known Cast AI endpoint service for this host: configure the component with another host",
         )],
-        Kind::CastAi { service: Some(service), .. } => {
+        TargetKind::CastAi { service: Some(service), .. } => {
             let name = target.region.as_deref().and_then(|region| service.service_name(region));
             endpoint(name.as_deref().unwrap_or("SERVICE_NAME"), region)
         }
-        Kind::Aws { service } => endpoint(&Partition::endpoint_service(region, service), region),
+        TargetKind::Aws { service } => endpoint(&Partition::endpoint_service(region, service), region),
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::causes::{Cause, causes};
-use super::check::{Category, Severity, Source};
+use super::check::{Category, FactSource, Severity};
 use super::checks;
 use super::finding::Finding;
 use super::judgement::{Fix, Outcome};
@@ -173,9 +173,9 @@ enum SeenThrough {
 impl SeenThrough {
     const fn new(finding: &Finding) -> Self {
         match (finding.check.source, finding.vantage_point) {
-            (Source::KubernetesApi, _) => Self::KubernetesApi,
-            (Source::AwsApi, _) => Self::AwsApi,
-            (Source::VantagePoint, VantagePoint::Here) => Self::Here,
+            (FactSource::KubernetesApi, _) => Self::KubernetesApi,
+            (FactSource::AwsApi, _) => Self::AwsApi,
+            (FactSource::VantagePoint, VantagePoint::Here) => Self::Here,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::model::image::ecr::EcrRegistry;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub endpoint: Endpoint,
-    pub kind: Kind,
+    pub kind: TargetKind,
     /// The region of its endpoint service.
     pub region: Option<String>,
     /// Components that are configured with it, else the purpose of the service.
@@ -29,7 +29,7 @@ pub struct Target {
 
 /// The kind of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TargetKind {
     CastAi {
         protocol: Protocol,
         /// The endpoint service of the host.
@@ -50,15 +50,15 @@ impl Target {
     }
 
     pub const fn is_cast_ai(&self) -> bool {
-        matches!(self.kind, Kind::CastAi { .. })
+        matches!(self.kind, TargetKind::CastAi { .. })
     }
 
     pub const fn is_https(&self) -> bool {
-        matches!(self.kind, Kind::CastAi { protocol: Protocol::Https, .. })
+        matches!(self.kind, TargetKind::CastAi { protocol: Protocol::Https, .. })
     }
 
     pub const fn is_grpc(&self) -> bool {
-        matches!(self.kind, Kind::CastAi { protocol: Protocol::Grpc, .. })
+        matches!(self.kind, TargetKind::CastAi { protocol: Protocol::Grpc, .. })
     }
 
     pub fn is_configured(&self) -> bool {
@@ -66,7 +66,7 @@ impl Target {
     }
 
     pub const fn is_ecr(&self) -> bool {
-        matches!(self.kind, Kind::Aws { .. })
+        matches!(self.kind, TargetKind::Aws { .. })
     }
 
     /// The target for a probe. Nodes may reach AWS without PrivateLink, but not Cast AI.
@@ -132,7 +132,7 @@ pub fn cast_ai(
     }
     for target in &mut targets.found {
         if target.needed_by.is_empty()
-            && let Kind::CastAi { service: Some(service), .. } = target.kind
+            && let TargetKind::CastAi { service: Some(service), .. } = target.kind
         {
             target.needed_by = service.users().map(str::to_owned).collect();
         }
@@ -153,7 +153,7 @@ pub fn ecr(region: Option<&str>, account: Option<&str>, host: Option<&str>) -> V
         .chain(registry.map(|host| (host, "ecr.dkr")))
         .map(|(host, service)| Target {
             endpoint: Endpoint { host, port: 443 },
-            kind: Kind::Aws { service },
+            kind: TargetKind::Aws { service },
             region: Some(region.to_owned()),
             needed_by: std::iter::once("nodes that pull images".to_owned()).collect(),
             configured_in: BTreeSet::new(),
@@ -183,7 +183,7 @@ impl Targets<'_> {
         protocol: Protocol,
         service: Option<&'static Service>,
     ) -> &mut Target {
-        let kind = Kind::CastAi { protocol, service, installation: self.installation };
+        let kind = TargetKind::CastAi { protocol, service, installation: self.installation };
         self.found.push_mut(Target {
             endpoint,
             kind,

@@ -284,7 +284,7 @@ fn is_token_refused(response: &RegistryResponse) -> bool {
     }
 }
 
-/// Whether `name` is `place`, or a path below it.
-fn is_within(name: &str, place: &str) -> bool {
-    name.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Whether `name` is `path`, or a path below it.
+fn is_within(name: &str, path: &str) -> bool {
+    name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

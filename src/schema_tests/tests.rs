@@ -15,7 +15,7 @@ use crate::model::record::Records;
 use crate::ownership::fields::{FieldOwnership, OwnedBy};
 use crate::preflight::judgement::Outcome as CheckOutcome;
 use crate::sync::report::ImageResult;
-use crate::sync::rewrite::HeldBack;
+use crate::sync::rewrite_workload::HeldBack;
 use crate::sync::rollback::SkippedImage;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 use crate::sync::status::{NotChecked, PullFailure, State, Subject};

@@ -1,6 +1,6 @@
 //! Chooses the ECR registry if the user names no registry.
 
-use super::default_mirror::{self, Facts, default_mirror};
+use super::default_mirror::{self, AccountFacts, default_mirror};
 use crate::aws::error::Error;
 use crate::aws::identity;
 use crate::error::CommandError;
@@ -43,7 +43,7 @@ pub async fn by_identity(
     region: Option<&str>,
     cluster: Option<&Cluster>,
 ) -> Result<Result<Mirror, Unidentified>, CommandError> {
-    let mut facts = Facts {
+    let mut facts = AccountFacts {
         cluster_account: cluster.and_then(|cluster| cluster.account.clone()),
         cluster_account_origin: cluster.and_then(|cluster| cluster.account_origin),
         region: region.map(str::to_owned).or_else(|| cluster?.region.clone()),
@@ -67,7 +67,7 @@ pub async fn by_identity(
 /// The account or the region of the cluster is unknown.
 pub fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, CommandError> {
     let account = cluster.and_then(|cluster| cluster.account.clone());
-    let facts = Facts {
+    let facts = AccountFacts {
         own_account: account.clone(),
         cluster_account: account,
         cluster_account_origin: cluster.and_then(|cluster| cluster.account_origin),

@@ -6,7 +6,7 @@ use crate::model::inventory::AccountOrigin;
 
 /// What is known about the account and region of the cluster, and about our account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct AccountFacts {
     pub cluster_account: Option<String>,
     pub cluster_account_origin: Option<AccountOrigin>,
     /// From `--region`, the nodes' labels and provider ids, or the EKS ARN, in this order.
@@ -46,7 +46,7 @@ impl Error {
 ///
 /// # Errors
 /// The account or region is unknown, or our credentials belong to another account than the cluster.
-pub fn default_mirror(facts: &Facts) -> Result<Mirror, Error> {
+pub fn default_mirror(facts: &AccountFacts) -> Result<Mirror, Error> {
     let account = match (&facts.cluster_account, &facts.own_account) {
         (Some(cluster), Some(own)) if cluster != own => {
             return Err(Error::AccountsDiffer {
@@ -67,9 +67,9 @@ pub fn default_mirror(facts: &Facts) -> Result<Mirror, Error> {
 mod tests {
     use super::*;
 
-    fn facts(cluster: &str, own: &str, region: &str) -> Facts {
+    fn facts(cluster: &str, own: &str, region: &str) -> AccountFacts {
         let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        Facts {
+        AccountFacts {
             cluster_account: known(cluster),
             cluster_account_origin: None,
             own_account: known(own),

@@ -46,7 +46,7 @@ pub const fn capabilities(kind: &RegistryKind) -> &'static Capabilities {
 #[derive(Clone)]
 pub struct Store<'o> {
     client: Arc<Client<'o>>,
-    kind: Kind,
+    kind: StoreKind,
     limits: Limits,
     /// What images are read through.
     source_registries: Arc<[SourceRegistry]>,
@@ -56,7 +56,7 @@ pub struct Store<'o> {
 
 /// What each kind needs besides the distribution API.
 #[derive(Clone)]
-enum Kind {
+enum StoreKind {
     Registry,
     Ecr(Ecr),
 }
@@ -66,8 +66,8 @@ impl Store<'_> {
     /// The kind as plans record it.
     pub fn kind(&self) -> RegistryKind {
         match &self.kind {
-            Kind::Registry => RegistryKind::Oci,
-            Kind::Ecr(api) => {
+            StoreKind::Registry => RegistryKind::Oci,
+            StoreKind::Ecr(api) => {
                 let EcrRegistry { account, region } = api.registry().clone();
                 RegistryKind::Ecr { account, region }
             }
@@ -76,8 +76,8 @@ impl Store<'_> {
 
     pub const fn capabilities(&self) -> &'static Capabilities {
         match self.kind {
-            Kind::Registry => &registry::CAPABILITIES,
-            Kind::Ecr(_) => &ecr::CAPABILITIES,
+            StoreKind::Registry => &registry::CAPABILITIES,
+            StoreKind::Ecr(_) => &ecr::CAPABILITIES,
         }
     }
 
@@ -92,8 +92,8 @@ impl Store<'_> {
         versions: &BTreeSet<&Version>,
     ) -> Result<Option<Listing>, Error> {
         match &self.kind {
-            Kind::Registry => Ok(Some(registry::list(&self.client, repository, versions).await?)),
-            Kind::Ecr(api) => Ok(ecr::list(api, &repository.path).await?),
+            StoreKind::Registry => Ok(Some(registry::list(&self.client, repository, versions).await?)),
+            StoreKind::Ecr(api) => Ok(ecr::list(api, &repository.path).await?),
         }
     }
 
@@ -104,8 +104,8 @@ impl Store<'_> {
         version: &Version,
     ) -> Result<Option<String>, Error> {
         match &self.kind {
-            Kind::Registry => Ok(None),
-            Kind::Ecr(api) => Ok(ecr::restore_command(api, &repository.path, version).await?),
+            StoreKind::Registry => Ok(None),
+            StoreKind::Ecr(api) => Ok(ecr::restore_command(api, &repository.path, version).await?),
         }
     }
 
@@ -116,35 +116,35 @@ impl Store<'_> {
         blobs: &[Digest],
     ) -> Result<BTreeSet<Digest>, Error> {
         match &self.kind {
-            Kind::Registry => {
+            StoreKind::Registry => {
                 let limit = self.limits.reads;
                 Ok(registry::present_blobs(&self.client, repository, blobs, limit).await?)
             }
-            Kind::Ecr(api) => Ok(api.present_layers(&repository.path, blobs).await?),
+            StoreKind::Ecr(api) => Ok(api.present_layers(&repository.path, blobs).await?),
         }
     }
 
     /// Creates a repository if the store does not do so on write.
     pub async fn create_repository(&self, path: &str) -> Result<(), Error> {
         match &self.kind {
-            Kind::Registry => Ok(()),
-            Kind::Ecr(api) => Ok(api.create_repository(path, &self.repository_settings).await?),
+            StoreKind::Registry => Ok(()),
+            StoreKind::Ecr(api) => Ok(api.create_repository(path, &self.repository_settings).await?),
         }
     }
 
     /// What the user should know about the repositories that were created.
     pub fn creation_note(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Registry => None,
-            Kind::Ecr(api) => api.creation_note(),
+            StoreKind::Registry => None,
+            StoreKind::Ecr(api) => api.creation_note(),
         }
     }
 
     /// Whether the store mounts blobs from one repository into another. Called only if a blob could be mounted.
     pub async fn is_mounting(&self) -> Result<bool, Error> {
         match &self.kind {
-            Kind::Registry => Ok(true),
-            Kind::Ecr(api) => Ok(api.blob_mounting().await?),
+            StoreKind::Registry => Ok(true),
+            StoreKind::Ecr(api) => Ok(api.blob_mounting().await?),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 
-use super::{Kind, Limits, Store};
+use super::{Limits, Store, StoreKind};
 use crate::aws::ecr::Ecr;
 use crate::aws::identity;
 use crate::credentials::{Credentials, docker};
@@ -45,7 +45,7 @@ impl<'o> Stores<'o> {
         let source_registries = self.source_registries.clone().into();
         Store {
             client: Arc::clone(&self.client),
-            kind: Kind::Registry,
+            kind: StoreKind::Registry,
             limits: self.limits,
             source_registries,
             repository_settings: Arc::default(),
@@ -54,7 +54,7 @@ impl<'o> Stores<'o> {
 
     /// The store of a destination.
     pub fn destination(&self, mirror: &Mirror) -> Store<'o> {
-        let kind = self.ecr.get(&mirror.registry).cloned().map_or(Kind::Registry, Kind::Ecr);
+        let kind = self.ecr.get(&mirror.registry).cloned().map_or(StoreKind::Registry, StoreKind::Ecr);
         Store {
             client: Arc::clone(&self.client),
             kind,

@@ -17,7 +17,7 @@ use crate::registry;
 impl Store<'_> {
     /// The repository that a source image is read from.
     pub fn repository_of(&self, image: &Image) -> Repository {
-        let (host, path) = SourceRegistry::place_of(&self.source_registries, image);
+        let (host, path) = SourceRegistry::location_of(&self.source_registries, image);
         Repository { host, path }
     }
 

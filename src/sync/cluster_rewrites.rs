@@ -10,7 +10,7 @@ use crate::sync::destinations::Destinations;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::owners::top_controller;
 use crate::sync::discover::snapshot::{ClusterSnapshot, Unread};
-use crate::sync::rewrite::Rewriter;
+use crate::sync::rewrite_workload::Rewriter;
 use crate::sync::rollout::changes::Changes;
 use crate::sync::rollout::missing_pods;
 use crate::sync::rollout::{Outcome, WorkloadReport};
@@ -116,7 +116,7 @@ impl<'r> ClusterRewrites<'r> {
         for ClusterRewrite { snapshot, destination, changes } in self.clusters {
             let expected = self.rules.rewriter(destination, self.expected);
             let rewriter = self.rules.rewriter(destination, lock);
-            let changes = changes.confirm(&snapshot, expected, rewriter, settings);
+            let changes = changes.revise(&snapshot, expected, rewriter, settings);
             let mut rolled_out = changes.roll_out(&snapshot, rewriter, settings, observer).await;
             if settings.rollout.wait {
                 rolled_out = missing_pods::judge(rolled_out, &snapshot, &self.rules.filter.knowledge).await;

@@ -18,7 +18,7 @@ use crate::model::plan::{DestinationPlan, Plan, PlannedImage, Step};
 use crate::model::traffic::HostTraffic;
 use crate::store::{self, Store};
 use crate::sync::mirror::{self, Mirrored};
-use crate::sync::plan::assignment::Source;
+use crate::sync::plan::assignment::ImageSource;
 use crate::sync::plan::tree::ManifestCache;
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::settings::Settings;
@@ -65,9 +65,9 @@ impl<'o> Destinations<'o> {
             for assignment in assigned(inventory, mirror, settings, observer) {
                 let entry = lock::entry(locked, &assignment);
                 let is_skipped = match &assignment.source {
-                    Source::Reachable(_) => true,
-                    Source::Unknown(_) => entry.is_none(),
-                    Source::Known(_) | Source::InvalidName(_) => false,
+                    ImageSource::Reachable(_) => true,
+                    ImageSource::Unknown(_) => entry.is_none(),
+                    ImageSource::Known(_) | ImageSource::InvalidName(_) => false,
                 };
                 if is_skipped {
                     skipped.extend(assignment.used_by.iter().map(|used| used.image.clone()));

@@ -14,8 +14,8 @@ pub mod plan;
 pub mod presence;
 pub mod provenance;
 pub mod report;
-pub mod rewrite;
 pub mod rewrite_manifests;
+pub mod rewrite_workload;
 pub mod rollback;
 pub mod rollout;
 pub mod settings;
@@ -31,7 +31,7 @@ use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::plan::Plan;
 
-/// Runs the stages in `settings`. Calls `approve` before anything is changed.
+/// Runs the stages in `settings`. Calls `confirm` before anything is changed.
 ///
 /// # Errors
 /// A whole stage failed. Failures of single images and workloads are in the report.
@@ -39,7 +39,7 @@ pub async fn run(
     settings: &Settings,
     ports: &Ports,
     observer: Observer<'_>,
-    approve: impl AsyncFnOnce(&Proposal<'_>) -> Result<bool, CommandError>,
+    confirm: impl AsyncFnOnce(&Proposal<'_>) -> Result<bool, CommandError>,
 ) -> Result<SyncReport, CommandError> {
     let stages = settings.stages;
     settings.artifacts.check()?;
@@ -87,7 +87,7 @@ pub async fn run(
     planned.clusters = connected;
     let (copies, upload_bytes) = destinations.copies();
     let proposal = Proposal { planned: &planned, copies, upload_bytes, patches: rewrites.patches() };
-    if !approve(&proposal).await? {
+    if !confirm(&proposal).await? {
         return Ok(planned.declined());
     }
 

@@ -4,7 +4,7 @@
 use crate::model::image::Mirror;
 use crate::model::lock::Lock;
 use crate::store::{Capabilities, Error, Store};
-use crate::sync::plan::assignment::Source;
+use crate::sync::plan::assignment::ImageSource;
 use crate::sync::plan::repositories::{Repositories, list, repository_at};
 use crate::sync::plan::wanted_images::WantedImage;
 
@@ -60,9 +60,9 @@ pub fn unproven(lock: &Lock, wanted_images: &[WantedImage]) -> Vec<Missing> {
 /// Images that nodes can already reach are not needed.
 fn collect(wanted_images: &[WantedImage], missing: impl Fn(&WantedImage) -> Option<Why>) -> Vec<Missing> {
     let why = |wanted_image: &WantedImage| match &wanted_image.source {
-        Source::Reachable(_) => None,
-        Source::InvalidName(why) => Some(Why::Unknown(why.clone())),
-        Source::Known(_) | Source::Unknown(_) => missing(wanted_image),
+        ImageSource::Reachable(_) => None,
+        ImageSource::InvalidName(why) => Some(Why::Unknown(why.clone())),
+        ImageSource::Known(_) | ImageSource::Unknown(_) => missing(wanted_image),
     };
     wanted_images
         .iter()
@@ -99,7 +99,7 @@ mod tests {
     use crate::model::plan::RegistryKind;
     use crate::store::{Listing, capabilities};
 
-    fn wanted_image(destination: &str, source: Source) -> WantedImage {
+    fn wanted_image(destination: &str, source: ImageSource) -> WantedImage {
         WantedImage {
             destination: destination.parse().unwrap(),
             source,
@@ -139,10 +139,10 @@ mod tests {
             ("e.example/castai/denied:v1".to_owned(), Some(Why::Unknown("denied".to_owned()))),
         ];
         for (image, expected) in cases {
-            let wanted_image = wanted_image(&image, Source::Unknown(String::new()));
+            let wanted_image = wanted_image(&image, ImageSource::Unknown(String::new()));
             assert_eq!(unlisted(&mirror, registry, &repositories, &wanted_image), expected, "{image}");
         }
-        let source = Source::Known("castai/a__b:v1".parse().unwrap());
+        let source = ImageSource::Known("castai/a__b:v1".parse().unwrap());
         let refused =
             unlisted(&mirror, registry, &repositories, &wanted_image("e.example/castai/a__b:v1", source));
         assert!(matches!(refused, Some(Why::Unknown(why)) if why.contains("--map")));
@@ -150,11 +150,11 @@ mod tests {
 
     #[test]
     fn reachable_images_are_not_required_and_images_without_a_name_are_unknown() {
-        let known = Source::Known("castai/a:v1".parse().unwrap());
+        let known = ImageSource::Known("castai/a:v1".parse().unwrap());
         let wanted_images = [
             wanted_image("e.example/castai/a:v1", known),
-            wanted_image("other.example/b:v1", Source::Reachable("near".to_owned())),
-            wanted_image("c:v1", Source::InvalidName("no name".to_owned())),
+            wanted_image("other.example/b:v1", ImageSource::Reachable("near".to_owned())),
+            wanted_image("c:v1", ImageSource::InvalidName("no name".to_owned())),
         ];
         let missing = collect(&wanted_images, |_| Some(Why::Absent("gone".to_owned())));
         let whys: Vec<_> = missing.into_iter().map(|missing| missing.why).collect();

@@ -56,12 +56,12 @@ pub enum RunOutcome {
     Discovered,
     /// A dry run, with the copy plan if there is one.
     Planned(Option<Plan>),
-    /// The plan was not approved; nothing was changed.
+    /// The plan was not confirmed; nothing was changed.
     Declined,
     Done,
 }
 
-/// The changes that need approval.
+/// The changes that need confirmation.
 pub struct Proposal<'a> {
     pub planned: &'a SyncReport,
     /// Images to copy.
@@ -185,7 +185,7 @@ impl SyncReport {
         Self { end: RunOutcome::Discovered, ..Self::new(Vec::new(), inventory) }
     }
 
-    /// The same, after the plan was not approved.
+    /// The same, after the plan was not confirmed.
     #[must_use]
     pub fn declined(self) -> Self {
         Self { end: RunOutcome::Declined, ..self }

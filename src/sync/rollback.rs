@@ -16,7 +16,7 @@ use crate::model::inventory::{API_VERSION, ImageField, WorkloadName};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
 use crate::ownership::fields;
-use crate::sync::rewrite::{Rewrite, WorkloadPatch};
+use crate::sync::rewrite_workload::{Rewrite, WorkloadPatch};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// The result of a run. Its format is stable for scripts: fields are added, never changed.
@@ -43,7 +43,7 @@ pub struct RollbackReport {
     /// Objects and records of Cast AI that could not be read, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
-    /// The changes were not approved, and nothing was changed.
+    /// The changes were not confirmed, and nothing was changed.
     #[serde(skip)]
     pub is_declined: bool,
 }

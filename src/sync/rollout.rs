@@ -21,7 +21,7 @@ use crate::event::{Event, Observer};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
-use crate::sync::rewrite::{Rewrite, WorkloadPatch};
+use crate::sync::rewrite_workload::{Rewrite, WorkloadPatch};
 use crate::sync::settings::RolloutOptions;
 
 /// Number of concurrent requests to the API server.

@@ -27,10 +27,10 @@ use crate::ownership::fields;
 use crate::ownership::owners::{OwnershipContext, changed_by, owners};
 use crate::store::listing::Listing;
 use crate::sync::earlier_run::mirror_of;
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource};
 use crate::sync::plan::attestations::ReducedImages;
 use crate::sync::provenance::is_castai;
-use crate::sync::rewrite::derived_image::{self, MissingDerivedImage};
+use crate::sync::rewrite_workload::derived_image::{self, MissingDerivedImage};
 
 /// The result of reading the registries.
 #[derive(Clone, Debug, Default)]
@@ -140,15 +140,15 @@ fn status(
     };
     let state = state.unwrap_or_else(|| in_registry(assignment, &registry_digest, seen));
     let is_private = assignment.destination.is_same(&used.image);
-    let is_named = matches!(assignment.source, Source::Known(_) | Source::Unknown(_));
+    let is_named = matches!(assignment.source, ImageSource::Known(_) | ImageSource::Unknown(_));
     ImageStatus {
         place: used.used_by.place.clone(),
         image_field: image_field.clone(),
         image: used.image.clone(),
         source: match &assignment.source {
-            Source::Known(source) => Some(source.clone()),
-            Source::Unknown(_) => None,
-            Source::Reachable(_) | Source::InvalidName(_) => Some(used.image.clone()),
+            ImageSource::Known(source) => Some(source.clone()),
+            ImageSource::Unknown(_) => None,
+            ImageSource::Reachable(_) | ImageSource::InvalidName(_) => Some(used.image.clone()),
         },
         destination: (is_named && !is_private).then(|| assignment.destination.clone()),
         changed_by: workload
@@ -200,7 +200,7 @@ fn rewritable(
     seen: Option<&RegistrySnapshot>,
 ) -> Option<State> {
     let is_private = assignment.destination.is_same(&used.image);
-    if is_private || !matches!(assignment.source, Source::Known(_)) {
+    if is_private || !matches!(assignment.source, ImageSource::Known(_)) {
         return None;
     }
     if let Some(why) = &used.used_by.not_rewritable {
@@ -234,15 +234,15 @@ fn in_registry(
     seen: Option<&RegistrySnapshot>,
 ) -> State {
     let source = match &assignment.source {
-        Source::Reachable(why) => return State::Skipped(why.clone()),
-        Source::InvalidName(why) => return State::InvalidName(why.clone()),
-        Source::Unknown(why) => {
+        ImageSource::Reachable(why) => return State::Skipped(why.clone()),
+        ImageSource::InvalidName(why) => return State::InvalidName(why.clone()),
+        ImageSource::Unknown(why) => {
             return match registry_digest {
                 Ok(None) => State::Missing,
                 Ok(Some(_)) | Err(_) => State::SourceUnknown(why.clone()),
             };
         }
-        Source::Known(source) => source,
+        ImageSource::Known(source) => source,
     };
     let registry_digest = match registry_digest {
         Err(why) => return State::Unchecked(why.clone()),
@@ -273,7 +273,7 @@ fn versions<'s>(
     assignment: &'s Assignment,
     seen: Option<&'s RegistrySnapshot>,
 ) -> Option<(&'s Image, &'s Result<Vec<String>, String>)> {
-    let Source::Known(source) = &assignment.source else { return None };
+    let ImageSource::Known(source) = &assignment.source else { return None };
     let tags = sources(seen)?.versions.get(&(source.host().to_owned(), source.path().to_owned()))?;
     Some((source, tags))
 }
@@ -284,15 +284,15 @@ fn not_checked(
     registry_digest: &Result<Option<&Digest>, String>,
     seen: Option<&RegistrySnapshot>,
 ) -> Vec<NotChecked> {
-    let (Source::Known(_) | Source::Unknown(_), Some(seen)) = (&assignment.source, seen) else {
+    let (ImageSource::Known(_) | ImageSource::Unknown(_), Some(seen)) = (&assignment.source, seen) else {
         return Vec::new();
     };
     let registry = registry_digest.as_ref().err().map(|cause| (Subject::Registry, cause));
     let public = sources(Some(seen)).and_then(|sources| {
         let tag = match &assignment.source {
-            Source::Known(source) => sources.tags.get(source),
-            Source::Unknown(why) => return Some((Subject::PublicTags, why)),
-            Source::Reachable(_) | Source::InvalidName(_) => None,
+            ImageSource::Known(source) => sources.tags.get(source),
+            ImageSource::Unknown(why) => return Some((Subject::PublicTags, why)),
+            ImageSource::Reachable(_) | ImageSource::InvalidName(_) => None,
         };
         match (tag, versions(assignment, Some(seen))) {
             (Some(PublicTag::Unread(cause)), _) | (_, Some((_, Err(cause)))) => {

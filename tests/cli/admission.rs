@@ -10,7 +10,7 @@ use castai_privatelink::model::inventory::{ImageField, WorkloadKind, WorkloadNam
 use castai_privatelink::model::name_map::NameMap;
 use castai_privatelink::model::workload::Workload;
 use castai_privatelink::sync::discover::{Found, ImageFilter, discover};
-use castai_privatelink::sync::plan::assignment::{Source, assign};
+use castai_privatelink::sync::plan::assignment::{ImageSource, assign};
 use jiff::Timestamp;
 use lab::host::Lab;
 use lab::settings::{Fixture, Settings};
@@ -155,7 +155,7 @@ fn rewritten(pod: &Value, maps: &[NameMap], is_covered: &impl Fn(&Image, &Image)
     let mirror: Mirror = MIRROR.parse().unwrap();
     let mut names = BTreeMap::new();
     for assigned in assign(&inventory, &mirror, maps, Some(address::REGION)) {
-        let Source::Known(source) = &assigned.source else { continue };
+        let ImageSource::Known(source) = &assigned.source else { continue };
         if is_covered(&assigned.destination, source) {
             for used in assigned.used_by {
                 names.insert(used.used_by.image_field, assigned.destination.to_string());

@@ -42,7 +42,7 @@ fn resolve_only_the_cluster_while_nodes_pull(lab: &Lab) {
 }
 
 #[test]
-fn a_bastion_that_reaches_no_source_is_told_how_to_split_the_work() {
+fn a_bastion_that_reaches_no_source_gets_a_hint_to_split_the_work() {
     let lab = own_lab();
     for (name, _) in address::SOURCES {
         lab.control().put(&format!("/dns/records/{name}"), &Behaviour::NameError).expect("a record");

@@ -58,7 +58,7 @@ fn workloads_without_pods_are_named_with_the_cause() {
         report["notReady"].as_array().unwrap().iter().find(|one| one["workload"]["name"] == "castai-agent");
     let agent = agent.unwrap_or_else(|| panic!("{report}"));
     assert_eq!((&agent["replicas"]["ready"], &agent["reason"]), (&json!(0), &json!("FailedCreate")));
-    // Nobody asked whether pods run.
+    // The command does not check whether pods run.
     sync(lab, 0, &["--wait=false"]);
 
     kubectl(lab, &["delete", "resourcequota", "full", "-n", "castai-agent"]);

@@ -23,8 +23,9 @@ impl SyncArguments {
 
     /// Images that are up to date are read too if the output shows details: that needs a request per manifest.
     pub fn detail(&self) -> Detail {
-        let is_told = matches!(self.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
-        if self.lock.is_some() || is_told { Detail::Content } else { Detail::Digest }
+        let shows_details =
+            matches!(self.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
+        if self.lock.is_some() || shows_details { Detail::Content } else { Detail::Digest }
     }
 
     /// Rejects combinations of flags without effect, so that none is silently ignored.

@@ -15,7 +15,7 @@ fn only_kubectl_and_our_scripts_request_completions() {
         ("kubectl-castai_privatelink", None),
     ];
     for (line, count) in cases {
-        assert_eq!(asked(&words(line)).map(<[OsString]>::len), count, "{line}");
+        assert_eq!(words_to_complete(&words(line)).map(<[OsString]>::len), count, "{line}");
     }
 }
 

@@ -33,14 +33,14 @@ async fn planned(arguments: &Arguments, target: &TargetArguments) -> Result<Endp
         Some(cluster::connect(&arguments.connection.flags(built_in())).await?)
     };
     let network = aws_login::network(arguments, connection.as_ref(), &[]);
-    let place = gather::place(connection.as_ref(), &network, selection).await?;
-    let wanted = target.wanted(&place.region);
+    let ports = gather::connect(connection.as_ref(), &network, selection).await?;
+    let wanted = target.wanted(&ports.region);
     if target.services.is_empty()
-        && let Some((message, hint)) = not_offered(target.service_region.as_ref().unwrap_or(&place.region))
+        && let Some((message, hint)) = not_offered(target.service_region.as_ref().unwrap_or(&ports.region))
     {
         let hint = format!("{hint}; pass them with --service NAME=SERVICE");
         return Err(CommandError::with_hint(format!("error: {message}"), hint));
     }
-    let facts = gather::facts(&place, &wanted).await?;
+    let facts = gather::facts(&ports, &wanted).await?;
     Ok(decide(&facts, &wanted))
 }

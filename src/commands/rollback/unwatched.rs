@@ -1,4 +1,4 @@
-//! A note for whoever interrupts a rollback.
+//! A note for a user who interrupts a rollback.
 
 use std::cell::Cell;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::{Arguments, SyncArguments};
 use crate::cluster;
-use crate::commands::{aws_login, discovery};
+use crate::commands::{aws_login, selection};
 use crate::error::CommandError;
 use crate::store::Limits;
 use crate::sync::artifact::file;
@@ -17,8 +17,8 @@ pub(in crate::commands) async fn read(
 ) -> Result<Settings, CommandError> {
     let scope = arguments.connection.scope(sync.selection.selector.as_ref());
     sync.check(&scope)?;
-    let filter = discovery::filter(&sync.selection.filter, &sync.mirror)?;
-    let manifests = discovery::read_manifests(&sync.files).await?;
+    let filter = selection::filter(&sync.selection.filter, &sync.mirror)?;
+    let manifests = selection::read_manifests(&sync.files).await?;
     let maps = &sync.mirror.maps;
     let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();
     let artifacts = Artifacts {
@@ -36,7 +36,7 @@ pub(in crate::commands) async fn read(
         mirror: sync.mirror.settings(),
         replace: sync.replace.clone(),
         source_registries: sync.source.source_registries.clone(),
-        repository_settings: discovery::repository_settings(sync.repository_settings.as_deref())?,
+        repository_settings: selection::repository_settings(sync.repository_settings.as_deref())?,
         artifacts,
         detail: sync.detail(),
         attestations: sync.attestations(),

@@ -2,7 +2,7 @@
 
 use crate::cli::{Arguments, NamingArguments};
 use crate::cluster;
-use crate::commands::{CommandError, ExitStatus, aws_login, discovery};
+use crate::commands::{CommandError, ExitStatus, aws_login, selection};
 use crate::output;
 use crate::persist::named::{self, NamedImages};
 use crate::persist::not_renamed::{self, NotRenamed};
@@ -13,7 +13,7 @@ pub(super) async fn read(
     arguments: &Arguments,
     wanted: &NamingArguments,
 ) -> Result<NamedImages, CommandError> {
-    let knowledge = discovery::knowledge(&wanted.knowledge)?;
+    let knowledge = selection::knowledge(&wanted.knowledge)?;
     let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
     let progress = arguments.progress();
     let scope = arguments.connection.scope(None);

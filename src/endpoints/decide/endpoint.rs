@@ -7,13 +7,13 @@ use super::hub::{Taken, is_gone, taken};
 use super::our_tags;
 use super::placement::{Placement, place};
 use super::subnets::Used;
-use crate::endpoints::facts::{Endpoint, Facts, Service};
+use crate::endpoints::facts::{Endpoint, Service, VpcFacts};
 use crate::endpoints::plan::{Action, EndpointChange, MANAGED_BY, PlannedEndpoint, Problem};
-use crate::endpoints::wanted::{Provider, Wanted, WantedService};
+use crate::endpoints::settings::{PlanSettings, Provider, RequestedService};
 
 pub(super) struct Context<'f> {
-    pub(super) facts: &'f Facts,
-    pub(super) wanted: &'f Wanted,
+    pub(super) facts: &'f VpcFacts,
+    pub(super) wanted: &'f PlanSettings,
     pub(super) used: &'f Used<'f>,
     /// Nothing can be created or modified in this VPC.
     pub(super) is_blocked: bool,
@@ -29,7 +29,7 @@ pub(super) struct Decision {
 }
 
 impl Context<'_> {
-    pub(super) fn decide(&self, service: &WantedService, groups: &mut Groups<'_>) -> Decision {
+    pub(super) fn decide(&self, service: &RequestedService, groups: &mut Groups<'_>) -> Decision {
         let detail = self.facts.services.iter().find(|detail| detail.name == service.service_name);
         let hosts = match detail.map(|detail| detail.private_dns_names.clone()) {
             Some(names) if !names.is_empty() => names,
@@ -88,7 +88,7 @@ impl Context<'_> {
     }
 
     /// The endpoint of a service that counts: with private DNS, ours, available, in this order.
-    fn existing(&self, service: &WantedService) -> Option<&Endpoint> {
+    fn existing(&self, service: &RequestedService) -> Option<&Endpoint> {
         let of_service = |endpoint: &&Endpoint| {
             endpoint.service_name == service.service_name && !is_gone(endpoint)
                 // S3 has both kinds, and either of them will do for nodes if its name leads there.
@@ -105,7 +105,7 @@ impl Context<'_> {
     }
 
     /// Why an endpoint will never work as it is.
-    fn stuck(&self, service: &WantedService, endpoint: &Endpoint) -> Option<Problem> {
+    fn stuck(&self, service: &RequestedService, endpoint: &Endpoint) -> Option<Problem> {
         let is = |state: &str| endpoint.state.eq_ignore_ascii_case(state);
         let why = endpoint.failure.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
         let (message, first) = if is("rejected") {
@@ -131,7 +131,7 @@ impl Context<'_> {
     }
 
     /// Why a service of another region cannot be used from here.
-    fn unreachable_from_here(&self, service: &WantedService, detail: Option<&Service>) -> Option<Problem> {
+    fn unreachable_from_here(&self, service: &RequestedService, detail: Option<&Service>) -> Option<Problem> {
         let (home, detail) = (service.region.as_ref()?, detail?);
         (!detail.remote_regions.contains(&self.facts.region)).then(|| Problem {
             subject: service.name.clone(),
@@ -142,7 +142,7 @@ impl Context<'_> {
 
     fn create(
         &self,
-        service: &WantedService,
+        service: &RequestedService,
         detail: Option<&Service>,
         placement: &Placement<'_>,
         groups: &mut Groups<'_>,
@@ -195,7 +195,7 @@ impl Context<'_> {
     /// Adds what an endpoint lacks, and removes nothing.
     fn adopt(
         &self,
-        service: &WantedService,
+        service: &RequestedService,
         endpoint: &Endpoint,
         placement: &Placement<'_>,
         groups: &mut Groups<'_>,
@@ -266,7 +266,7 @@ impl Context<'_> {
 }
 
 /// What keeps the private name of a service from working.
-fn name_note(service: &WantedService, detail: &Service) -> Option<String> {
+fn name_note(service: &RequestedService, detail: &Service) -> Option<String> {
     let who = service.provider.who();
     if detail.private_dns_names.is_empty() {
         return Some(format!(
@@ -287,7 +287,7 @@ fn has_private_name(detail: Option<&Service>) -> bool {
     detail.is_none_or(|detail| !detail.private_dns_names.is_empty())
 }
 
-fn conflict(service: &WantedService, other: &Endpoint, hosts: &[String]) -> Problem {
+fn conflict(service: &RequestedService, other: &Endpoint, hosts: &[String]) -> Problem {
     Problem {
         subject: service.name.clone(),
         message: format!(
@@ -319,7 +319,7 @@ impl Provider {
 }
 
 impl Decision {
-    fn new(service: &WantedService, hosts: Vec<String>) -> Self {
+    fn new(service: &RequestedService, hosts: Vec<String>) -> Self {
         Self {
             planned: PlannedEndpoint {
                 name: service.name.clone(),

@@ -6,13 +6,13 @@ use super::endpoint::{Context, Decision};
 use super::our_tags;
 use crate::endpoints::facts::Endpoint;
 use crate::endpoints::plan::{Action, EndpointChange};
-use crate::endpoints::wanted::WantedService;
+use crate::endpoints::settings::RequestedService;
 
 impl Context<'_> {
     /// The route tables are those of nodes and pods.
     pub(super) fn gateway(
         &self,
-        service: &WantedService,
+        service: &RequestedService,
         existing: Option<&Endpoint>,
         mut decision: Decision,
     ) -> Decision {

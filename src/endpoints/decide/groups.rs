@@ -9,14 +9,14 @@ use ipnet::IpNet;
 
 use super::our_tags;
 use super::subnets::Used;
-use crate::endpoints::facts::{Facts, RuleSource, SecurityGroup};
+use crate::endpoints::facts::{RuleSource, SecurityGroup, VpcFacts};
 use crate::endpoints::plan::{Action, GROUP_FOR, GroupRef};
-use crate::endpoints::wanted::{Peer, Provider, Wanted};
+use crate::endpoints::settings::{Peer, PlanSettings, Provider};
 
 /// Our two security groups, and what the endpoints need of them.
 pub(super) struct Groups<'f> {
-    facts: &'f Facts,
-    wanted: &'f Wanted,
+    facts: &'f VpcFacts,
+    wanted: &'f PlanSettings,
     /// Where nodes and pods have their addresses.
     client_cidrs: Vec<IpNet>,
     clients: Vec<Peer>,
@@ -41,7 +41,7 @@ const fn names(provider: Provider) -> (&'static str, &'static str, &'static str)
 }
 
 impl<'f> Groups<'f> {
-    pub(super) fn new(facts: &'f Facts, wanted: &'f Wanted, used: &Used<'_>) -> Self {
+    pub(super) fn new(facts: &'f VpcFacts, wanted: &'f PlanSettings, used: &Used<'_>) -> Self {
         let client_cidrs: Vec<_> = used.cidrs().copied().collect();
         let mut clients: Vec<_> = facts.client_groups.iter().cloned().map(Peer::Group).collect();
         if clients.is_empty() {

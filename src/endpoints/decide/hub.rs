@@ -1,6 +1,6 @@
 //! Names that the VPC already resolves: by a private hosted zone, as with endpoints in a hub VPC, or by another endpoint.
 
-use crate::endpoints::facts::{Endpoint, Facts, HostedZone};
+use crate::endpoints::facts::{Endpoint, HostedZone, VpcFacts};
 
 /// What already answers for a name.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(super) enum Taken<'f> {
 }
 
 /// What answers for one of `hosts`, other than endpoints of the service itself.
-pub(super) fn taken<'f>(facts: &'f Facts, service_name: &str, hosts: &[String]) -> Option<Taken<'f>> {
+pub(super) fn taken<'f>(facts: &'f VpcFacts, service_name: &str, hosts: &[String]) -> Option<Taken<'f>> {
     let covers = |zone: &HostedZone| {
         hosts.iter().any(|host| {
             let host = host.trim_start_matches("*.");

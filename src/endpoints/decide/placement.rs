@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::subnets::Used;
-use crate::endpoints::facts::{Facts, Service, Subnet};
-use crate::endpoints::wanted::{Wanted, WantedService};
+use crate::endpoints::facts::{Service, Subnet, VpcFacts};
+use crate::endpoints::settings::{PlanSettings, RequestedService};
 
 /// The subnets of an endpoint and its kind of addresses.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,10 +18,10 @@ pub(super) struct Placement<'f> {
 }
 
 pub(super) fn place<'f>(
-    facts: &'f Facts,
-    wanted: &Wanted,
+    facts: &'f VpcFacts,
+    wanted: &PlanSettings,
     used: &Used<'f>,
-    service: &WantedService,
+    service: &RequestedService,
     detail: Option<&Service>,
 ) -> Placement<'f> {
     let named = |subnet: &&Subnet| wanted.endpoint_subnets.contains(&subnet.id);

@@ -4,44 +4,45 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use crate::endpoints::facts::{Facts, Reason, Subnet};
+use crate::endpoints::facts::{Subnet, SubnetReason, VpcFacts};
 use crate::endpoints::plan::{Action, PLUGIN, PlannedSubnet, ROUTABLE, TAGGED_BY, TagState};
-use crate::endpoints::wanted::Wanted;
+use crate::endpoints::settings::PlanSettings;
 
 /// The subnets of nodes and pods, by id.
 pub(super) struct Used<'f> {
     pub(super) nodes: Vec<&'f Subnet>,
     pub(super) pods: Vec<&'f Subnet>,
-    reasons: BTreeMap<&'f str, BTreeSet<&'f Reason>>,
+    reasons: BTreeMap<&'f str, BTreeSet<&'f SubnetReason>>,
 }
 
 impl<'f> Used<'f> {
     /// Subnets that the user names are the only ones. Those of the control plane count only if nothing else is known: EKS
     /// places its interfaces there, and nodes may be elsewhere.
-    pub(super) fn new(facts: &'f Facts) -> Self {
-        let is_flag = |reason: &Reason| *reason == Reason::Flag;
+    pub(super) fn new(facts: &'f VpcFacts) -> Self {
+        let is_flag = |reason: &SubnetReason| *reason == SubnetReason::Flag;
         let is_named = facts.uses.iter().any(|used| is_flag(&used.reason));
-        let is_of_pods = |reason: &Reason| matches!(reason, Reason::Pods(_));
-        let is_strong = |reason: &Reason| !matches!(reason, Reason::ControlPlane) && !is_of_pods(reason);
+        let is_of_pods = |reason: &SubnetReason| matches!(reason, SubnetReason::Pods(_));
+        let is_strong =
+            |reason: &SubnetReason| !matches!(reason, SubnetReason::ControlPlane) && !is_of_pods(reason);
         let is_any_strong = facts.uses.iter().any(|used| is_strong(&used.reason));
-        let counts = |reason: &Reason| match reason {
-            Reason::Pods(_) => true,
+        let counts = |reason: &SubnetReason| match reason {
+            SubnetReason::Pods(_) => true,
             _ if is_named => is_flag(reason),
-            Reason::ControlPlane => !is_any_strong,
+            SubnetReason::ControlPlane => !is_any_strong,
             _ => true,
         };
-        let mut reasons: BTreeMap<&str, BTreeSet<&Reason>> = BTreeMap::new();
+        let mut reasons: BTreeMap<&str, BTreeSet<&SubnetReason>> = BTreeMap::new();
         for used in facts.uses.iter().filter(|used| counts(&used.reason)) {
             reasons.entry(&used.subnet).or_default().insert(&used.reason);
         }
-        let of = |is_wanted: fn(&Reason) -> bool| -> Vec<&Subnet> {
+        let of = |is_wanted: fn(&SubnetReason) -> bool| -> Vec<&Subnet> {
             let has = |subnet: &&Subnet| {
                 reasons.get(subnet.id.as_str()).is_some_and(|all| all.iter().any(|reason| is_wanted(reason)))
             };
             facts.subnets.iter().filter(has).collect()
         };
-        let nodes = of(|reason| !matches!(reason, Reason::Pods(_)));
-        let pods = of(|reason| matches!(reason, Reason::Pods(_)));
+        let nodes = of(|reason| !matches!(reason, SubnetReason::Pods(_)));
+        let pods = of(|reason| matches!(reason, SubnetReason::Pods(_)));
         Self { nodes, pods, reasons }
     }
 
@@ -55,19 +56,20 @@ impl<'f> Used<'f> {
     }
 
     /// What to know about how the subnets were found.
-    pub(super) fn notes(&self, facts: &Facts) -> Vec<String> {
-        let has =
-            |wanted: &dyn Fn(&Reason) -> bool| self.reasons.values().flatten().any(|reason| wanted(reason));
+    pub(super) fn notes(&self, facts: &VpcFacts) -> Vec<String> {
+        let has = |wanted: &dyn Fn(&SubnetReason) -> bool| {
+            self.reasons.values().flatten().any(|reason| wanted(reason))
+        };
         let mut notes = Vec::new();
-        if has(&|reason| *reason == Reason::ControlPlane) {
+        if has(&|reason| *reason == SubnetReason::ControlPlane) {
             notes.push(
                 "no node, node group or node class names a subnet: those of the cluster's control plane are taken; \
                  name others with --subnet"
                     .to_owned(),
             );
         }
-        let is_fargate = |reason: &Reason| matches!(reason, Reason::FargateProfile(_));
-        let is_of_pods = |reason: &Reason| matches!(reason, Reason::Pods(_));
+        let is_fargate = |reason: &SubnetReason| matches!(reason, SubnetReason::FargateProfile(_));
+        let is_of_pods = |reason: &SubnetReason| matches!(reason, SubnetReason::Pods(_));
         if has(&is_fargate) && !has(&|reason| !is_fargate(reason) && !is_of_pods(reason)) {
             notes.push(
                 "the cluster runs on Fargate only: Cast AI will add EC2 nodes to the subnets of its profiles"
@@ -96,7 +98,7 @@ impl<'f> Used<'f> {
     }
 
     /// The subnets, with what happens to their tag.
-    pub(super) fn planned(&self, facts: &Facts, wanted: &Wanted) -> Vec<PlannedSubnet> {
+    pub(super) fn planned(&self, facts: &VpcFacts, wanted: &PlanSettings) -> Vec<PlannedSubnet> {
         let subnets = facts.subnets.iter().filter(|subnet| self.reasons.contains_key(subnet.id.as_str()));
         subnets
             .map(|subnet| PlannedSubnet {
@@ -109,7 +111,7 @@ impl<'f> Used<'f> {
             .collect()
     }
 
-    fn tag_state(&self, subnet: &Subnet, wanted: &Wanted) -> TagState {
+    fn tag_state(&self, subnet: &Subnet, wanted: &PlanSettings) -> TagState {
         match subnet.tags.get(ROUTABLE).map(String::as_str) {
             Some("true") => TagState::Present,
             _ if wanted.no_subnet_tags => TagState::NotWanted,
@@ -120,7 +122,7 @@ impl<'f> Used<'f> {
     }
 
     /// Tags all subnets that lack the tag, with one request.
-    pub(super) fn tag_action(&self, facts: &Facts, wanted: &Wanted) -> Option<Action> {
+    pub(super) fn tag_action(&self, facts: &VpcFacts, wanted: &PlanSettings) -> Option<Action> {
         let planned = self.planned(facts, wanted).into_iter();
         let subnets: Vec<_> =
             planned.filter(|subnet| subnet.tag == TagState::Add).map(|subnet| subnet.id).collect();
@@ -130,16 +132,16 @@ impl<'f> Used<'f> {
     }
 }
 
-fn describe(reason: &Reason) -> String {
+fn describe(reason: &SubnetReason) -> String {
     match reason {
-        Reason::Flag => "--subnet".to_owned(),
-        Reason::Nodes(1) => "1 node".to_owned(),
-        Reason::Nodes(count) => format!("{count} nodes"),
-        Reason::NodeGroup(name) => format!("node group {name}"),
-        Reason::FargateProfile(name) => format!("Fargate profile {name}"),
-        Reason::NodeClass(name) => name.clone(),
-        Reason::DiscoveryTag(tag) | Reason::ClusterTag(tag) => format!("tag {tag}"),
-        Reason::ControlPlane => "control plane".to_owned(),
-        Reason::Pods(name) => format!("pods: {name}"),
+        SubnetReason::Flag => "--subnet".to_owned(),
+        SubnetReason::Nodes(1) => "1 node".to_owned(),
+        SubnetReason::Nodes(count) => format!("{count} nodes"),
+        SubnetReason::NodeGroup(name) => format!("node group {name}"),
+        SubnetReason::FargateProfile(name) => format!("Fargate profile {name}"),
+        SubnetReason::NodeClass(name) => name.clone(),
+        SubnetReason::DiscoveryTag(tag) | SubnetReason::ClusterTag(tag) => format!("tag {tag}"),
+        SubnetReason::ControlPlane => "control plane".to_owned(),
+        SubnetReason::Pods(name) => format!("pods: {name}"),
     }
 }

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::endpoints::facts::{
-    Cluster, Endpoint, Reason, RouteTable, Rule, RuleSource, SecurityGroup, Service, Subnet, SubnetUse, Vpc,
+    Cluster, Endpoint, RouteTable, Rule, RuleSource, SecurityGroup, Service, Subnet, SubnetReason, SubnetUse,
+    Vpc,
 };
 use crate::endpoints::plan::{GROUP_FOR, GroupRef, ROUTABLE, TAGGED_BY, TagState};
-use crate::endpoints::wanted::{Peer, aws, cast_ai};
+use crate::endpoints::settings::{Peer, aws, cast_ai};
 
 const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "123456789012";
@@ -27,12 +28,12 @@ fn subnet(id: &str, zone: &str, cidr: &str) -> Subnet {
     }
 }
 
-fn used(subnet: &str, reason: Reason) -> SubnetUse {
+fn used(subnet: &str, reason: SubnetReason) -> SubnetUse {
     SubnetUse { subnet: subnet.to_owned(), reason }
 }
 
 /// A cluster with nodes in two zones of a VPC without endpoints; a third subnet is not the cluster's.
-fn facts() -> Facts {
+fn facts() -> VpcFacts {
     let services = cast_ai(REGION, None, &[]).into_iter().map(|wanted| Service {
         private_dns_names: wanted.hosts.first().cloned().into_iter().collect(),
         name: wanted.service_name,
@@ -43,7 +44,7 @@ fn facts() -> Facts {
     });
     let mut services: Vec<_> = services.collect();
     services[3].private_dns_names = vec!["files.example".to_owned()];
-    Facts {
+    VpcFacts {
         region: REGION.to_owned(),
         account: Some(ACCOUNT.to_owned()),
         cluster: Some(Cluster { name: "demo".to_owned(), ..Cluster::default() }),
@@ -59,29 +60,29 @@ fn facts() -> Facts {
             subnet("subnet-b", "us-east-1b", "10.0.2.0/24"),
             subnet("subnet-public", "us-east-1a", "10.0.9.0/24"),
         ],
-        uses: vec![used("subnet-a", Reason::Nodes(2)), used("subnet-b", Reason::Nodes(1))],
+        uses: vec![used("subnet-a", SubnetReason::Nodes(2)), used("subnet-b", SubnetReason::Nodes(1))],
         client_groups: ["sg-nodes".to_owned()].into(),
         services,
         route_tables: vec![
             RouteTable { id: "rtb-main".to_owned(), is_main: true, subnets: Vec::new() },
             RouteTable { id: "rtb-a".to_owned(), is_main: false, subnets: vec!["subnet-a".to_owned()] },
         ],
-        ..Facts::default()
+        ..VpcFacts::default()
     }
 }
 
-fn cast_ai_wanted() -> Wanted {
-    Wanted { services: cast_ai(REGION, None, &[]), ..Wanted::default() }
+fn cast_ai_wanted() -> PlanSettings {
+    PlanSettings { services: cast_ai(REGION, None, &[]), ..PlanSettings::default() }
 }
 
-fn only(name: &str) -> Wanted {
+fn only(name: &str) -> PlanSettings {
     let mut wanted = cast_ai_wanted();
     wanted.services.retain(|service| service.name == name);
     wanted
 }
 
-fn with_aws() -> Wanted {
-    Wanted { services: aws(REGION, &[]), ..Wanted::default() }
+fn with_aws() -> PlanSettings {
+    PlanSettings { services: aws(REGION, &[]), ..PlanSettings::default() }
 }
 
 fn aws_service(name: &str) -> Service {
@@ -142,7 +143,7 @@ fn change(plan: &EndpointPlan, name: &str) -> EndpointChange {
 }
 
 /// The facts after the plan was carried out.
-fn applied(mut facts: Facts, plan: &EndpointPlan) -> Facts {
+fn applied(mut facts: VpcFacts, plan: &EndpointPlan) -> VpcFacts {
     let id = |group: &GroupRef| match group {
         GroupRef::Id(id) => id.clone(),
         GroupRef::Name(name) => format!("sg-{name}"),
@@ -218,7 +219,7 @@ fn applied(mut facts: Facts, plan: &EndpointPlan) -> Facts {
 
 /// Asserts that a second run has nothing to do after the first one.
 #[track_caller]
-fn assert_settles(facts: Facts, wanted: &Wanted) -> EndpointPlan {
+fn assert_settles(facts: VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     let plan = decide(&facts, wanted);
     let again = decide(&applied(facts, &plan), wanted);
     assert_eq!(lines(&again), Vec::<String>::new(), "after {:#?}", lines(&plan));
@@ -250,7 +251,7 @@ fn a_vpc_without_endpoints_gets_one_per_service() {
 
 #[test]
 fn without_security_groups_the_blocks_of_the_subnets_are_admitted() {
-    let facts = Facts { client_groups: [].into(), ..facts() };
+    let facts = VpcFacts { client_groups: [].into(), ..facts() };
     let plan = assert_settles(facts, &only("rest-api"));
     assert_eq!(lines(&plan)[1], "admit 10.0.1.0/24 10.0.2.0/24 to castai-privatelink-endpoints");
     let mut wanted = only("rest-api");
@@ -270,7 +271,7 @@ fn vpc_attributes_are_set_only_if_that_is_allowed() {
     assert_eq!(lines(&plan), ["tag subnet-a subnet-b"]);
     assert_eq!(change(&plan, "rest-api"), EndpointChange::Blocked);
     assert!(plan.problems[0].message.contains("enableDnsHostnames of vpc-1"), "{plan:#?}");
-    let wanted = Wanted { enable_vpc_dns: true, ..only("rest-api") };
+    let wanted = PlanSettings { enable_vpc_dns: true, ..only("rest-api") };
     let plan = assert_settles(facts.clone(), &wanted);
     assert_eq!(lines(&plan)[0], "enable enableDnsHostnames");
     // What is not known is tried.
@@ -306,7 +307,7 @@ fn aws_endpoints_admit_the_whole_vpc_and_list_what_they_redirect() {
 
 #[test]
 fn a_service_that_ec2_does_not_describe_is_created_with_a_note() {
-    let facts = Facts { services: Vec::new(), ..facts() };
+    let facts = VpcFacts { services: Vec::new(), ..facts() };
     let plan = assert_settles(facts, &only("files"));
     assert_eq!(lines(&plan)[2], "create files in subnet-a subnet-b with [castai-privatelink-endpoints]");
     assert!(plan.notes[0].contains("does not describe com.amazonaws.vpce.us-east-1."), "{:?}", plan.notes);
@@ -314,7 +315,7 @@ fn a_service_that_ec2_does_not_describe_is_created_with_a_note() {
 }
 
 #[test]
-fn what_the_service_says_of_its_name_is_told() {
+fn a_note_shows_the_name_of_the_service() {
     for (verified, names, created, note) in [
         (Some(false), vec!["api.cast.ai".to_owned()], "", "has not verified"),
         (Some(true), Vec::new(), ", no private DNS", "has no private DNS name"),
@@ -344,6 +345,6 @@ fn a_tag_with_another_value_is_not_changed() {
     assert_eq!(plan.subnets[0].tag, TagState::OtherValue);
     assert_eq!(plan.subnets[1].tag, TagState::Present);
     assert!(!lines(&plan).iter().any(|line| line.starts_with("tag")), "{:?}", lines(&plan));
-    let wanted = Wanted { no_subnet_tags: true, ..only("rest-api") };
+    let wanted = PlanSettings { no_subnet_tags: true, ..only("rest-api") };
     assert!(!lines(&decide(&self::facts(), &wanted)).iter().any(|line| line.starts_with("tag")));
 }

@@ -6,7 +6,7 @@ use crate::aws::ec2::escaped;
 use crate::aws::error::Error;
 use crate::aws::rest;
 use crate::aws::signed::Client;
-use crate::endpoints::facts::{Facts, Reason, SubnetUse};
+use crate::endpoints::facts::{SubnetReason, SubnetUse, VpcFacts};
 use crate::printable::one_line;
 
 /// More pages of 100 than any cluster fills; a list that goes on is cut off with an error.
@@ -22,7 +22,7 @@ struct Groups {
     names: &'static str,
     /// The member of an item's description.
     one: &'static str,
-    reason: fn(String) -> Reason,
+    reason: fn(String) -> SubnetReason,
 }
 
 const GROUPS: [Groups; 2] = [
@@ -33,7 +33,7 @@ const GROUPS: [Groups; 2] = [
         path: "node-groups",
         names: "nodegroups",
         one: "nodegroup",
-        reason: Reason::NodeGroup,
+        reason: SubnetReason::NodeGroup,
     },
     Groups {
         noun: "Fargate profiles",
@@ -42,12 +42,12 @@ const GROUPS: [Groups; 2] = [
         path: "fargate-profiles",
         names: "fargateProfileNames",
         one: "fargateProfile",
-        reason: Reason::FargateProfile,
+        reason: SubnetReason::FargateProfile,
     },
 ];
 
 /// Adds the cluster's facts, and returns its VPC.
-pub(super) async fn read(client: &Client, name: &str, facts: &mut Facts) -> Result<Option<String>, Error> {
+pub(super) async fn read(client: &Client, name: &str, facts: &mut VpcFacts) -> Result<Option<String>, Error> {
     if !is_name(name) {
         return Err(Error::Service {
             call: "eks:DescribeCluster".to_owned(),
@@ -71,7 +71,7 @@ async fn read_groups(
     client: &Client,
     cluster: &str,
     groups: &Groups,
-    facts: &mut Facts,
+    facts: &mut VpcFacts,
 ) -> Result<(), Error> {
     let path = format!("/clusters/{cluster}/{}", groups.path);
     let mut next = String::new();
@@ -101,7 +101,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-fn described(cluster: &Value, facts: &mut Facts) -> Option<String> {
+fn described(cluster: &Value, facts: &mut VpcFacts) -> Option<String> {
     let network = &cluster["resourcesVpcConfig"];
     if let Some(known) = &mut facts.cluster {
         known.is_ipv6 = cluster["kubernetesNetworkConfig"]["ipFamily"] == "ipv6";
@@ -110,7 +110,9 @@ fn described(cluster: &Value, facts: &mut Facts) -> Option<String> {
     // EKS attaches it to managed nodes, to Fargate pods and to nodes of Auto Mode.
     facts.client_groups.extend(network["clusterSecurityGroupId"].as_str().map(str::to_owned));
     let of_control_plane = texts(&network["subnetIds"]);
-    facts.uses.extend(of_control_plane.map(|subnet| SubnetUse { subnet, reason: Reason::ControlPlane }));
+    facts
+        .uses
+        .extend(of_control_plane.map(|subnet| SubnetUse { subnet, reason: SubnetReason::ControlPlane }));
     network["vpcId"].as_str().map(str::to_owned)
 }
 
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_cluster_has_its_vpc_and_groups() {
-        let mut facts = Facts { cluster: Some(Cluster::default()), ..Facts::default() };
+        let mut facts = VpcFacts { cluster: Some(Cluster::default()), ..VpcFacts::default() };
         let vpc = described(
             &json!({
                 "resourcesVpcConfig": {"vpcId": "vpc-1", "subnetIds": ["subnet-a"], "clusterSecurityGroupId": "sg-1"},
@@ -139,7 +141,10 @@ mod tests {
         );
         assert_eq!(vpc.as_deref(), Some("vpc-1"));
         assert!(facts.client_groups.contains("sg-1"));
-        assert_eq!(facts.uses, [SubnetUse { subnet: "subnet-a".to_owned(), reason: Reason::ControlPlane }]);
+        assert_eq!(
+            facts.uses,
+            [SubnetUse { subnet: "subnet-a".to_owned(), reason: SubnetReason::ControlPlane }]
+        );
         let cluster = facts.cluster.unwrap();
         assert!(cluster.is_ipv6 && cluster.is_auto_mode);
     }
@@ -176,12 +181,12 @@ mod tests {
 
     #[tokio::test]
     async fn all_node_groups_count_and_a_missing_right_costs_only_its_list() {
-        let mut facts = Facts { cluster: Some(Cluster::default()), ..Facts::default() };
+        let mut facts = VpcFacts { cluster: Some(Cluster::default()), ..VpcFacts::default() };
         let vpc = read(&client().await, "demo", &mut facts).await.unwrap();
         assert_eq!(vpc.as_deref(), Some("vpc-1"));
         let used = |subnet: &str, group: &str| SubnetUse {
             subnet: subnet.to_owned(),
-            reason: Reason::NodeGroup(group.to_owned()),
+            reason: SubnetReason::NodeGroup(group.to_owned()),
         };
         assert_eq!(facts.uses, [used("subnet-a", "first"), used("subnet-b", "second")]);
         let [unread] = facts.unread.as_slice() else { panic!("{:?}", facts.unread) };

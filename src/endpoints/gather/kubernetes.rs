@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::cluster::{Connection, list_custom_resources};
-use crate::endpoints::facts::{Facts, Reason, SubnetUse};
+use crate::endpoints::facts::{SubnetReason, SubnetUse, VpcFacts};
 use crate::model::knowledge::CustomResource;
 
 /// Group, kind, and the parts that name subnets.
@@ -14,7 +14,7 @@ const KINDS: [(&str, &str); 3] = [
 ];
 
 /// Adds what the cluster's custom resources say. What cannot be listed is a note.
-pub(super) async fn read(connection: &Connection, facts: &mut Facts) {
+pub(super) async fn read(connection: &Connection, facts: &mut VpcFacts) {
     let definitions = KINDS.map(|(group, kind)| CustomResource {
         group: group.to_owned(),
         kind: kind.to_owned(),
@@ -36,7 +36,7 @@ pub(super) async fn read(connection: &Connection, facts: &mut Facts) {
     }
 }
 
-fn add(facts: &mut Facts, kind: &str, name: &str, content: &Value) {
+fn add(facts: &mut VpcFacts, kind: &str, name: &str, content: &Value) {
     let ids = |list: &Value| -> Vec<String> {
         let items = list.as_array().into_iter().flatten();
         items.filter_map(|item| item.as_str().or_else(|| item["id"].as_str()).map(str::to_owned)).collect()
@@ -46,12 +46,16 @@ fn add(facts: &mut Facts, kind: &str, name: &str, content: &Value) {
         (
             subnet.into_iter().collect(),
             ids(&content["spec"]["securityGroups"]),
-            Reason::Pods(format!("ENIConfig {name}")),
+            SubnetReason::Pods(format!("ENIConfig {name}")),
         )
     } else {
         // The controllers resolve their selectors here.
         let status = &content["status"];
-        (ids(&status["subnets"]), ids(&status["securityGroups"]), Reason::NodeClass(format!("{kind} {name}")))
+        (
+            ids(&status["subnets"]),
+            ids(&status["securityGroups"]),
+            SubnetReason::NodeClass(format!("{kind} {name}")),
+        )
     };
     facts.uses.extend(subnets.into_iter().map(|subnet| SubnetUse { subnet, reason: reason.clone() }));
     facts.client_groups.extend(groups);
@@ -65,7 +69,7 @@ mod tests {
 
     #[test]
     fn node_classes_and_eni_configs_name_subnets_and_groups() {
-        let mut facts = Facts::default();
+        let mut facts = VpcFacts::default();
         let status = json!({"status": {"subnets": [{"id": "subnet-a", "zone": "a"}], "securityGroups": [{"id": "sg-1"}]}});
         add(&mut facts, "EC2NodeClass", "default", &status);
         add(&mut facts, "NodeClass", "system", &json!({"status": {}}));
@@ -74,11 +78,11 @@ mod tests {
         let expected = [
             SubnetUse {
                 subnet: "subnet-a".to_owned(),
-                reason: Reason::NodeClass("EC2NodeClass default".to_owned()),
+                reason: SubnetReason::NodeClass("EC2NodeClass default".to_owned()),
             },
             SubnetUse {
                 subnet: "subnet-pods".to_owned(),
-                reason: Reason::Pods("ENIConfig us-east-1a".to_owned()),
+                reason: SubnetReason::Pods("ENIConfig us-east-1a".to_owned()),
             },
         ];
         assert_eq!(facts.uses, expected);

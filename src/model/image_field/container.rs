@@ -1,11 +1,11 @@
 //! The image of a container.
 
 use super::ImageField;
-use super::kind::{Kind, Kustomize, Location, Relation};
+use super::kind::{FieldKind, Kustomize, Location, Relation};
 use super::list_field::{Item, ListField};
 use crate::model::pod_template::PodSpec;
 
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: FieldKind = FieldKind {
     form: "container/NAME",
     location: Location::Item(ListField { list: "containers", image: &["image"], items, is_managed: true }),
     relation: Relation::OwnImage,

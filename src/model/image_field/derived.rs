@@ -1,9 +1,9 @@
 //! An image that a component derives from its container's image at run time: no field holds it.
 
 use super::ImageField;
-use super::kind::{Kind, Kustomize, Location, Relation};
+use super::kind::{FieldKind, Kustomize, Location, Relation};
 
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: FieldKind = FieldKind {
     form: "derived/CONTAINER/COMPONENT",
     location: Location::Nowhere,
     relation: Relation::DerivedFrom,

@@ -1,11 +1,11 @@
 //! The image of an ephemeral container, which `kubectl debug` adds to a running pod through a subresource.
 
 use super::ImageField;
-use super::kind::{Kind, Kustomize, Location, Relation};
+use super::kind::{FieldKind, Kustomize, Location, Relation};
 use super::list_field::{Item, ListField};
 use crate::model::pod_template::PodSpec;
 
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: FieldKind = FieldKind {
     form: "ephemeral/NAME",
     location: Location::Item(ListField {
         list: "ephemeralContainers",

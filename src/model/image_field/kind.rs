@@ -8,7 +8,7 @@ use crate::model::pod_template::PodTemplate;
 use crate::model::workload_kind::WorkloadKind;
 
 /// One kind of image field.
-pub(super) struct Kind {
+pub(super) struct FieldKind {
     /// Its written form, such as `container/NAME`: a word, followed by names.
     pub(super) form: &'static str,
     pub(super) location: Location,
@@ -22,7 +22,7 @@ pub(super) struct Kind {
     pub(super) kustomize: Kustomize,
 }
 
-impl Kind {
+impl FieldKind {
     /// The first part of its written form.
     pub(super) fn word(&self) -> &'static str {
         self.form.split('/').next().unwrap_or_default()

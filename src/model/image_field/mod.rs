@@ -20,7 +20,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use self::kind::{Kind, Location, Relation};
+use self::kind::{FieldKind, Location, Relation};
 use crate::model::pod_template::PodTemplate;
 use crate::model::workload_kind::WorkloadKind;
 
@@ -28,13 +28,13 @@ use crate::model::workload_kind::WorkloadKind;
 /// file has its constructor.
 #[derive(Clone)]
 pub struct ImageField {
-    kind: &'static Kind,
+    kind: &'static FieldKind,
     /// As in the kind's written form. Boxed, because large clusters have thousands of them.
     names: Box<[Box<str>]>,
 }
 
 /// Every kind, in the order in which the fields of one list item are found.
-const KINDS: &[&Kind] = &[
+const KINDS: &[&FieldKind] = &[
     &container::KIND,
     &init_container::KIND,
     &ephemeral_container::KIND,
@@ -49,12 +49,12 @@ const KINDS: &[&Kind] = &[
 const LISTS: &[&str] = &["initContainers", "containers", "ephemeralContainers"];
 
 impl ImageField {
-    fn new(kind: &'static Kind, names: &[&str]) -> Self {
+    fn new(kind: &'static FieldKind, names: &[&str]) -> Self {
         Self { kind, names: names.iter().map(|name| Box::from(*name)).collect() }
     }
 
     /// The names if it is of `kind`.
-    fn names_of(&self, kind: &Kind) -> Option<&[Box<str>]> {
+    fn names_of(&self, kind: &FieldKind) -> Option<&[Box<str>]> {
         (self.kind.form == kind.form).then_some(&*self.names)
     }
 

@@ -1,9 +1,9 @@
 //! An image that the user named: no field holds it.
 
 use super::ImageField;
-use super::kind::{Kind, Kustomize, Location, Relation};
+use super::kind::{FieldKind, Kustomize, Location, Relation};
 
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: FieldKind = FieldKind {
     form: "named",
     location: Location::Nowhere,
     relation: Relation::None,

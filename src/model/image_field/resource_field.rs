@@ -1,9 +1,9 @@
 //! A field of a custom resource, which the resource's controller reads.
 
 use super::ImageField;
-use super::kind::{Kind, Kustomize, Location, Relation};
+use super::kind::{FieldKind, Kustomize, Location, Relation};
 
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: FieldKind = FieldKind {
     form: "field/POINTER",
     location: Location::Resource,
     relation: Relation::None,

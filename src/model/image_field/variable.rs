@@ -4,14 +4,14 @@
 use json_patch::{AddOperation, PatchOperation, RemoveOperation};
 use serde_json::{Value, json};
 
-use super::kind::{Kind, Kustomize, Location, Own, Relation};
+use super::kind::{FieldKind, Kustomize, Location, Own, Relation};
 use super::list_field::{key, path};
 use super::patch::{absolute, test, unchanged};
 use super::{ImageField, LocatedField, Managed, Variables};
 use crate::model::pod_template::{Container, PodTemplate};
 use crate::model::workload_kind::WorkloadKind;
 
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: FieldKind = FieldKind {
     form: "env/CONTAINER/VARIABLE",
     location: Location::Own(Own { find, managed, add, remove }),
     relation: Relation::ComesWith,

@@ -2,12 +2,12 @@
 //! gate). The kubelet pulls it before it starts the containers that mount it.
 
 use super::ImageField;
-use super::kind::{Kind, Kustomize, Location, Relation};
+use super::kind::{FieldKind, Kustomize, Location, Relation};
 use super::list_field::{Item, ListField};
 use crate::model::pod_template::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: FieldKind = FieldKind {
     form: "volume/NAME",
     location: Location::Item(ListField {
         list: "volumes",

@@ -5,7 +5,7 @@ use std::io;
 use crate::endpoints::plan::{
     Action, EndpointChange, EndpointPlan, GroupRef, PlannedEndpoint, PlannedSubnet, ROUTABLE, TagState,
 };
-use crate::endpoints::wanted::Peer;
+use crate::endpoints::settings::Peer;
 use crate::output::table::{self, Column, count};
 use crate::output::{error, result, say, terminal_width};
 use crate::printable::one_line;

@@ -35,15 +35,15 @@ pub(super) fn parse(release: &Release, knowledge: &Knowledge) -> Vec<Template> {
     let (mut templates, variables) = (Vec::new(), knowledge.image_variables());
     for document in release.manifest.split("\n---\n") {
         let source = document.lines().find_map(|line| line.strip_prefix("# Source: "));
-        take(&mut templates, document, source.unwrap_or_default(), false, &variables);
+        add_templates(&mut templates, document, source.unwrap_or_default(), false, &variables);
     }
     for hook in &release.hooks {
-        take(&mut templates, &hook.manifest, &hook.path, true, &variables);
+        add_templates(&mut templates, &hook.manifest, &hook.path, true, &variables);
     }
     templates
 }
 
-fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool, variables: &Variables) {
+fn add_templates(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool, variables: &Variables) {
     // Errors were reported during discovery.
     for manifest in manifests::parse("", text).unwrap_or_default().manifests {
         let images =

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judge, Severity, Source};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Severity};
 use crate::preflight::facts::{ClusterFacts, Unread};
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement};
@@ -13,7 +13,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Error,
     requires: &[],
-    source: Source::KubernetesApi,
+    source: FactSource::KubernetesApi,
     permissions: &["list deployments, daemonsets, statefulsets, cronjobs, jobs, pods"],
     explanation: "The plugin reads Cast AI's components and their configured endpoints from the cluster.",
     remediation: "check the kubeconfig context, and that this machine reaches the API server",

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity};
 use crate::preflight::facts::ClusterFacts;
 use crate::preflight::judgement::Judgement;
 
@@ -12,7 +12,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Warning,
     requires: &[Requires::Cluster("CPL101")],
-    source: Source::KubernetesApi,
+    source: FactSource::KubernetesApi,
     permissions: &[],
     explanation: "Without components, all endpoint services of the region are checked as if they were \
                   needed.",

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity};
 use crate::preflight::component::Component;
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement};
@@ -14,7 +14,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Error,
     requires: &[Requires::Cluster("CPL101")],
-    source: Source::KubernetesApi,
+    source: FactSource::KubernetesApi,
     permissions: &["get configmaps", "get secrets"],
     explanation: "Components read their endpoints from environment variables, ConfigMaps and Secrets. If a \
                   value cannot be read, the host that the component connects to is unknown.",

@@ -1,7 +1,7 @@
 //! CPL301: the cluster's ECR registry is known.
 
 use crate::model::image::ecr::PATH;
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity};
 use crate::preflight::facts::RegistryFacts;
 use crate::preflight::judgement::{Fix, Judgement};
 
@@ -11,7 +11,7 @@ pub static CHECK: Check = Check {
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Region("CPL104")],
-    source: Source::KubernetesApi,
+    source: FactSource::KubernetesApi,
     permissions: &[],
     explanation: "Nodes pull Cast AI's images from the account's ECR registry in the cluster's region.",
     remediation: "set --registry",

@@ -3,7 +3,7 @@
 use probe::Layer;
 
 use super::endpoint_private;
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
@@ -12,7 +12,7 @@ pub static CHECK: Check = Check {
     category: Category::Ecr,
     severity: Severity::Warning,
     requires: &[Requires::Same("CPL310")],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "A public address works only if nodes reach the internet.",
     remediation: "create the ECR endpoint with private DNS enabled",

@@ -1,7 +1,7 @@
 //! CPL303: ECR lists the mirror's repositories.
 
 use super::ecr_token;
-use crate::preflight::check::{Category, Check, Judge, Need, Requires, Severity, Source};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Need, Requires, Severity};
 use crate::preflight::facts::RegistryFacts;
 use crate::preflight::judgement::Judgement;
 
@@ -11,7 +11,7 @@ pub static CHECK: Check = Check {
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL301"), Requires::Same("CPL302")],
-    source: Source::AwsApi,
+    source: FactSource::AwsApi,
     permissions: &["ecr:DescribeRepositories"],
     explanation: "Mirroring lists existing images, and creates missing repositories.",
     remediation: "allow ecr:DescribeRepositories for these credentials",

@@ -3,7 +3,7 @@
 use probe::Layer;
 
 use super::endpoint_resolves;
-use crate::preflight::check::{Category, Check, Judge, Severity, Source, Step};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Severity, Step};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
@@ -12,7 +12,7 @@ pub static CHECK: Check = Check {
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Nodes pull images by this name.",
     remediation: "create the ECR endpoint with private DNS enabled",

@@ -3,7 +3,7 @@
 use probe::Layer;
 
 use super::endpoint_tcp;
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
@@ -12,7 +12,7 @@ pub static CHECK: Check = Check {
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL310")],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Nodes pull images over this connection.",
     remediation: "allow port 443 from the nodes' security groups in the endpoint's security group",

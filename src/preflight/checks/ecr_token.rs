@@ -1,7 +1,7 @@
 //! CPL302: ECR issues a token for these AWS credentials.
 
 use crate::aws::error::Error;
-use crate::preflight::check::{Category, Check, Judge, Need, Requires, Severity, Source};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Need, Requires, Severity};
 use crate::preflight::facts::{ApiResponse, RegistryFacts};
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement};
@@ -12,7 +12,7 @@ pub static CHECK: Check = Check {
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Region("CPL104")],
-    source: Source::AwsApi,
+    source: FactSource::AwsApi,
     permissions: &["ecr:GetAuthorizationToken"],
     explanation: "Mirroring logs in to the registry with it.",
     remediation: "renew the AWS credentials",

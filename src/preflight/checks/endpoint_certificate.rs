@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use probe::Layer;
 use probe::tls::Session;
 
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
 use crate::preflight::judgement::Judgement;
 use crate::preflight::target::Target;
@@ -15,7 +15,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Warning,
     requires: &[Requires::Same("CPL230")],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Certificates are renewed well before they expire. One that is about to expire may belong \
                   to a proxy.",

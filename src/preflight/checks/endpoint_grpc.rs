@@ -4,7 +4,7 @@ use probe::Layer;
 use probe::grpc::{Problem, Reply};
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
 use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
@@ -15,12 +15,12 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL230")],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Any grpc-status proves the connection, including UNIMPLEMENTED. A proxy without HTTP/2 \
                   support breaks only gRPC.",
     remediation: "allow HTTP/2 end to end: exempt the host from proxies and TLS inspection",
-    judge: Judge::Network { layer: Layer::Grpc, step: Step::Answer, applies: Target::is_grpc, judge },
+    judge: Judge::Network { layer: Layer::Grpc, step: Step::Response, applies: Target::is_grpc, judge },
 };
 
 fn judge(probed: &ProbedTarget<'_>) -> Judgement {

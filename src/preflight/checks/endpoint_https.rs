@@ -4,7 +4,7 @@ use probe::Layer;
 use probe::exchange::Failure;
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
 use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
@@ -15,11 +15,11 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL230")],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Any status below 500 proves the connection: without an API key, Cast AI responds with 401.",
     remediation: "check Cast AI's status page, and whether a proxy responds in its place",
-    judge: Judge::Network { layer: Layer::Https, step: Step::Answer, applies: Target::is_https, judge },
+    judge: Judge::Network { layer: Layer::Https, step: Step::Response, applies: Target::is_https, judge },
 };
 
 fn judge(probed: &ProbedTarget<'_>) -> Judgement {

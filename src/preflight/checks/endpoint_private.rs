@@ -5,7 +5,7 @@ use serde_json::json;
 use super::endpoint_resolves::list;
 use probe::{Layer, Scope};
 
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Judgement, Outcome};
@@ -17,7 +17,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL210")],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "A public address means that private DNS is disabled: the component would connect through \
                   the internet, which the VPC does not reach.",

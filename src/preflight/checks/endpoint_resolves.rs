@@ -6,7 +6,7 @@ use probe::Layer;
 use probe::dns::{Answer, Answers, Reply};
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judge, Severity, Source, Step};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement, Outcome};
@@ -18,7 +18,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "A and AAAA records are looked up separately and without /etc/hosts, as in a pod.",
     remediation: "enable private DNS on the endpoint, and DNS support in the VPC",

@@ -4,7 +4,7 @@ use probe::Layer;
 use probe::tcp::{Attempt, Failure};
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement, Outcome};
@@ -16,7 +16,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL211")],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Each address is the endpoint's network interface in one zone. All of them must accept \
                   connections, because clients use any of them.",

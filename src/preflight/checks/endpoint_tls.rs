@@ -4,7 +4,7 @@ use probe::Layer;
 use probe::tls::{Class, Failure, Session};
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
 use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
@@ -15,7 +15,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL220")],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "TLS is terminated by Cast AI, not by the endpoint. A certificate with another issuer or \
                   name means that another server responds.",

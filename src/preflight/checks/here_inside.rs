@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judge, Severity, Source};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Severity};
 use crate::preflight::fixes;
 use crate::preflight::judgement::Judgement;
 use crate::preflight::machine::{Here, MachineFacts, Metadata, Position};
@@ -13,7 +13,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Warning,
     requires: &[],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Host names resolve to the endpoints only inside the VPC. On a machine outside, network \
                   checks are Unknown.",

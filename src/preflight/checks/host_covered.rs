@@ -1,9 +1,9 @@
 //! CPL201: an endpoint service covers the configured host.
 
 use crate::castai::endpoints;
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity};
 use crate::preflight::judgement::{Fix, Judgement};
-use crate::preflight::target::{Kind, Target};
+use crate::preflight::target::{Target, TargetKind};
 
 pub static CHECK: Check = Check {
     code: "CPL201",
@@ -11,7 +11,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Warning,
     requires: &[Requires::AnyComponent("CPL103")],
-    source: Source::KubernetesApi,
+    source: FactSource::KubernetesApi,
     permissions: &[],
     explanation: "A host without an endpoint service can be reached only through the internet.",
     remediation: "configure the component with a host that an endpoint service covers",
@@ -20,8 +20,10 @@ pub static CHECK: Check = Check {
 
 fn judge(target: &Target) -> Judgement {
     let judgement = match &target.kind {
-        Kind::CastAi { service: Some(service), .. } => Judgement::pass(format!("service {}", service.name)),
-        Kind::CastAi { service: None, installation, .. } => {
+        TargetKind::CastAi { service: Some(service), .. } => {
+            Judgement::pass(format!("service {}", service.name))
+        }
+        TargetKind::CastAi { service: None, installation, .. } => {
             let hosts: Vec<_> =
                 endpoints::services().iter().filter_map(|service| service.host(*installation)).collect();
             Judgement::fail("no known Cast AI endpoint service for this host").fix(Fix::text(format!(
@@ -29,7 +31,7 @@ fn judge(target: &Target) -> Judgement {
                 hosts.join(", ")
             )))
         }
-        Kind::Aws { service } => Judgement::pass(format!("service {service}")),
+        TargetKind::Aws { service } => Judgement::pass(format!("service {service}")),
     };
     judgement.expected("a host that an endpoint service covers")
 }

@@ -1,6 +1,6 @@
 //! CPL104: the cluster's region is known.
 
-use crate::preflight::check::{Category, Check, Judge, Severity, Source};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Severity};
 use crate::preflight::facts::RegionFacts;
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement};
@@ -11,7 +11,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Error,
     requires: &[],
-    source: Source::KubernetesApi,
+    source: FactSource::KubernetesApi,
     permissions: &["list nodes"],
     explanation: "Endpoint services differ by region.",
     remediation: "set --region",

@@ -1,7 +1,7 @@
 //! CPL105: Cast AI offers endpoint services in the region.
 
 use crate::castai::endpoints;
-use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
+use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity};
 use crate::preflight::facts::RegionFacts;
 use crate::preflight::judgement::{Fix, Judgement};
 
@@ -11,7 +11,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL104")],
-    source: Source::VantagePoint,
+    source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "An interface endpoint connects to a service in its own region. The built-in table may be \
                   older than Cast AI's offer. The host name of the service `files` is not published: look it up \

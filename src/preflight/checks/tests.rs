@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use probe::tls::{Certificate, Session};
 
 use super::*;
-use crate::preflight::check::{Severity, Source};
+use crate::preflight::check::{FactSource, Severity};
 
 #[test]
 fn codes_are_unique_ordered_and_require_earlier_codes_only() {
@@ -56,9 +56,9 @@ This page is generated from `src/preflight/checks/`: `UPDATE_DOCS=1 cargo test -
             Severity::Warning => "warning: a failure is a `Warn`",
         };
         let source = match entry.source {
-            Source::KubernetesApi => "the Kubernetes API",
-            Source::AwsApi => "the AWS API",
-            Source::VantagePoint => "this machine",
+            FactSource::KubernetesApi => "the Kubernetes API",
+            FactSource::AwsApi => "the AWS API",
+            FactSource::VantagePoint => "this machine",
         };
         let list = |texts: &[&str], link: bool| match texts {
             [] => "none".to_owned(),

@@ -80,7 +80,10 @@ fn configured_hosts_without_a_service_are_targets_and_in_cluster_hosts_are_not()
         .iter()
         .filter(|target| target.is_configured())
         .map(|target| {
-            (target.endpoint.host.as_str(), matches!(target.kind, Kind::CastAi { service: Some(_), .. }))
+            (
+                target.endpoint.host.as_str(),
+                matches!(target.kind, TargetKind::CastAi { service: Some(_), .. }),
+            )
         })
         .collect();
     assert_eq!(configured, [("api.cast.ai", true), ("grpc.prod-master.cast.ai", false)]);

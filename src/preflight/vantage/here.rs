@@ -36,7 +36,7 @@ pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Che
     targets.extend(target::ecr(inputs.registry_region.as_deref(), account, host));
     let (view, registry) = tokio::join!(
         probe_targets(&targets, &machine, settings, checks),
-        ask_registry(&needs, inputs, settings.timeout),
+        fetch_registry_facts(&needs, inputs, settings.timeout),
     );
     Facts {
         cluster: ClusterFacts {
@@ -98,7 +98,7 @@ async fn probe_targets(
     View { vantage_point: VantagePoint::Here, hosts: Some(probe::gather(&request, &settings.tls).await) }
 }
 
-async fn ask_registry(needs: &BTreeSet<Need>, inputs: &Inputs, timeout: Duration) -> RegistryFacts {
+async fn fetch_registry_facts(needs: &BTreeSet<Need>, inputs: &Inputs, timeout: Duration) -> RegistryFacts {
     let not_requested = || ApiResponse::NotRequested("not requested".to_owned());
     let mut facts = RegistryFacts {
         region: inputs.registry_region.clone(),

@@ -14,7 +14,7 @@ use crate::preflight::settings::Inputs;
 use crate::transport;
 
 /// The flags that gathering depends on.
-pub struct Wanted {
+pub struct InputSettings {
     /// All namespaces without it.
     pub namespace: Option<String>,
     pub registry: Option<Mirror>,
@@ -32,7 +32,7 @@ pub struct Wanted {
 pub async fn read(
     connection: &Connection,
     network: &transport::Settings,
-    wanted: Wanted,
+    wanted: InputSettings,
 ) -> Result<Inputs, CommandError> {
     let mut unread = Vec::new();
     let environment = match Environment::read(connection).await {
@@ -56,8 +56,8 @@ pub async fn read(
         }
     }
     let registry = wanted.registry.as_ref().map(|mirror| EcrRegistry::of_host(&mirror.registry));
-    let said = wanted.region.clone();
-    let region = said
+    let flag = wanted.region.clone();
+    let region = flag
         .or_else(|| environment.as_ref()?.region(None))
         .or_else(|| connection.eks.as_ref()?.region.clone())
         .or_else(|| match &registry {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::model::inventory::API_VERSION;
 use crate::model::lock::{Lock, LockKind, LockedDestination, LockedImage};
 use crate::model::plan::{Content, DestinationPlan, PlannedImage, Step};
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource};
 use crate::sync::report::{ImageReport, ImageResult};
 
 pub(super) fn new(destinations: Vec<LockedDestination>, created: Timestamp) -> Lock {
@@ -39,7 +39,7 @@ pub(super) fn not_compared(entry: Option<&LockedImage>, assignment: &Assignment)
             let content = Content::unread(locked.digest.clone(), locked.media_type.clone());
             (Some(locked.source.clone()), Step::UpToDate { content }, cause)
         }
-        (None, Source::Unknown(cause)) => (None, Step::Skip { reason: cause.clone() }, cause.clone()),
+        (None, ImageSource::Unknown(cause)) => (None, Step::Skip { reason: cause.clone() }, cause.clone()),
         (None, _) => return None,
     };
     let image = PlannedImage {

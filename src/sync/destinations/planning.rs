@@ -13,7 +13,7 @@ use crate::store::Stores;
 use crate::sync::mirror_choice;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::Assignment;
-use crate::sync::plan::prepare::{Prepared, Wanted, prepare, renew};
+use crate::sync::plan::prepare::{NeededImages, Prepared, prepare, renew};
 use crate::sync::plan::tree::ManifestCache;
 use crate::sync::plan::uploads::join_uploads;
 use crate::sync::settings::Settings;
@@ -50,7 +50,7 @@ pub(super) async fn fresh(
         clusters.flat_map(|cluster| cluster.platforms.iter().cloned()).collect();
     let mut prepared = Vec::new();
     for mirror in mirrors {
-        let wanted = Wanted {
+        let wanted = NeededImages {
             assignments: assigned(inventory, mirror, settings, observer),
             node_platforms: node_platforms.clone(),
             detail: settings.detail,

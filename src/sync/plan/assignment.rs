@@ -22,14 +22,14 @@ use crate::sync::provenance::provenance;
 pub struct Assignment {
     /// The name in the mirror; the image itself if it is skipped or cannot have such a name.
     pub destination: Image,
-    pub source: Source,
+    pub source: ImageSource,
     /// The provenance of the source's name, the most trusted of its uses; `None` if there is no source.
     pub provenance: Option<Provenance>,
     pub used_by: Vec<PlannedUse>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ImageSource {
     Known(Image),
     /// It is in the mirror, but its source is unknown; the text says which flag to add.
     Unknown(String),
@@ -39,7 +39,7 @@ pub enum Source {
     InvalidName(String),
 }
 
-impl Source {
+impl ImageSource {
     pub const fn known(&self) -> Option<&Image> {
         match self {
             Self::Known(source) => Some(source),
@@ -76,7 +76,7 @@ pub fn assign(
                 None => naming.assign(wanted, used_by, region),
             };
             let (key, provenance) = match &source {
-                Source::Known(source) => {
+                ImageSource::Known(source) => {
                     // An image that is derived from an image that may be mirrored may be mirrored too.
                     let derived = container.map(|_| Provenance::Unknown);
                     (Some(source.clone()), naming.provenance(source, wanted, used_by).or(derived))
@@ -111,33 +111,35 @@ fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i Want
 fn derive(
     image: &Image,
     used_by: &Use,
-    (destination, source): (Image, Source),
+    (destination, source): (Image, ImageSource),
     mirror: &Mirror,
     maps: &[NameMap],
-) -> (Image, Source) {
+) -> (Image, ImageSource) {
     let Some(rule) = used_by.image_field.derived().and_then(derivation::named) else {
         return (
             image.clone(),
-            Source::InvalidName(format!("{} is not known to this version", used_by.image_field)),
+            ImageSource::InvalidName(format!("{} is not known to this version", used_by.image_field)),
         );
     };
     let beside = rule.found_beside(&destination);
     let mapped = beside.as_ref().ok().and_then(|beside| {
         let map = maps.iter().find(|map| map.private() == beside.repository())?;
-        Some(beside.with_repository(map.public()).map_or_else(unnameable, Source::Known))
+        Some(beside.with_repository(map.public()).map_or_else(unnameable, ImageSource::Known))
     });
     let derived = match (source, mapped) {
-        (source @ (Source::Reachable(_) | Source::InvalidName(_)), _) => return (image.clone(), source),
+        (source @ (ImageSource::Reachable(_) | ImageSource::InvalidName(_)), _) => {
+            return (image.clone(), source);
+        }
         (_, Some(source)) => return (beside.unwrap_or_else(|_| image.clone()), source),
-        (source @ Source::Unknown(_), None) => {
+        (source @ ImageSource::Unknown(_), None) => {
             return match beside {
                 Ok(beside) => (beside, source),
-                Err(why) => (image.clone(), Source::InvalidName(why)),
+                Err(why) => (image.clone(), ImageSource::InvalidName(why)),
             };
         }
-        (Source::Known(controller), None) => match rule.beside(&controller) {
+        (ImageSource::Known(controller), None) => match rule.beside(&controller) {
             Ok(derived) => derived,
-            Err(why) => return (image.clone(), Source::InvalidName(why)),
+            Err(why) => return (image.clone(), ImageSource::InvalidName(why)),
         },
     };
     let named = match (maps.iter().find(|map| map.public() == derived.repository()), beside) {
@@ -146,7 +148,7 @@ fn derive(
         (None, Err(_)) => mirror.name_of(&derived),
     };
     match named {
-        Ok(named) => (named, Source::Known(derived)),
+        Ok(named) => (named, ImageSource::Known(derived)),
         Err(error) => (image.clone(), unnameable(error)),
     }
 }
@@ -160,13 +162,13 @@ pub struct Naming<'a> {
 }
 
 impl Naming<'_> {
-    fn assign(&self, wanted: &WantedImage, used_by: &Use, region: Option<&str>) -> (Image, Source) {
+    fn assign(&self, wanted: &WantedImage, used_by: &Use, region: Option<&str>) -> (Image, ImageSource) {
         let Self { mirror, maps, .. } = *self;
         let image = &wanted.image;
         if let Some(map) = maps.iter().find(|map| map.private() == image.repository()) {
             return (
                 image.clone(),
-                image.with_repository(map.public()).map_or_else(unnameable, Source::Known),
+                image.with_repository(map.public()).map_or_else(unnameable, ImageSource::Known),
             );
         }
         let is_mapped = |name: &Image| maps.iter().any(|map| map.public() == name.repository());
@@ -178,13 +180,13 @@ impl Naming<'_> {
         let source =
             recorded.filter(|source| self.provenance(source, wanted, used_by).is_some()).unwrap_or(image);
         if let (false, Some(why)) = (is_mapped(source), reachable(source, region)) {
-            return (image.clone(), Source::Reachable(why));
+            return (image.clone(), ImageSource::Reachable(why));
         }
         if self.provenance(source, wanted, used_by).is_none() {
-            return (image.clone(), Source::InvalidName(not_ours(source)));
+            return (image.clone(), ImageSource::InvalidName(not_ours(source)));
         }
         match name_in(mirror, maps, source) {
-            Ok(destination) => (destination, Source::Known(source.clone())),
+            Ok(destination) => (destination, ImageSource::Known(source.clone())),
             Err(error) => (image.clone(), unnameable(error)),
         }
     }
@@ -199,7 +201,7 @@ impl Naming<'_> {
 
     /// The source of an image that is already in the mirror: the name by the naming rule, if Cast AI is known to use
     /// it, or if a trustworthy record of ours agrees.
-    fn read_back(&self, wanted: &WantedImage, used_by: &Use) -> Source {
+    fn read_back(&self, wanted: &WantedImage, used_by: &Use) -> ImageSource {
         let (image, recorded) = (&wanted.image, used_by.recorded_source.as_ref());
         let may_be_mirrored = |source: &Image| {
             self.knowledge.knows(source)
@@ -207,8 +209,8 @@ impl Naming<'_> {
                     && provenance(source, &used_by.place, self.knowledge, self.maps).is_some())
         };
         match self.mirror.source_of(image).filter(may_be_mirrored) {
-            Some(source) => Source::Known(source),
-            None => Source::Unknown(format!(
+            Some(source) => ImageSource::Known(source),
+            None => ImageSource::Unknown(format!(
                 "unknown source of {image}: add --map {}={}",
                 image.repository(),
                 recorded.map_or("<public repository>", Image::repository)
@@ -256,8 +258,8 @@ pub fn follows(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it ends a chain of combinators")]
-fn unnameable(error: InvalidReference) -> Source {
-    Source::InvalidName(error.to_string())
+fn unnameable(error: InvalidReference) -> ImageSource {
+    ImageSource::InvalidName(error.to_string())
 }
 
 /// Why nodes without internet can reach this image's registry, if they can: every private ECR of the cluster's region

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::plan::{Content, DestinationPlan, Manifest, PlannedImage, RegistryKind, Step, Upload};
 use crate::store::{Listing, capabilities};
-use crate::sync::plan::assignment::Source;
+use crate::sync::plan::assignment::ImageSource;
 use crate::sync::plan::attestations::ReducedImages;
 use crate::sync::plan::uploads::{estimate, uploads};
 use crate::sync::plan::wanted_images::{WantedImage, is_settled};
 
 /// The facts that planning needs.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct DestinationFacts {
     pub registry: RegistryKind,
     /// By path: the content of a destination repository, `None` if it does not exist, or why it is unknown.
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
@@ -60,18 +60,18 @@ pub struct Decided {
 }
 
 /// Decides on a step for every wanted image.
-pub fn decide(mirror: &Mirror, wanted_images: Vec<WantedImage>, facts: &Facts) -> Decided {
+pub fn decide(mirror: &Mirror, wanted_images: Vec<WantedImage>, facts: &DestinationFacts) -> Decided {
     let mut images: Vec<PlannedImage> = wanted_images
         .into_iter()
         .map(|wanted_image| {
             let (step, not_compared) = step(mirror, &wanted_image, facts);
             let is_removed =
-                matches!(&wanted_image.source, Source::Known(source) if facts.removals.contains_key(source));
+                matches!(&wanted_image.source, ImageSource::Known(source) if facts.removals.contains_key(source));
             let tag_removed = not_compared.is_some() && is_removed;
             let source = match wanted_image.source {
-                Source::Known(source) => Some(source),
-                Source::Reachable(_) => Some(wanted_image.destination.clone()),
-                Source::Unknown(_) | Source::InvalidName(_) => None,
+                ImageSource::Known(source) => Some(source),
+                ImageSource::Reachable(_) => Some(wanted_image.destination.clone()),
+                ImageSource::Unknown(_) | ImageSource::InvalidName(_) => None,
             };
             let provenance = wanted_image.provenance;
             PlannedImage {
@@ -128,13 +128,13 @@ pub(in crate::sync) fn missing_manifests(content: &Content) -> impl Iterator<Ite
 }
 
 /// The step, and why the content in the destination could not be compared with the source, if it could not.
-fn step(mirror: &Mirror, wanted_image: &WantedImage, facts: &Facts) -> (Step, Option<String>) {
+fn step(mirror: &Mirror, wanted_image: &WantedImage, facts: &DestinationFacts) -> (Step, Option<String>) {
     let failed = |error: &str| (Step::Failed { error: error.to_owned() }, None);
     let source = match &wanted_image.source {
-        Source::Reachable(why) => return (Step::Skip { reason: why.clone() }, None),
-        Source::InvalidName(error) => return failed(error),
-        Source::Known(source) => Some(source),
-        Source::Unknown(_) => None,
+        ImageSource::Reachable(why) => return (Step::Skip { reason: why.clone() }, None),
+        ImageSource::InvalidName(error) => return failed(error),
+        ImageSource::Known(source) => Some(source),
+        ImageSource::Unknown(_) => None,
     };
     if let Some(fault) = wanted_image.name_fault(mirror, capabilities(&facts.registry)) {
         return failed(&fault);
@@ -155,7 +155,7 @@ fn step(mirror: &Mirror, wanted_image: &WantedImage, facts: &Facts) -> (Step, Op
         Step::UpToDate { content: Content { without_attestations, ..content } }
     };
     let Some(source) = source else {
-        let Source::Unknown(hint) = &wanted_image.source else {
+        let ImageSource::Unknown(hint) = &wanted_image.source else {
             return failed("no source");
         };
         return match listing.digest(version) {

@@ -7,9 +7,9 @@ use futures::{StreamExt as _, stream};
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::plan::{Content, DestinationPlan, Upload};
 use crate::store::{Error, Reference, Store};
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource};
 use crate::sync::plan::attestations::Attestations;
-use crate::sync::plan::decide::{Decided, Facts, MovableTags, decide};
+use crate::sync::plan::decide::{Decided, DestinationFacts, MovableTags, decide};
 use crate::sync::plan::repositories::{Repositories, list, repository_at};
 use crate::sync::plan::resolve::{Pair, Resolved, currents};
 use crate::sync::plan::tree::{ManifestCache, Unread, tree};
@@ -33,7 +33,7 @@ pub enum Detail {
 }
 
 /// The images that the destination needs.
-pub struct Wanted {
+pub struct NeededImages {
     pub assignments: Vec<Assignment>,
     /// Platforms of the clusters' nodes.
     pub node_platforms: BTreeSet<String>,
@@ -51,7 +51,7 @@ pub async fn prepare(
     sources: &Store<'_>,
     destination: &Store<'_>,
     mirror: &Mirror,
-    wanted: Wanted,
+    wanted: NeededImages,
     cache: &ManifestCache,
 ) -> Result<Prepared, Error> {
     let wanted_images = wanted_images(wanted.assignments);
@@ -67,7 +67,7 @@ pub async fn prepare(
     let pair = Pair { sources, destination, mirror, attestations: wanted.attestations, cache };
     let resolved = pair.resolve(&wanted_images, &repositories, &damaged).await;
     let Resolved { contents: sources, reduced, removals } = resolved;
-    let facts = Facts {
+    let facts = DestinationFacts {
         registry: destination.kind(),
         repositories,
         sources,
@@ -107,7 +107,7 @@ pub async fn renew(
             contents.insert(source.clone(), Ok(content.clone()));
             wanted_images.push(WantedImage {
                 destination: image.destination.clone(),
-                source: Source::Known(source.clone()),
+                source: ImageSource::Known(source.clone()),
                 provenance: image.provenance,
                 used_by: image.used_by.clone(),
             });
@@ -124,7 +124,7 @@ pub async fn renew(
     let read = inspect(destination, &plan.mirror, &wanted_images, &repositories, cache, is_planned).await;
     let mut notes = Vec::new();
     let (present, damaged) = keep_complete(read, &mut repositories, &mut notes);
-    let facts = Facts {
+    let facts = DestinationFacts {
         reduced,
         repositories,
         registry: destination.kind(),
@@ -150,7 +150,7 @@ async fn settle(
     destination: &Store<'_>,
     mirror: &Mirror,
     wanted_images: Vec<WantedImage>,
-    mut facts: Facts,
+    mut facts: DestinationFacts,
     notes: &mut Vec<String>,
 ) -> Result<Decided, Error> {
     // A draft of the plan without any blobs present shows which blobs to check.
@@ -235,7 +235,7 @@ async fn check_blobs(
     destination: &Store<'_>,
     mirror: &Mirror,
     draft: &Decided,
-    facts: &mut Facts,
+    facts: &mut DestinationFacts,
 ) -> Result<(), Error> {
     let mut lookups: BTreeMap<&str, Vec<Digest>> = BTreeMap::new();
     for upload in &draft.uploads {

@@ -6,7 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::model::image::{Mirror, Version};
 use crate::store::{Error, Listing, Repository, Store};
-use crate::sync::plan::assignment::Source;
+use crate::sync::plan::assignment::ImageSource;
 use crate::sync::plan::wanted_images::WantedImage;
 
 /// By path: the content of a destination repository, `None` if it does not exist, or why it is unknown.
@@ -21,7 +21,7 @@ pub(in crate::sync) async fn list(
     let mut wanted: BTreeMap<&str, BTreeSet<&Version>> = BTreeMap::new();
     for wanted_image in wanted_images {
         let path = wanted_image.destination.path();
-        let is_ours = matches!(wanted_image.source, Source::Known(_) | Source::Unknown(_));
+        let is_ours = matches!(wanted_image.source, ImageSource::Known(_) | ImageSource::Unknown(_));
         if is_ours && (destination.capabilities().repository_fault)(path).is_none() {
             wanted.entry(path).or_default().insert(wanted_image.destination.version());
         }

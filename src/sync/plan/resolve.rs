@@ -7,7 +7,7 @@ use futures::{StreamExt as _, stream};
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::plan::Content;
 use crate::store::{Fetched, Reference, Store};
-use crate::sync::plan::assignment::Source;
+use crate::sync::plan::assignment::ImageSource;
 use crate::sync::plan::attestations::{self, Attestations, ReducedImages};
 use crate::sync::plan::repositories::{Repositories, repository_at};
 use crate::sync::plan::tree::{ManifestCache, Unread, manifest, tree};
@@ -171,7 +171,7 @@ pub(super) fn currents<'w>(
 ) -> impl Iterator<Item = (&'w Image, &'w str, Option<&'w Digest>)> {
     wanted_images.iter().filter_map(|wanted_image| {
         let path = wanted_image.destination.path();
-        let (Source::Known(source), Some(Ok(listing))) = (&wanted_image.source, repositories.get(path))
+        let (ImageSource::Known(source), Some(Ok(listing))) = (&wanted_image.source, repositories.get(path))
         else {
             return None;
         };

@@ -6,13 +6,13 @@ use crate::model::image::{Image, Mirror};
 use crate::model::plan::PlannedUse;
 use crate::model::provenance::Provenance;
 use crate::store::Capabilities;
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource};
 
 /// One destination reference with all its uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedImage {
     pub destination: Image,
-    pub source: Source,
+    pub source: ImageSource,
     pub provenance: Option<Provenance>,
     pub used_by: Vec<PlannedUse>,
 }
@@ -30,7 +30,7 @@ pub fn wanted_images(assignments: Vec<Assignment>) -> Vec<WantedImage> {
         };
         image.used_by.extend(used_by);
         // One use may have evidence that another does not have, such as an annotation.
-        if matches!(image.source, Source::Unknown(_)) {
+        if matches!(image.source, ImageSource::Unknown(_)) {
             (image.source, image.provenance) = (source, provenance);
         }
     }
@@ -38,9 +38,9 @@ pub fn wanted_images(assignments: Vec<Assignment>) -> Vec<WantedImage> {
 }
 
 /// Whether two sources of one destination mean the same.
-fn is_one_claim(one: &Source, other: &Source) -> bool {
+fn is_one_claim(one: &ImageSource, other: &ImageSource) -> bool {
     match (one, other) {
-        (Source::Known(one), Source::Known(other)) => one.is_same(other),
+        (ImageSource::Known(one), ImageSource::Known(other)) => one.is_same(other),
         _ => true,
     }
 }
@@ -60,7 +60,7 @@ fn settle_conflicts(mut images: Vec<WantedImage>) -> Vec<WantedImage> {
         let Some(source) = image.source.known().cloned() else { continue };
         let others: Vec<&str> =
             names.iter().map(String::as_str).filter(|name| *name != source.as_written()).collect();
-        image.source = Source::InvalidName(format!(
+        image.source = ImageSource::InvalidName(format!(
             "{} would also be mirrored as {}: set another name for one of them with --map",
             others.join(" and "),
             image.destination
@@ -79,7 +79,7 @@ impl WantedImage {
     /// Why the destination cannot have this name, with the fix, if it cannot.
     pub fn name_fault(&self, mirror: &Mirror, capabilities: &Capabilities) -> Option<String> {
         let fault = (capabilities.repository_fault)(self.destination.path())?;
-        let Source::Known(source) = &self.source else { return Some(fault) };
+        let ImageSource::Known(source) = &self.source else { return Some(fault) };
         Some(format!("{fault}: add --map {mirror}/<NAME>={}", source.repository()))
     }
 }

@@ -23,7 +23,7 @@ use crate::store::{self, Limits};
 use crate::sync::discover::manifests::{Manifest, Text};
 use crate::sync::discover::{Found, ImageFilter, discover};
 use crate::sync::mirror_choice;
-use crate::sync::plan::assignment::{Assignment, Source, assign};
+use crate::sync::plan::assignment::{Assignment, ImageSource, assign};
 use crate::sync::plan::wanted_images::wanted_images;
 use crate::sync::presence::{Missing, missing, unproven};
 use crate::sync::settings::MirrorSettings;
@@ -171,7 +171,7 @@ fn report_skipped(assignments: &[Assignment], observer: Observer<'_>) {
     let skipped_images: BTreeSet<String> = assignments
         .iter()
         .filter_map(|assignment| match &assignment.source {
-            Source::Reachable(why) => Some(format!("note: {} skipped: {why}", assignment.destination)),
+            ImageSource::Reachable(why) => Some(format!("note: {} skipped: {why}", assignment.destination)),
             _ => None,
         })
         .collect();

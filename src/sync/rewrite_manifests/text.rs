@@ -17,8 +17,8 @@ use crate::parse;
 use crate::parse::documents::{self, Document, DocumentError, Format};
 use crate::parse::encoding::BYTE_ORDER_MARK;
 use crate::sync::discover::manifests::Manifest;
-use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::rewrite::derived_image::{self, MissingDerivedImage};
+use crate::sync::plan::assignment::{Assignment, ImageSource};
+use crate::sync::rewrite_workload::derived_image::{self, MissingDerivedImage};
 
 /// The new image of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub fn missing_derived_images(manifest: &Manifest, assignments: &[Assignment]) -
             let missing = own.and_then(|own| {
                 derived_image::missing(&manifest.pod, &used.used_by, assigned, &own.destination)
             });
-            if let (Some(MissingDerivedImage { own, variable: field, .. }), Source::Known(source)) =
+            if let (Some(MissingDerivedImage { own, variable: field, .. }), ImageSource::Known(source)) =
                 (missing, &assigned.source)
                 && let (Some(container), Some(variable)) = (field.container(), field.variable())
             {
@@ -108,15 +108,15 @@ pub fn rewrite(text: &str, edits: &[Edit]) -> Result<String, Refused> {
         if edits.peek().is_none() {
             continue;
         }
-        let places = Places::locate(&text[document.range.clone()], document.format);
+        let places = ValuePositions::locate(&text[document.range.clone()], document.format);
         for edit in edits {
-            let (place, to) = places.replacement(edit).ok_or_else(|| Refused::Unplaced {
+            let (range, to) = places.replacement(edit).ok_or_else(|| Refused::Unplaced {
                 document: index + 1,
                 field: edit.field.clone(),
                 image: edit.from.clone(),
             })?;
-            let place = place.start + document.range.start..place.end + document.range.start;
-            let replaced = replacements.insert(place.start, (place, to.clone()));
+            let range = range.start + document.range.start..range.end + document.range.start;
+            let replaced = replacements.insert(range.start, (range, to.clone()));
             if replaced.is_some_and(|(_, other)| other != to) {
                 return Err(shared_field(edit, "a field with another image".to_owned()));
             }
@@ -124,23 +124,23 @@ pub fn rewrite(text: &str, edits: &[Edit]) -> Result<String, Refused> {
     }
     let mut after = String::with_capacity(text.len() + 64 * replacements.len());
     let mut end = 0;
-    for (place, to) in replacements.into_values() {
-        after.push_str(&text[end..place.start]);
+    for (range, to) in replacements.into_values() {
+        after.push_str(&text[end..range.start]);
         after.push_str(&to);
-        end = place.end;
+        end = range.end;
     }
     after.push_str(&text[end..]);
-    confirm(before, &after, edits)?;
+    check_result(before, &after, edits)?;
     Ok(after)
 }
 
 /// The positions of a document's values.
-enum Places<'t> {
+enum ValuePositions<'t> {
     Json(&'t str),
     Yaml(&'t str, Tree),
 }
 
-impl<'t> Places<'t> {
+impl<'t> ValuePositions<'t> {
     fn locate(document: &'t str, format: Format) -> Self {
         match format {
             Format::Json => Self::Json(document),
@@ -175,7 +175,7 @@ impl<'t> Places<'t> {
 }
 
 /// Rejects a result that differs from the original in anything except the fields of `edits`.
-fn confirm(before: Vec<Document>, after: &str, edits: &[Edit]) -> Result<(), Refused> {
+fn check_result(before: Vec<Document>, after: &str, edits: &[Edit]) -> Result<(), Refused> {
     let after = documents::read(after).map_err(Refused::Unreadable)?;
     let mut expected: Vec<Value> = before.into_iter().map(|document| document.value).collect();
     for edit in edits {
@@ -211,7 +211,7 @@ fn field<'v>(value: &'v mut Value, pointer: &[String]) -> Option<&'v mut Value> 
 
 /// The first difference of two values, as a path: `spec.containers[0].image`.
 fn difference(one: &Value, other: &Value) -> Option<String> {
-    let (inner, place) = match (one, other) {
+    let (inner, range) = match (one, other) {
         (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
             let mut pairs = one.iter().zip(other).enumerate();
             pairs.find_map(|(index, (one, other))| Some((difference(one, other)?, format!("[{index}]"))))?
@@ -225,7 +225,7 @@ fn difference(one: &Value, other: &Value) -> Option<String> {
         }
         _ => return (one != other).then(String::new),
     };
-    Some(place + &inner)
+    Some(range + &inner)
 }
 
 /// Concatenates texts of one format so that kubectl reads the documents of all of them. A single text is unchanged.

@@ -8,7 +8,7 @@ use crate::event::{Event, Observer};
 use crate::model::admission_policy::{KYVERNO, MUTATING};
 use crate::model::cluster_plan::Change;
 use crate::model::image::Image;
-use crate::sync::rewrite::{HeldBack, Rewrite};
+use crate::sync::rewrite_workload::{HeldBack, Rewrite};
 use crate::sync::rollout::Decision;
 
 /// The decisions, after policies were looked at.

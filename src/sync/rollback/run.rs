@@ -22,7 +22,7 @@ pub struct Settings {
     pub rollout: RolloutOptions,
 }
 
-/// Restores recorded images. Calls `approve` with the planned changes before anything is changed.
+/// Restores recorded images. Calls `confirm` with the planned changes before anything is changed.
 ///
 /// # Errors
 /// The workloads cannot be listed.
@@ -30,7 +30,7 @@ pub async fn run(
     settings: &Settings,
     connection: &Connection,
     observer: Observer<'_>,
-    approve: impl AsyncFnOnce(&RollbackReport) -> Result<bool, CommandError>,
+    confirm: impl AsyncFnOnce(&RollbackReport) -> Result<bool, CommandError>,
 ) -> Result<RollbackReport, CommandError> {
     observer(Event::Stage(Stage::Discover));
     let Scope { namespace, selector } = &settings.scope;
@@ -61,7 +61,7 @@ pub async fn run(
     let mut report = RollbackReport { unreadable, ..RollbackReport::new(left, notes, unlisted) };
     report.workloads = rollout::preview(&decisions);
     report.add_unmatched(&settings.workloads, &workloads);
-    if !approve(&report).await? {
+    if !confirm(&report).await? {
         return Ok(RollbackReport { is_declined: true, ..report });
     }
     if settings.dry_run != Some(DryRun::Client) {

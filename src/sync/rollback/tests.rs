@@ -4,7 +4,7 @@ use super::*;
 use crate::model::inventory::WorkloadKind;
 use crate::model::record::ANNOTATION;
 use crate::model::workload::ControllerReference;
-use crate::sync::rewrite::restoring;
+use crate::sync::rewrite_workload::restoring;
 
 /// An object as in the API server, and its snapshot.
 fn workload(records: &Value, images: &[(&str, &str)]) -> (Value, Workload) {

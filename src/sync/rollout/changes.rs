@@ -14,7 +14,7 @@ use crate::model::workload::Workload;
 use crate::ownership::fields;
 use crate::ownership::owners;
 use crate::sync::discover::snapshot::ClusterSnapshot;
-use crate::sync::rewrite::{HeldBack, Rewrite, Rewriter};
+use crate::sync::rewrite_workload::{HeldBack, Rewrite, Rewriter};
 use crate::sync::settings::{DryRun, RolloutOptions, Settings};
 
 /// Decides by the lock, and holds back changes that an owner would revert immediately.
@@ -55,14 +55,14 @@ impl Changes {
 
     /// The same decisions if nothing changed. Workloads that changed since they were read are decided again, and so are
     /// all if not everything in `expected` is verified.
-    pub(in crate::sync) fn confirm(
+    pub(in crate::sync) fn revise(
         self,
         cluster: &ClusterSnapshot,
         expected: Rewriter<'_>,
         rewriter: Rewriter<'_>,
         settings: &Settings,
     ) -> Self {
-        if !rewriter.confirms(&expected) {
+        if !rewriter.covers(&expected) {
             return Self::decide(cluster, rewriter, settings);
         }
         let decide = decide(cluster, rewriter, settings);

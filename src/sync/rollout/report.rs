@@ -7,7 +7,7 @@ use crate::model::cluster_plan::Change;
 use crate::model::inventory::{ImageField, WorkloadName};
 use crate::model::owner::Owner;
 use crate::ownership::fields::FieldOwnership;
-use crate::sync::rewrite::{HeldBack, WorkloadPatch};
+use crate::sync::rewrite_workload::{HeldBack, WorkloadPatch};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

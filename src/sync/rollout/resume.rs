@@ -17,7 +17,7 @@ use crate::model::image_field::{Variables, locate_image_fields};
 use crate::model::inventory::WorkloadKind;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
-use crate::sync::rewrite::{Rewrite, WorkloadPatch};
+use crate::sync::rewrite_workload::{Rewrite, WorkloadPatch};
 
 /// A rollout of ours that is not complete.
 pub(super) struct Unfinished<'a> {

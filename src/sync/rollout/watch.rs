@@ -15,7 +15,7 @@ use crate::cluster::{Connection, ErrorKind, PatchMode, patch, read_workload};
 use crate::event::Event;
 use crate::model::cluster_plan::Change;
 use crate::model::inventory::WorkloadName;
-use crate::sync::rewrite::{WorkloadPatch, restoring};
+use crate::sync::rewrite_workload::{WorkloadPatch, restoring};
 
 /// Interval between two reads of a workload's events.
 const EVENT_INTERVAL: Duration = Duration::from_secs(1);

@@ -171,14 +171,14 @@ async fn read_registries(
     let stores = store::open(slice::from_ref(&mirror), network, Limits::default(), observer).await?;
     let stores = stores.reading_through(&settings.source_registries);
     let sources = stores.sources();
-    let look_at_mirror = async {
+    let read_mirror = async {
         match &refusal {
             Some(error) => RegistrySnapshot::unread(&assignments, &error.to_string()),
             None => list_destination(&stores.destination(&mirror), &mirror, &assignments).await,
         }
     };
     let seen = if settings.upstream {
-        let (seen, tags) = tokio::join!(look_at_mirror, fetch_public_tags(&sources, &assignments));
+        let (seen, tags) = tokio::join!(read_mirror, fetch_public_tags(&sources, &assignments));
         // After the tags in use, which count more where a registry limits requests.
         let versions = fetch_versions(&sources, &assignments).await;
         let pair = Pair {
@@ -191,7 +191,7 @@ async fn read_registries(
         let reduced = compare_differing(&pair, &assignments, &seen, &tags).await;
         RegistrySnapshot { sources: Some(SourceSnapshot { tags, versions, reduced }), ..seen }
     } else {
-        look_at_mirror.await
+        read_mirror.await
     };
     let older = digests::older_digests(running.pods, running.workloads, &assignments, &seen);
     let older_digests =

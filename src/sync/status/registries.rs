@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 
 use crate::model::image::{Image, Mirror};
 use crate::store::{Reference, Store};
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource};
 use crate::sync::plan::attestations::ReducedImages;
 use crate::sync::plan::repositories::list;
 use crate::sync::plan::resolve::Pair;
@@ -42,7 +42,7 @@ pub async fn fetch_public_tags(
     let images: BTreeSet<&Image> = assignments
         .iter()
         .filter_map(|assignment| match &assignment.source {
-            Source::Known(source) => Some(source),
+            ImageSource::Known(source) => Some(source),
             _ => None,
         })
         .collect();
@@ -63,7 +63,7 @@ pub async fn compare_differing(
 ) -> ReducedImages {
     let mut reduced = ReducedImages::new();
     for assignment in assignments {
-        let (Source::Known(source), Ok(Some(held))) =
+        let (ImageSource::Known(source), Ok(Some(held))) =
             (&assignment.source, held_digest(assignment, Some(seen)))
         else {
             continue;
@@ -83,7 +83,7 @@ pub async fn fetch_versions(
     assignments: &[Assignment],
 ) -> BTreeMap<(String, String), Result<Vec<String>, String>> {
     let images = assignments.iter().filter_map(|assignment| match &assignment.source {
-        Source::Known(source) => {
+        ImageSource::Known(source) => {
             let key = (source.host().to_owned(), source.path().to_owned());
             Some((key, sources.repository_of(source)))
         }

@@ -7,7 +7,7 @@ use crate::cli::{Arguments, HelmArguments};
 use crate::cluster;
 use crate::cluster::environment::Environment;
 use crate::cluster::release::Release;
-use crate::commands::{CommandError, ExitStatus, aws_login, discovery};
+use crate::commands::{CommandError, ExitStatus, aws_login, selection};
 use crate::output::{self, values as text};
 use crate::persist::helm::document::{Occasion, document};
 use crate::persist::helm::{rendered, values};
@@ -16,7 +16,7 @@ use crate::sync::mirror_choice;
 use crate::sync::plan::assignment::Naming;
 
 pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<ExitStatus, CommandError> {
-    let knowledge = discovery::knowledge(&wanted.naming.knowledge)?;
+    let knowledge = selection::knowledge(&wanted.naming.knowledge)?;
     let releases = read(&wanted.files, arguments.connection.namespace.clone()).await?;
     let settings = wanted.naming.mirror.settings();
     let connection = if settings.registries.is_empty() {
@@ -57,7 +57,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     } else {
         output::say(&format!("install in this order (the policy is for the hooks {}):", hooks.join(", ")));
     }
-    for step in rendered::steps(&decided, &wanted.way_to_mirror(), &wanted.naming.flags(), wanted.output()) {
+    for step in rendered::steps(&decided, &wanted.mirror_command(), &wanted.naming.flags(), wanted.output()) {
         output::say(&format!("  {step}"));
     }
     let is_complete = decided.iter().all(|values| values.gaps.is_empty());

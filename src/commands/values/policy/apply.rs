@@ -27,16 +27,16 @@ pub(super) async fn carry_out(
         format!("{}.{group}/{}", text("/kind").to_lowercase(), text("/metadata/name"))
     });
     let objects: Vec<_> = objects.collect();
-    let told = |suffix: &str| objects.join(&format!(" {suffix}\n")) + &format!(" {suffix}\n");
+    let lines = |suffix: &str| objects.join(&format!(" {suffix}\n")) + &format!(" {suffix}\n");
     if wanted.dry_run.dry_run == DryRun::Client {
-        output::result(&told("applied (dry run)"))?;
+        output::result(&lines("applied (dry run)"))?;
         return Ok(exit_status);
     }
     for manifest in manifests {
         apply(connection, manifest, PatchMode::DryRun).await?;
     }
     if wanted.dry_run.dry_run == DryRun::Server {
-        output::result(&told("applied (server dry run)"))?;
+        output::result(&lines("applied (server dry run)"))?;
         return Ok(exit_status);
     }
     let work = format!("apply {} to {}", objects.join(" and "), connection.name);
@@ -48,7 +48,7 @@ pub(super) async fn carry_out(
     for manifest in manifests {
         apply(connection, manifest, PatchMode::Apply).await?;
     }
-    output::result(&told("applied"))?;
+    output::result(&lines("applied"))?;
     output::say(&format!(
         "images of new pods are renamed from now on; to undo: kubectl delete {}",
         objects.join(" ")

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The VPC after a complete run.
-fn complete() -> Facts {
+fn complete() -> VpcFacts {
     let facts = facts();
     let plan = decide(&facts, &only("rest-api"));
     applied(facts, &plan)
@@ -39,7 +39,7 @@ fn group(id: &str, sources: &[&str]) -> SecurityGroup {
 }
 
 /// A change of the facts.
-type Breakage = fn(&mut Facts);
+type Breakage = fn(&mut VpcFacts);
 
 #[test]
 fn each_thing_that_breaks_is_fixed_and_nothing_else_touched() {
@@ -85,7 +85,7 @@ fn an_attribute_that_was_turned_off_later_is_turned_on_again() {
     facts.vpc.dns_support = Some(false);
     let plan = decide(&facts, &only("rest-api"));
     assert!(plan.actions.is_empty() && !plan.problems.is_empty(), "{plan:#?}");
-    let wanted = Wanted { enable_vpc_dns: true, ..only("rest-api") };
+    let wanted = PlanSettings { enable_vpc_dns: true, ..only("rest-api") };
     assert_eq!(lines(&assert_settles(facts, &wanted)), ["enable enableDnsSupport"]);
 }
 

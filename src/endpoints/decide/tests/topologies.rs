@@ -36,7 +36,7 @@ fn names_that_a_hub_answers_for_get_no_endpoint() {
         (zone("ai", "vpce.amazonaws.com"), EndpointChange::Create),
         (zone("st.ai", "999999999999"), EndpointChange::Create),
     ] {
-        let facts = Facts { hosted_zones: vec![zone.clone()], ..facts() };
+        let facts = VpcFacts { hosted_zones: vec![zone.clone()], ..facts() };
         let plan = decide(&facts, &only("rest-api"));
         assert_eq!(change(&plan, "rest-api"), expected, "{zone:?}");
         assert!(plan.problems.is_empty(), "{plan:#?}");
@@ -54,7 +54,7 @@ fn a_second_cluster_in_the_vpc_shares_the_endpoints() {
     second.cluster = Some(Cluster { name: "second".to_owned(), ..Cluster::default() });
     second.subnets.push(subnet("subnet-c", "us-east-1c", "10.0.3.0/24"));
     second.subnets.push(subnet("subnet-b2", "us-east-1b", "10.0.4.0/24"));
-    second.uses = vec![used("subnet-c", Reason::Nodes(1)), used("subnet-b2", Reason::Nodes(1))];
+    second.uses = vec![used("subnet-c", SubnetReason::Nodes(1)), used("subnet-b2", SubnetReason::Nodes(1))];
     second.client_groups = ["sg-second".to_owned()].into();
     let plan = assert_settles(second, &only("rest-api"));
     // A new zone gets an address; the zone that has one keeps it.
@@ -106,8 +106,8 @@ fn subnets_with_only_ipv6_need_a_service_with_ipv6() {
 fn fargate_profiles_name_the_subnets_of_a_cluster_without_nodes() {
     let mut facts = facts();
     facts.uses = vec![
-        used("subnet-a", Reason::FargateProfile("default".to_owned())),
-        used("subnet-public", Reason::ControlPlane),
+        used("subnet-a", SubnetReason::FargateProfile("default".to_owned())),
+        used("subnet-public", SubnetReason::ControlPlane),
     ];
     let plan = assert_settles(facts, &only("rest-api"));
     assert_eq!(lines(&plan)[2], "create rest-api in subnet-a with [castai-privatelink-endpoints]");
@@ -120,7 +120,7 @@ fn pods_with_their_own_subnets_are_admitted_and_their_subnets_not_tagged() {
     let mut facts = facts();
     facts.vpc.cidrs.push("100.64.0.0/16".parse().unwrap());
     facts.subnets.push(subnet("subnet-pods", "us-east-1a", "100.64.0.0/18"));
-    facts.uses.push(used("subnet-pods", Reason::Pods("ENIConfig us-east-1a".to_owned())));
+    facts.uses.push(used("subnet-pods", SubnetReason::Pods("ENIConfig us-east-1a".to_owned())));
     facts.client_groups.clear();
     let plan = assert_settles(facts, &only("rest-api"));
     assert_eq!(
@@ -140,7 +140,7 @@ fn pods_with_their_own_subnets_are_admitted_and_their_subnets_not_tagged() {
 fn auto_mode_has_its_subnets_from_node_classes() {
     let mut facts = facts();
     facts.cluster.as_mut().unwrap().is_auto_mode = true;
-    facts.uses = vec![used("subnet-b", Reason::NodeClass("NodeClass default".to_owned()))];
+    facts.uses = vec![used("subnet-b", SubnetReason::NodeClass("NodeClass default".to_owned()))];
     let plan = assert_settles(facts, &only("rest-api"));
     assert_eq!(plan.subnets[0].reasons, ["NodeClass default"]);
     assert!(notes(&plan).contains("EKS Auto Mode"), "{}", notes(&plan));
@@ -151,8 +151,8 @@ fn local_zones_and_zones_without_the_service_use_endpoints_elsewhere() {
     let mut facts = facts();
     facts.subnets.push(subnet("subnet-local", "us-east-1-bos-1a", "10.0.5.0/24"));
     facts.subnets.push(subnet("subnet-e", "us-east-1e", "10.0.6.0/24"));
-    facts.uses.push(used("subnet-local", Reason::Nodes(1)));
-    facts.uses.push(used("subnet-e", Reason::Nodes(1)));
+    facts.uses.push(used("subnet-local", SubnetReason::Nodes(1)));
+    facts.uses.push(used("subnet-e", SubnetReason::Nodes(1)));
     let plan = assert_settles(facts.clone(), &only("rest-api"));
     assert_eq!(lines(&plan)[2], "create rest-api in subnet-a subnet-b with [castai-privatelink-endpoints]");
     assert_eq!(plan.endpoints[0].reasons, ["not offered in us-east-1e: reached in another zone"]);
@@ -162,7 +162,7 @@ fn local_zones_and_zones_without_the_service_use_endpoints_elsewhere() {
     let plan = decide(&facts, &only("rest-api"));
     let problem = &plan.problems[0];
     assert!(problem.message.contains("(us-east-1a, us-east-1b, us-east-1c)"), "{problem:?}");
-    let wanted = Wanted { endpoint_subnets: vec!["subnet-public".to_owned()], ..only("rest-api") };
+    let wanted = PlanSettings { endpoint_subnets: vec!["subnet-public".to_owned()], ..only("rest-api") };
     let plan = assert_settles(facts, &wanted);
     assert_eq!(lines(&plan)[2], "create rest-api in subnet-public with [castai-privatelink-endpoints]");
 }
@@ -170,7 +170,7 @@ fn local_zones_and_zones_without_the_service_use_endpoints_elsewhere() {
 #[test]
 fn of_several_subnets_in_a_zone_the_one_with_most_room_is_taken() {
     let mut facts = facts();
-    facts.uses.push(used("subnet-public", Reason::NodeGroup("ng".to_owned())));
+    facts.uses.push(used("subnet-public", SubnetReason::NodeGroup("ng".to_owned())));
     facts.subnets[2].free_addresses = 4000;
     let plan = assert_settles(facts, &only("rest-api"));
     assert_eq!(
@@ -182,10 +182,10 @@ fn of_several_subnets_in_a_zone_the_one_with_most_room_is_taken() {
 #[test]
 fn named_subnets_replace_all_others_and_the_control_plane_is_the_last_resort() {
     let mut facts = facts();
-    facts.uses.push(used("subnet-public", Reason::Flag));
+    facts.uses.push(used("subnet-public", SubnetReason::Flag));
     let plan = decide(&facts, &only("rest-api"));
     assert_eq!(plan.subnets.iter().map(|subnet| subnet.id.as_str()).collect::<Vec<_>>(), ["subnet-public"]);
-    facts.uses = vec![used("subnet-a", Reason::ControlPlane)];
+    facts.uses = vec![used("subnet-a", SubnetReason::ControlPlane)];
     let plan = decide(&facts, &only("rest-api"));
     assert_eq!(plan.subnets[0].reasons, ["control plane"]);
     assert!(notes(&plan).contains("--subnet"), "{}", notes(&plan));
@@ -201,7 +201,8 @@ fn a_service_of_another_region_is_used_if_it_allows_that() {
     for (subnet, zone) in facts.subnets.iter_mut().zip(["eu-west-1a", "eu-west-1b", "eu-west-1a"]) {
         subnet.zone = zone.to_owned();
     }
-    let mut wanted = Wanted { services: cast_ai("eu-west-1", Some(REGION), &[]), ..Wanted::default() };
+    let mut wanted =
+        PlanSettings { services: cast_ai("eu-west-1", Some(REGION), &[]), ..PlanSettings::default() };
     wanted.services.truncate(1);
     let plan = decide(&facts, &wanted);
     assert!(plan.problems[0].message.contains("does not allow endpoints in eu-west-1"), "{plan:#?}");

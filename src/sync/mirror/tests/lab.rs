@@ -12,10 +12,10 @@ use crate::model::provenance::Provenance;
 use crate::registry::testing::{Shared, World, with_registry};
 use crate::store::Limits;
 use crate::store::open::open_for_test;
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource};
 use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::decide::MovableTags;
-use crate::sync::plan::prepare::{Detail, Prepared, Wanted, prepare, renew};
+use crate::sync::plan::prepare::{Detail, NeededImages, Prepared, prepare, renew};
 use crate::sync::plan::uploads::join_uploads;
 use crate::sync::plan::wanted_images::wanted_images;
 use crate::sync::presence::missing;
@@ -87,15 +87,15 @@ pub(super) fn ecr_world() -> World {
 }
 
 impl Lab {
-    pub(super) fn wanted(&self, detail: Detail) -> Wanted {
+    pub(super) fn wanted(&self, detail: Detail) -> NeededImages {
         let assignment = |name: &str| Assignment {
             destination: format!("{}/{name}", self.mirror).parse().unwrap(),
-            source: Source::Known(format!("{}/{name}", self.source_host).parse().unwrap()),
+            source: ImageSource::Known(format!("{}/{name}", self.source_host).parse().unwrap()),
             provenance: Some(Provenance::Known),
             used_by: Vec::new(),
         };
         let assignments = ["a/one:v1", "a/three:v1", "a/two:v1"].map(assignment).to_vec();
-        Wanted {
+        NeededImages {
             assignments,
             node_platforms: BTreeSet::new(),
             detail,

@@ -49,10 +49,10 @@ fn outcome(name: &str, recorded: Option<&str>, mirror: &str, maps: &[&str]) -> (
 
 fn words(assigned: &Assignment) -> (String, String) {
     let source = match &assigned.source {
-        Source::Known(source) => source.to_string(),
-        Source::Unknown(text) => format!("unknown: {text}"),
-        Source::Reachable(_) => "reachable".to_owned(),
-        Source::InvalidName(_) => "invalidName".to_owned(),
+        ImageSource::Known(source) => source.to_string(),
+        ImageSource::Unknown(text) => format!("unknown: {text}"),
+        ImageSource::Reachable(_) => "reachable".to_owned(),
+        ImageSource::InvalidName(_) => "invalidName".to_owned(),
     };
     (assigned.destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
 }
@@ -165,8 +165,10 @@ fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str
         assigned.iter().find(|assigned| assigned.used_by.iter().any(|used| used.used_by.reason == reason));
     let Assignment { destination, source, .. } = derived.unwrap();
     let source = match source {
-        Source::Known(source) => source.to_string(),
-        Source::Unknown(why) | Source::Reachable(why) | Source::InvalidName(why) => why.clone(),
+        ImageSource::Known(source) => source.to_string(),
+        ImageSource::Unknown(why) | ImageSource::Reachable(why) | ImageSource::InvalidName(why) => {
+            why.clone()
+        }
     };
     (destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
 }
@@ -306,7 +308,7 @@ fn every_use_of_a_name_is_evidence_for_it() {
     assert_eq!(assigned[0].provenance, Some(Provenance::Given));
     inventory.images[0].used_by.remove(0);
     let assigned = assign(&inventory, &ECR.parse().unwrap(), &[], Some("us-east-1"));
-    assert!(matches!(&assigned[0].source, Source::InvalidName(why) if why.contains("--include-image")));
+    assert!(matches!(&assigned[0].source, ImageSource::InvalidName(why) if why.contains("--include-image")));
 }
 
 #[test]

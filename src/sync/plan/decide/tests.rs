@@ -35,7 +35,7 @@ fn used(name: &str) -> PlannedUse {
 fn known(source: &str, destination: &str, written: &str) -> Assignment {
     Assignment {
         destination: image(destination),
-        source: Source::Known(image(source)),
+        source: ImageSource::Known(image(source)),
         provenance: Some(Provenance::Known),
         used_by: vec![used(written)],
     }
@@ -75,8 +75,11 @@ fn listing(tags: &[(&str, &str)], digests: &[&str]) -> Listing {
     }
 }
 
-fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Content, String>)]) -> Facts {
-    Facts {
+fn facts(
+    repositories: &[(&str, Option<Listing>)],
+    sources: &[(&str, Result<Content, String>)],
+) -> DestinationFacts {
+    DestinationFacts {
         registry: RegistryKind::Ecr { account: "123456789012".to_owned(), region: "us-east-1".to_owned() },
         repositories: repositories
             .iter()
@@ -94,11 +97,11 @@ fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Cont
     }
 }
 
-fn planned(assignments: Vec<Assignment>, facts: &Facts) -> DestinationPlan {
+fn planned(assignments: Vec<Assignment>, facts: &DestinationFacts) -> DestinationPlan {
     decided(assignments, facts).plan
 }
 
-fn decided(assignments: Vec<Assignment>, facts: &Facts) -> Decided {
+fn decided(assignments: Vec<Assignment>, facts: &DestinationFacts) -> Decided {
     decide(&ECR.parse().unwrap(), wanted_images(assignments), facts)
 }
 
@@ -248,7 +251,7 @@ fn a_present_pinned_digest_needs_no_source() {
     let held = || Some(listing(&[("v2", "one")], &[]));
     let unknown = Assignment {
         destination: image(&pinned),
-        source: Source::Unknown("add --map x".to_owned()),
+        source: ImageSource::Unknown("add --map x".to_owned()),
         provenance: None,
         used_by: vec![used(&pinned)],
     };
@@ -268,12 +271,12 @@ fn an_image_without_a_source_is_never_copied() {
         used_by: vec![used("ECR/a/b:v1")],
     };
     let there = || Some(listing(&[("v1", "one")], &[]));
-    let unknown = || Source::Unknown("add --map x".to_owned());
+    let unknown = || ImageSource::Unknown("add --map x".to_owned());
     let cases = [
         (unknown(), there(), "leave alone: add --map x"),
         (unknown(), None, "failed: not found in the registry, and add --map x"),
-        (Source::Reachable("near".to_owned()), None, "leave alone: near"),
-        (Source::InvalidName("odd".to_owned()), None, "failed: odd"),
+        (ImageSource::Reachable("near".to_owned()), None, "leave alone: near"),
+        (ImageSource::InvalidName("odd".to_owned()), None, "failed: odd"),
     ];
     for (source, held, expected) in cases {
         let Decided { plan, uploads } = decided(vec![assignment(source)], &facts(&[("a/b", held)], &[]));

@@ -10,8 +10,8 @@ use crate::output::unchecked::{PUBLIC_TAGS, not_read, unchecked};
 use crate::output::workloads::place;
 use crate::sync::status::{ImageStatus, State, StatusReport, Subject};
 
-/// The verdict; `None` if no image was found, which is reported as an error.
-pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> {
+/// The conclusion; `None` if no image was found, which is reported as an error.
+pub(super) fn conclusion(report: &StatusReport, has_flags: bool) -> Option<String> {
     let findings = [
         to_sync(report, has_flags),
         cannot_pull(report),

@@ -118,7 +118,7 @@ pub(super) fn note_skipped(without_pod_spec: &[String]) {
 }
 
 /// What was searched, for the message that nothing was found.
-pub(super) fn place(arguments: &Arguments, cluster: Option<&str>) -> String {
+pub(super) fn searched(arguments: &Arguments, cluster: Option<&str>) -> String {
     match cluster {
         Some(cluster) => match &arguments.connection.namespace {
             Some(namespace) => format!("in namespace {namespace} of cluster {cluster}"),

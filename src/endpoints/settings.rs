@@ -10,8 +10,8 @@ use crate::model::aws_partition::Partition;
 
 /// The flags of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    pub services: Vec<WantedService>,
+pub struct PlanSettings {
+    pub services: Vec<RequestedService>,
     /// Subnets for the endpoints, instead of one node subnet per zone.
     pub endpoint_subnets: Vec<String>,
     /// Set `enableDnsSupport` and `enableDnsHostnames` where they are off.
@@ -35,7 +35,7 @@ pub enum Peer {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WantedService {
+pub struct RequestedService {
     /// Short name, such as `rest-api` or `ecr.api`.
     pub name: String,
     pub service_name: String,
@@ -67,13 +67,13 @@ pub struct NamedService {
 }
 
 /// Cast AI's services of `region`, as our data or the user names them; the user's names win.
-pub fn cast_ai(region: &str, service_region: Option<&str>, named: &[NamedService]) -> Vec<WantedService> {
+pub fn cast_ai(region: &str, service_region: Option<&str>, named: &[NamedService]) -> Vec<RequestedService> {
     let home = service_region.unwrap_or(region);
     let remote = service_region.filter(|remote| *remote != region).map(str::to_owned);
     let wanted = |name: &str, service_name: String| {
         let known = services().iter().find(|service| service.name == name);
         let hosts = [Installation::Us, Installation::Eu].into_iter();
-        WantedService {
+        RequestedService {
             name: name.to_owned(),
             service_name,
             provider: Provider::CastAi,
@@ -94,11 +94,11 @@ pub fn cast_ai(region: &str, service_region: Option<&str>, named: &[NamedService
 }
 
 /// AWS' own services that isolated nodes need, and `more` of them.
-pub fn aws(region: &str, more: &[String]) -> Vec<WantedService> {
+pub fn aws(region: &str, more: &[String]) -> Vec<RequestedService> {
     let mut names: Vec<&str> = AWS_SERVICES.to_vec();
     names.extend(more.iter().map(String::as_str).filter(|name| !AWS_SERVICES.contains(name)));
     let is_gateway = |name: &str| name == "s3";
-    let service = |name: &str| WantedService {
+    let service = |name: &str| RequestedService {
         name: name.to_owned(),
         // Gateways have this prefix in every partition (AWS CDK, `vpc-endpoint.ts`, `GatewayVpcEndpointAwsService`).
         service_name: if is_gateway(name) {

@@ -10,7 +10,7 @@ use crate::castai::derivation;
 use crate::model::image::Image;
 use crate::model::image_field::locate_fields;
 use crate::model::inventory::{ImageField, Use};
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, ImageSource};
 
 /// The variable that sets the image of `derived`; `None` if it is not a derived image.
 pub fn variable(derived: &Use) -> Option<ImageField> {
@@ -53,7 +53,7 @@ pub fn missing<'a>(
     own: &'a Image,
 ) -> Option<MissingDerivedImage<'a>> {
     let rule = derived.image_field.derived().and_then(derivation::named)?;
-    let variable = variable(derived).filter(|_| matches!(assigned.source, Source::Known(_)))?;
+    let variable = variable(derived).filter(|_| matches!(assigned.source, ImageSource::Known(_)))?;
     let named = value(pod, &variable);
     let found = match &named {
         Some(named) => named.parse().ok(),

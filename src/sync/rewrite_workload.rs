@@ -214,7 +214,7 @@ impl Rewriter<'_> {
     }
 
     /// Whether everything in `expected` is verified, so that decisions based on it are valid.
-    pub fn confirms(&self, expected: &Self) -> bool {
+    pub fn covers(&self, expected: &Self) -> bool {
         let images = |rewriter: &Self| -> BTreeSet<(Image, Image, Digest)> {
             let image = |locked: &LockedImage| {
                 (locked.destination.clone(), locked.source.clone(), locked.digest.clone())

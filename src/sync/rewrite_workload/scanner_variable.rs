@@ -7,7 +7,7 @@ use crate::model::inventory::{ImageField, Use};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
 use crate::ownership::fields::{self, OwnedBy};
-use crate::sync::rewrite::derived_image;
+use crate::sync::rewrite_workload::derived_image;
 
 /// The changes for that.
 #[derive(Default)]

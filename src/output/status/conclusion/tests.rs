@@ -69,7 +69,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
 
 #[track_caller]
 fn assert_verdict(report: &StatusReport, expected: &str) {
-    assert_eq!(verdict(report, false).as_deref(), Some(expected));
+    assert_eq!(conclusion(report, false).as_deref(), Some(expected));
     assert_eq!(!expected.starts_with("up to date"), report.needs_attention(), "{expected}");
 }
 
@@ -149,7 +149,7 @@ fn the_verdict_nothing_to_do_covers_only_what_was_checked() {
         "public tags not checked: 1 image: add --map",
     );
     let nothing_found = StatusReport { destinations: Vec::new(), ..report(Vec::new()) };
-    assert_eq!(verdict(&nothing_found, false), None, "that no image was found is an error of its own");
+    assert_eq!(conclusion(&nothing_found, false), None, "that no image was found is an error of its own");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn unchecked_images_are_reported_with_the_cause() {
     );
     let long = "x".repeat(5_000);
     let both = report(vec![unread(registry, &long), unread(tags, &long), elsewhere()]);
-    let text = verdict(&both, false).unwrap();
+    let text = conclusion(&both, false).unwrap();
     assert!(text.len() < 1_500 && text.contains("; public tags not checked: 1 image"), "{text}");
 }
 
@@ -227,7 +227,7 @@ fn pods_that_cannot_pull_are_counted_once_and_named() {
         destinations: Vec::new(),
         ..failing(vec![failure("a", &["a-1"])])
     };
-    assert!(verdict(&nothing_found, false).is_some());
+    assert!(conclusion(&nothing_found, false).is_some());
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn all_that_needs_attention_is_in_one_line() {
         ..report(images)
     };
     assert_eq!(
-        verdict(&report, true).unwrap(),
+        conclusion(&report, true).unwrap(),
         "1 reverted, 1 missing in the registry, 1 behind the public tag: run kubectl castai-privatelink \
          sync-images with the same flags; 1 pod cannot pull its image: deployment.apps/a (ErrImagePull); not checked: \
          1 image in e.example: denied; incomplete: cannot list jobs.batch: grant the role of `kubectl castai-privatelink permissions rbac` and run again"
@@ -251,7 +251,9 @@ fn all_that_needs_attention_is_in_one_line() {
     let skipped = vec![Subject::Registry, Subject::PublicTags];
     let cluster_only = StatusReport { skipped, ..report };
     assert!(
-        verdict(&cluster_only, false).unwrap().ends_with("; the registry was not checked (--cluster-only)")
+        conclusion(&cluster_only, false)
+            .unwrap()
+            .ends_with("; the registry was not checked (--cluster-only)")
     );
 }
 

@@ -19,12 +19,12 @@ pub(super) async fn confirm(wanted: &SyncArguments, proposal: &Proposal<'_>) -> 
         text::owner_notes(&planned.workloads);
         return Ok(true);
     }
-    let place = text::mirrors(&planned.destinations);
+    let mirrors = text::mirrors(&planned.destinations);
     let size = match proposal.upload_bytes {
         0 => "layers already exist".to_owned(),
         size => bytes(size),
     };
-    let copying = (images > 0).then(|| format!("copy {} ({size}) to {place}", count(images, "image")));
+    let copying = (images > 0).then(|| format!("copy {} ({size}) to {mirrors}", count(images, "image")));
     let clusters = planned.clusters.iter().map(|cluster| cluster.name.as_str());
     let clusters = clusters.collect::<Vec<_>>().join(" and ");
     let rewriting =
