@@ -126,6 +126,7 @@ impl Parts {
             ec2: on(address::EC2.1, 443),
             eks: on(address::EKS.1, 443),
             route53: on(address::ROUTE_53.1, 443),
+            names: dns.private_names(),
         })
         .await?;
         github::start(github::Settings {

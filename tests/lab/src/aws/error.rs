@@ -26,18 +26,44 @@ pub enum Fault {
     Throttling,
     /// The service fails with this status (5xx).
     ServerError { status: u16 },
-    /// The request is accepted and gets no response.
+    /// The service answers with this error instead.
+    Error { status: u16, code: String, message: String },
+    /// The request is accepted and gets no response; it is not carried out.
     Silent,
+    /// The request waits until the rules change, and is then carried out, even if the client has gone.
+    Held,
+    /// The request is carried out, and the connection closes without a response.
+    ResponseLost,
+    /// The request is carried out, and the response is a failure with this status (5xx).
+    ResponseFailed { status: u16 },
 }
 
-/// The response to `action`, called by `arn`, or `None` if there is no response.
+/// An error of EC2 for an invalid request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) const fn new(code: &'static str, message: String) -> Self {
+        Self { code, message }
+    }
+
+    pub(super) fn response(&self) -> Response {
+        document(Service::Ec2, 400, self.code, &self.message)
+    }
+}
+
+/// The response to `action`, called by `arn`, or `None` if the fault is not an error of the service.
 ///
 /// Codes, statuses and texts are those of the AWS documentation, "Common errors" of STS and "Error codes" of EC2.
 pub(super) fn response(service: Service, action: &str, arn: &str, fault: &Fault) -> Option<Response> {
     use Service::{Ec2, Sts};
     let denied = |prefix: &str| format!("User: {arn} is not authorized to perform: {prefix}:{action}");
     let (status, code, message) = match (service, fault) {
-        (_, Fault::Silent) => return None,
+        (_, Fault::Silent | Fault::Held | Fault::ResponseLost) => return None,
+        (_, Fault::Error { status, code, message }) => (*status, code.as_str(), message.clone()),
         (Sts, Fault::ExpiredToken) => {
             (403, "ExpiredToken", "The security token included in the request is expired".to_owned())
         }
@@ -58,10 +84,10 @@ pub(super) fn response(service: Service, action: &str, arn: &str, fault: &Fault)
         }
         (Sts, Fault::Throttling) => (400, "Throttling", "Rate exceeded".to_owned()),
         (Ec2, Fault::Throttling) => (503, "RequestLimitExceeded", "Request limit exceeded.".to_owned()),
-        (_, Fault::ServerError { status: 503 }) => {
+        (_, Fault::ServerError { status: 503 } | Fault::ResponseFailed { status: 503 }) => {
             (503, "ServiceUnavailable", "Service is unable to handle request.".to_owned())
         }
-        (_, Fault::ServerError { status }) => {
+        (_, Fault::ServerError { status } | Fault::ResponseFailed { status }) => {
             (*status, "InternalFailure", "An internal error has occurred.".to_owned())
         }
     };

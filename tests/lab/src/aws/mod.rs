@@ -1,7 +1,11 @@
 //! STS and EC2: moto behind a front server with the real host names, which adds faults and what moto lacks; and the parts
 //! of EKS and Route 53 that describe a VPC.
 
+mod control;
+mod ec2;
+mod endpoints;
 mod error;
+mod form;
 mod moto;
 mod vpc;
 
@@ -11,18 +15,25 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, get, post, put};
-use axum::{Json, Router};
+use axum::routing::any;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
+use self::ec2::Answer;
+use self::endpoints::Endpoints;
+pub use self::endpoints::State as EndpointState;
 pub use self::error::{Fault, Service};
+use self::form::Form;
 use self::moto::Moto;
 pub use self::vpc::{FILES_HOST, HostedZone, cast_ai_services};
+use crate::dns::PrivateNames;
 use crate::pki::Authority;
+use crate::registry::body::broken;
 use crate::{address, serve};
 
 /// The VPC's subnets: identifier, availability zone, address block.
@@ -54,6 +65,8 @@ pub struct Settings {
     pub ec2: SocketAddr,
     pub eks: SocketAddr,
     pub route53: SocketAddr,
+    /// Cast AI's names in the VPC, which may depend on its endpoints.
+    pub names: PrivateNames,
 }
 
 /// A request to the front server.
@@ -61,6 +74,9 @@ pub struct Settings {
 pub struct Call {
     pub service: Service,
     pub action: String,
+    /// With `DryRun`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// When a fault applies: the first rule that matches a request is used.
@@ -70,6 +86,8 @@ pub struct Rule {
     pub service: Option<Service>,
     /// Absent: every action.
     pub action: Option<String>,
+    /// Absent: dry runs and others.
+    pub dry_run: Option<bool>,
     /// How many more requests it applies to; absent: all.
     pub times: Option<u32>,
     #[serde(flatten)]
@@ -103,6 +121,9 @@ pub struct Aws {
 struct Shared {
     moto: Moto,
     state: Mutex<Front>,
+    names: PrivateNames,
+    /// Releases the requests that a rule holds.
+    rules_changed: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -113,11 +134,22 @@ struct Front {
     identity: Option<Identity>,
     /// Of Route 53.
     zones: Vec<HostedZone>,
+    endpoints: Endpoints,
+    /// Whether Cast AI's names are private only while an endpoint has them.
+    dns_follows: bool,
 }
 
 impl Shared {
     fn state(&self) -> std::sync::MutexGuard<'_, Front> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A change after which DNS may give other answers.
+    fn change<T>(&self, change: impl FnOnce(&mut Front) -> T) -> T {
+        let mut front = self.state();
+        let result = change(&mut front);
+        self.names.set(front.dns_follows.then(|| front.endpoints.private_names()).as_ref());
+        result
     }
 }
 
@@ -125,12 +157,17 @@ impl Aws {
     /// Starts the front server.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let moto = Moto::new(settings.moto, settings.moto_address, settings.moto_log);
-        let shared = Arc::new(Shared { moto, state: Mutex::default() });
+        let shared = Arc::new(Shared {
+            moto,
+            state: Mutex::default(),
+            names: settings.names,
+            rules_changed: Arc::default(),
+        });
         let fronts =
             [(Service::Sts, address::STS.0, settings.sts), (Service::Ec2, address::EC2.0, settings.ec2)];
         for (service, name, address) in fronts {
             let handler = async move |State(shared): State<Arc<Shared>>, request: Request| {
-                answer(&shared, service, name, request).await
+                answer(shared, service, name, request).await
             };
             let router = Router::new().fallback(any(handler)).with_state(shared.clone());
             serve::https(address, settings.authority.server(&[name])?, router).await?;
@@ -141,92 +178,113 @@ impl Aws {
         serve::https(settings.route53, settings.authority.server(&[route53])?, zones).await?;
         Ok(Self { shared })
     }
-
-    /// `GET|DELETE /requests` ([`Call`]s, oldest first), `GET|PUT /faults` ([`Rule`]s), `PUT|DELETE /identity`
-    /// ([`Identity`]), `PUT /zones` ([`HostedZone`]s), `POST /reset` (faults, identity, zones and moto's state).
-    pub fn control(&self) -> Router {
-        type Handle = State<Arc<Shared>>;
-        Router::new()
-            .route(
-                "/requests",
-                get(async |State(shared): Handle| Json(shared.state().calls.clone()))
-                    .delete(async |State(shared): Handle| shared.state().calls.clear()),
-            )
-            .route(
-                "/faults",
-                get(async |State(shared): Handle| Json(shared.state().rules.clone())).put(
-                    async |State(shared): Handle, Json(rules): Json<Vec<Rule>>| shared.state().rules = rules,
-                ),
-            )
-            .route(
-                "/identity",
-                put(async |State(shared): Handle, Json(identity): Json<Identity>| {
-                    shared.state().identity = Some(identity);
-                })
-                .delete(async |State(shared): Handle| shared.state().identity = None),
-            )
-            .route(
-                "/zones",
-                put(async |State(shared): Handle, Json(zones): Json<Vec<HostedZone>>| {
-                    shared.state().zones = zones;
-                }),
-            )
-            .route("/reset", post(reset))
-            .with_state(self.shared.clone())
-    }
 }
 
-async fn reset(State(shared): State<Arc<Shared>>) -> Result<(), (StatusCode, String)> {
-    {
-        let mut state = shared.state();
-        state.rules.clear();
-        state.identity = None;
-        state.zones.clear();
-    }
-    shared.moto.reset().await.map_err(|error| (StatusCode::BAD_GATEWAY, format!("{error:#}")))
-}
-
-async fn answer(shared: &Shared, service: Service, name: &'static str, request: Request) -> Response {
-    match forward(shared, service, name, request).await {
+async fn answer(shared: Arc<Shared>, service: Service, name: &'static str, request: Request) -> Response {
+    match respond(shared, service, name, request).await {
         Ok(response) => response,
-        Err(error) => error::document(service, 500, "InternalFailure", &format!("the lab: {error:#}")),
+        Err(error) => failure(service, &error),
     }
 }
 
-async fn forward(
-    shared: &Shared,
+/// An error of the lab itself, in the format of the service.
+fn failure(service: Service, error: &anyhow::Error) -> Response {
+    error::document(service, 500, "InternalFailure", &format!("the lab: {error:#}"))
+}
+
+/// Records a request and applies the rules to it.
+async fn respond(
+    shared: Arc<Shared>,
     service: Service,
     name: &'static str,
     request: Request,
 ) -> anyhow::Result<Response> {
-    let (mut head, body) = request.into_parts();
+    let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, LARGEST_BODY).await.context("reading the request")?;
-    let action = action(head.uri.query(), &body);
+    let request = Request::from_parts(head, body);
+    let action = action(request.uri().query(), request.body());
+    let dry_run = form(&request).flag("DryRun") == Some(true);
+    // Before the rules are read, so that their change is noticed.
+    let changed = Arc::clone(&shared.rules_changed).notified_owned();
     let (fault, identity) = {
         let mut state = shared.state();
         if state.calls.len() == LOGGED_REQUESTS {
             state.calls.pop_front();
         }
-        state.calls.push_back(Call { service, action: action.clone() });
-        (due(&mut state.rules, service, &action), state.identity.clone())
+        state.calls.push_back(Call { service, action: action.clone(), dry_run });
+        (due(&mut state.rules, service, &action, dry_run), state.identity.clone())
     };
-    let default = || Identity::of_account(address::ACCOUNT);
-    if let Some(fault) = fault {
-        let identity = identity.unwrap_or_else(default);
-        return match error::response(service, &action, &identity.arn, &fault) {
-            Some(response) => Ok(response),
-            None => std::future::pending().await,
-        };
-    }
-    if service == Service::Sts && action == "GetCallerIdentity" {
-        // moto knows only callers to whom it gave credentials.
-        if identity.is_some() || !shared.moto.is_started().await {
-            return Ok(caller_identity(&identity.unwrap_or_else(default)));
+    let arn = identity.unwrap_or_else(default_identity).arn;
+    match fault {
+        None => carry_out(&shared, service, name, request).await,
+        Some(Fault::Silent) => std::future::pending().await,
+        Some(Fault::Held) => {
+            // In a task of its own, which goes on if the client does not wait.
+            let task = async move {
+                changed.await;
+                carry_out(&shared, service, name, request).await
+            };
+            tokio::spawn(task).await?
+        }
+        Some(fault @ (Fault::ResponseLost | Fault::ResponseFailed { .. })) => {
+            carry_out(&shared, service, name, request).await?;
+            let lost = || Response::new(broken());
+            Ok(error::response(service, &action, &arn, &fault).unwrap_or_else(lost))
+        }
+        Some(fault) => {
+            Ok(error::response(service, &action, &arn, &fault).context("the fault has no response")?)
         }
     }
-    if action == "DescribeVpcEndpointServices" {
-        return Ok(vpc::endpoint_services(&String::from_utf8_lossy(&body)));
+}
+
+fn default_identity() -> Identity {
+    Identity::of_account(address::ACCOUNT)
+}
+
+/// The parameters of a request, in the form or in the query string.
+fn form(request: &Request<Bytes>) -> Form {
+    let body = String::from_utf8_lossy(request.body());
+    let query = request.uri().query().unwrap_or_default();
+    Form::parse(if body.is_empty() { query } else { &body })
+}
+
+/// Carries out a request: here, or in moto.
+async fn carry_out(
+    shared: &Shared,
+    service: Service,
+    name: &'static str,
+    mut request: Request<Bytes>,
+) -> anyhow::Result<Response> {
+    let action = action(request.uri().query(), request.body());
+    if service == Service::Sts && action == "GetCallerIdentity" {
+        // moto knows only callers to whom it gave credentials.
+        let identity = shared.state().identity.clone();
+        if identity.is_some() || !shared.moto.is_started().await {
+            return Ok(caller_identity(&identity.unwrap_or_else(default_identity)));
+        }
     }
+    let mut tagged = None;
+    if service == Service::Ec2 {
+        match ec2::answer(shared, &action, form(&request)).await? {
+            Answer::Response(response) => return Ok(response),
+            Answer::Moto => {}
+            Answer::Both(form, endpoints) => {
+                *request.body_mut() = Bytes::from(form.encoded());
+                tagged = Some((form, endpoints));
+            }
+        }
+    }
+    let response = in_moto(shared, name, request).await?;
+    if let Some((form, endpoints)) = tagged
+        && response.status().is_success()
+    {
+        ec2::set_tags(shared, &action, &form, &endpoints);
+    }
+    Ok(response)
+}
+
+async fn in_moto(shared: &Shared, name: &'static str, request: Request<Bytes>) -> anyhow::Result<Response> {
+    let (mut head, body) = request.into_parts();
     // moto finds the service by the host, which HTTP/2 has in the target; and the length will change.
     let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     head.uri = path.parse()?;
@@ -250,11 +308,12 @@ fn action(query: Option<&str>, body: &Bytes) -> String {
 }
 
 /// The fault of the first matching rule, which is used up by one.
-fn due(rules: &mut [Rule], service: Service, action: &str) -> Option<Fault> {
+fn due(rules: &mut [Rule], service: Service, action: &str, dry_run: bool) -> Option<Fault> {
     let rule = rules.iter_mut().find(|rule| {
         rule.times != Some(0)
             && rule.service.is_none_or(|named| named == service)
             && rule.action.as_deref().is_none_or(|named| named == action)
+            && rule.dry_run.is_none_or(|only| only == dry_run)
     })?;
     rule.times = rule.times.map(|times| times - 1);
     Some(rule.fault.clone())
@@ -275,63 +334,4 @@ fn caller_identity(identity: &Identity) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_action_is_read_from_form_or_query() {
-        let cases = [
-            (None, "Action=DescribeVpcs&Version=2016-11-15", "DescribeVpcs"),
-            (None, "Version=2016-11-15&Action=DescribeVpcs", "DescribeVpcs"),
-            (Some("Action=GetCallerIdentity&Version=2011-06-15"), "", "GetCallerIdentity"),
-            (None, "Action=%3Cb%3E", "3Cb3E"),
-            (None, "", ""),
-        ];
-        for (query, body, expected) in cases {
-            assert_eq!(action(query, &Bytes::from_static(body.as_bytes())), expected, "{query:?} {body}");
-        }
-    }
-
-    #[test]
-    fn the_first_matching_rule_applies_until_it_is_used_up() {
-        let mut rules: Vec<Rule> = serde_json::from_str(
-            r#"[{"service": "ec2", "action": "DescribeVpcs", "times": 2, "fault": "throttling"},
-                {"service": "ec2", "fault": "server-error", "status": 503}]"#,
-        )
-        .unwrap();
-        let mut next = |service, action| due(&mut rules, service, action);
-        assert_eq!(next(Service::Sts, "GetCallerIdentity"), None);
-        assert_eq!(next(Service::Ec2, "DescribeVpcs"), Some(Fault::Throttling));
-        assert_eq!(next(Service::Ec2, "DescribeSubnets"), Some(Fault::ServerError { status: 503 }));
-        assert_eq!(next(Service::Ec2, "DescribeVpcs"), Some(Fault::Throttling));
-        assert_eq!(next(Service::Ec2, "DescribeVpcs"), Some(Fault::ServerError { status: 503 }));
-    }
-
-    #[tokio::test]
-    async fn errors_have_the_codes_of_the_service() {
-        let cases = [
-            (Service::Sts, Fault::ExpiredToken, 403, "<Code>ExpiredToken</Code>"),
-            (Service::Sts, Fault::InvalidClientTokenId, 403, "<Code>InvalidClientTokenId</Code>"),
-            (Service::Sts, Fault::AccessDenied, 403, "arn:a&amp;b is not authorized to perform: sts:Act<"),
-            (Service::Sts, Fault::Throttling, 400, "<Type>Sender</Type>"),
-            (Service::Sts, Fault::ServerError { status: 500 }, 500, "<Type>Receiver</Type>"),
-            (Service::Ec2, Fault::ExpiredToken, 400, "<Code>RequestExpired</Code>"),
-            (Service::Ec2, Fault::InvalidClientTokenId, 401, "<Code>AuthFailure</Code>"),
-            (Service::Ec2, Fault::AccessDenied, 403, "<Code>UnauthorizedOperation</Code>"),
-            (
-                Service::Ec2,
-                Fault::Throttling,
-                503,
-                "<Response><Errors><Error><Code>RequestLimitExceeded</Code>",
-            ),
-        ];
-        for (service, fault, status, part) in cases {
-            let response = error::response(service, "Act", "arn:a&b", &fault).unwrap();
-            assert_eq!(response.status(), status, "{service:?} {fault:?}");
-            let body = axum::body::to_bytes(response.into_body(), LARGEST_BODY).await.unwrap();
-            let body = String::from_utf8(body.to_vec()).unwrap();
-            assert!(body.contains(part), "{service:?} {fault:?}: {body}");
-        }
-        assert!(error::response(Service::Sts, "Act", "arn", &Fault::Silent).is_none());
-    }
-}
+mod tests;

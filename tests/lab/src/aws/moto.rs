@@ -129,17 +129,12 @@ impl Moto {
     }
 
     async fn ec2(&self, form: &str) -> anyhow::Result<String> {
-        let scope = format!("lab/20260101/{}/ec2/aws4_request", address::REGION);
-        let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
-        let request = Request::post("/")
-            .header(header::HOST, address::EC2.0)
-            .header(header::AUTHORIZATION, signature)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Full::from(format!("{form}&Version=2016-11-15")))?;
-        let response = self.send(request).await?;
-        let (status, body) = (response.status(), text(response.body()));
-        anyhow::ensure!(status.is_success(), "moto answered {status} to `{form}`: {body}");
-        Ok(body)
+        self.send(ec2_request(form)?.map(Full::from)).await.and_then(|response| content(form, &response))
+    }
+
+    /// The content of EC2's response to a request of the lab, with the lab's identifiers.
+    pub(super) async fn describe(&self, form: &str) -> anyhow::Result<String> {
+        self.exchange(ec2_request(form)?).await.and_then(|response| content(form, &response))
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Bytes>> {
@@ -150,6 +145,23 @@ impl Moto {
             sender.send_request(request).await.context("sending a request to moto")?.into_parts();
         Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
     }
+}
+
+/// A request to EC2, as a client sends it.
+pub(super) fn ec2_request(form: &str) -> anyhow::Result<Request<Bytes>> {
+    let scope = format!("lab/20260101/{}/ec2/aws4_request", address::REGION);
+    let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+    let request = Request::post("/")
+        .header(header::HOST, address::EC2.0)
+        .header(header::AUTHORIZATION, signature)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    Ok(request.body(Bytes::from(format!("{form}&Version=2016-11-15")))?)
+}
+
+fn content(form: &str, response: &Response<Bytes>) -> anyhow::Result<String> {
+    let (status, body) = (response.status(), text(response.body()));
+    anyhow::ensure!(status.is_success(), "moto answered {status} to `{form}`: {body}");
+    Ok(body)
 }
 
 fn text(body: &Bytes) -> String {

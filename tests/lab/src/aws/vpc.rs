@@ -1,19 +1,19 @@
 //! What moto lacks of a VPC's surroundings: Cast AI's endpoint services, EKS' description of the cluster, and Route 53's
 //! list of private hosted zones.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::error::{self, Service};
+use super::endpoints::Endpoints;
+use super::error::{Refusal, request_id};
+use super::form::Form;
 use super::{CLUSTER_GROUP, SUBNETS, Shared};
 use crate::address;
 
@@ -30,54 +30,90 @@ pub struct HostedZone {
     pub owner: String,
 }
 
+/// A service with which the region offers endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Offer {
+    /// As in the table of endpoint services, or `ecr.api`.
+    pub(super) short_name: String,
+    pub(super) name: String,
+    /// Its private name.
+    pub(super) host: String,
+    /// Of the routes to it, if it offers gateway endpoints.
+    pub(super) prefix_list: Option<&'static str>,
+}
+
+impl Offer {
+    fn of_cast_ai() -> Vec<Self> {
+        let mut lines = ENDPOINT_SERVICES.lines();
+        let columns: Vec<_> = lines.next().unwrap_or_default().split(',').collect();
+        let column = |name: &str| columns.iter().position(|column| *column == name).unwrap_or_default();
+        let (host, id) = (column("usual_host_us"), column(address::REGION));
+        let rows = lines.map(|line| line.split(',').collect::<Vec<_>>());
+        rows.map(|row| Self {
+            short_name: row[column("service")].to_owned(),
+            name: format!("com.amazonaws.vpce.{}.{}", address::REGION, row[id]),
+            host: if row[host].is_empty() { FILES_HOST } else { row[host] }.to_owned(),
+            prefix_list: None,
+        })
+        .collect()
+    }
+
+    /// By its name for EC2. Every name below `com.amazonaws.REGION` is a service of AWS.
+    pub(super) fn find_by_full_name(name: &str) -> Option<Self> {
+        let of_aws = || {
+            let short = name.strip_prefix(&format!("com.amazonaws.{}.", address::REGION))?;
+            Some(Self {
+                short_name: short.to_owned(),
+                name: name.to_owned(),
+                host: format!("{short}.{}.amazonaws.com", address::REGION),
+                prefix_list: match short {
+                    "s3" => Some("pl-63a5400a"),
+                    "dynamodb" => Some("pl-02cd2c6b"),
+                    _ => None,
+                },
+            })
+        };
+        Self::of_cast_ai().into_iter().find(|offer| offer.name == name).or_else(of_aws)
+    }
+
+    /// By its name for EC2, or for one of Cast AI by its short name.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        let has_short_name = |offer: &Self| offer.short_name == name;
+        Self::of_cast_ai().into_iter().find(has_short_name).or_else(|| Self::find_by_full_name(name))
+    }
+}
+
 /// Cast AI's services of the region: name and private host.
 pub fn cast_ai_services() -> Vec<(String, String)> {
-    let mut lines = ENDPOINT_SERVICES.lines();
-    let columns: Vec<_> = lines.next().unwrap_or_default().split(',').collect();
-    let column = |name: &str| columns.iter().position(|column| *column == name).unwrap_or_default();
-    let (host, id) = (column("usual_host_us"), column(address::REGION));
-    let rows = lines.map(|line| line.split(',').collect::<Vec<_>>());
-    rows.map(|row| {
-        let name = format!("com.amazonaws.vpce.{}.{}", address::REGION, row[id]);
-        let host = if row[host].is_empty() { FILES_HOST } else { row[host] };
-        (name, host.to_owned())
-    })
-    .collect()
+    Offer::of_cast_ai().into_iter().map(|offer| (offer.name, offer.host)).collect()
 }
 
 /// `DescribeVpcEndpointServices` with `ServiceName.n`. As in EC2, one unknown name fails the request.
-pub(super) fn endpoint_services(form: &str) -> Response {
-    let fields = form.split('&').filter_map(|field| field.split_once('='));
-    let names: Vec<_> =
-        fields.filter(|(name, _)| name.starts_with("ServiceName.")).map(|(_, value)| value).collect();
-    let known: BTreeMap<_, _> = cast_ai_services().into_iter().collect();
-    let aws = format!("com.amazonaws.{}.", address::REGION);
+pub(super) fn endpoint_services(form: &Form, endpoints: &Endpoints) -> Result<String, Refusal> {
     let zones =
         SUBNETS.iter().fold(String::new(), |zones, (_, zone, _)| zones + &format!("<item>{zone}</item>"));
     let mut details = String::new();
-    for name in names {
-        let of_aws =
-            name.strip_prefix(&aws).map(|short| format!("{short}.{}.amazonaws.com", address::REGION));
-        let Some(host) = known.get(name).cloned().or(of_aws) else {
+    for name in form.list("ServiceName") {
+        let Some(Offer { name, host, .. }) = Offer::find_by_full_name(&name) else {
             let message = format!("The Vpc Endpoint Service '{name}' does not exist");
-            return error::document(Service::Ec2, 400, "InvalidServiceName", &message);
+            return Err(Refusal::new("InvalidServiceName", message));
         };
+        let acceptance = endpoints.requires_acceptance(&name);
         // Writing to a string cannot fail.
         let _ = write!(
             details,
             "<item><serviceName>{name}</serviceName><availabilityZoneSet>{zones}</availabilityZoneSet>\
              <privateDnsName>{host}</privateDnsName><privateDnsNameSet><item><privateDnsName>{host}</privateDnsName>\
              </item></privateDnsNameSet><privateDnsNameVerificationState>verified</privateDnsNameVerificationState>\
-             <acceptanceRequired>false</acceptanceRequired><supportedIpAddressTypeSet><item>ipv4</item>\
+             <acceptanceRequired>{acceptance}</acceptanceRequired><supportedIpAddressTypeSet><item>ipv4</item>\
              </supportedIpAddressTypeSet></item>"
         );
     }
-    let body = format!(
+    Ok(format!(
         "<DescribeVpcEndpointServicesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>{}</requestId>\
          <serviceDetailSet>{details}</serviceDetailSet></DescribeVpcEndpointServicesResponse>",
-        error::request_id()
-    );
-    ([(header::CONTENT_TYPE, "text/xml;charset=UTF-8")], body).into_response()
+        request_id()
+    ))
 }
 
 /// EKS: the lab's cluster without node groups and Fargate profiles.

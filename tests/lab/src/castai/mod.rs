@@ -14,6 +14,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::address;
+use crate::aws::FILES_HOST;
 use crate::pki::Authority;
 
 const ENDPOINT_SERVICES: &str = include_str!("../../../../src/castai/endpoint-services.csv");
@@ -33,9 +34,8 @@ pub struct Host {
     pub protocol: Protocol,
 }
 
-/// Every known host, in the order of `address::castai_endpoint`: all of the US, then all of the EU.
-///
-/// The host of the files service is not published, so there is none.
+/// Every known host, in the order of `address::castai_endpoint`: all of the US, then all of the EU, then the host of the
+/// files service, which only EC2 knows.
 pub fn hosts() -> Vec<Host> {
     let rows = || ENDPOINT_SERVICES.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
     let of_column = |column: usize| {
@@ -45,7 +45,8 @@ pub fn hosts() -> Vec<Host> {
             Some(Host { name: (*name).to_owned(), protocol })
         })
     };
-    of_column(3).chain(of_column(4)).collect()
+    let files = Host { name: FILES_HOST.to_owned(), protocol: Protocol::Https };
+    of_column(3).chain(of_column(4)).chain([files]).collect()
 }
 
 /// The addresses of all hosts inside the lab, in the order of [`hosts`].

@@ -2,7 +2,7 @@
 
 mod zone;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,6 +43,23 @@ pub struct Dns {
 
 type Shared = Arc<Mutex<Resolver>>;
 
+/// Decides which of Cast AI's hosts have a private name.
+#[derive(Clone, Default)]
+pub struct PrivateNames(Shared);
+
+impl PrivateNames {
+    /// Only `hosts` have a private name; `None`: all except the host of the files service, whose name the lab's VPC does
+    /// not know.
+    pub fn set(&self, hosts: Option<&BTreeSet<String>>) {
+        lock(&self.0).zone.set_private_names(hosts);
+    }
+
+    #[cfg(test)]
+    pub fn is_public(&self, host: &str) -> bool {
+        lock(&self.0).zone.records()[host] == Behaviour::public()
+    }
+}
+
 #[derive(Default)]
 struct Resolver {
     zone: Zone,
@@ -66,6 +83,10 @@ impl Dns {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub fn private_names(&self) -> PrivateNames {
+        PrivateNames(self.shared.clone())
     }
 
     /// `GET|PUT /records` (a map of names to [`Behaviour`]), `PUT|DELETE /records/{name}`, `POST /reset`,

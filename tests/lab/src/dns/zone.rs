@@ -1,6 +1,6 @@
 //! The resolver's responses for each name: plain values, without sockets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::ProtoError;
@@ -9,6 +9,7 @@ use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use serde::{Deserialize, Serialize};
 
+use crate::aws::FILES_HOST;
 use crate::{address, castai};
 
 /// Time to live of private DNS records, in seconds: that of Route 53 for interface endpoints.
@@ -74,6 +75,8 @@ pub enum Transport {
 /// The names of the lab, and the behaviours that control has set.
 pub struct Zone {
     standing: BTreeMap<String, Behaviour>,
+    /// Instead of `standing`: Cast AI's names if they follow the endpoints of the VPC.
+    following: BTreeMap<String, Behaviour>,
     overrides: BTreeMap<String, Behaviour>,
     /// Queries already answered per name and type, for rotating answers.
     turns: HashMap<(String, RecordType), usize>,
@@ -82,7 +85,7 @@ pub struct Zone {
 impl Default for Zone {
     fn default() -> Self {
         let api_server = (address::API_SERVER_HOST, address::API_SERVER);
-        let castai = castai::hosts().into_iter().zip(0..);
+        let castai = castai::hosts().into_iter().zip(0..).filter(|(host, _)| host.name != FILES_HOST);
         let standing = [api_server]
             .iter()
             .chain(address::SERVERS)
@@ -92,7 +95,7 @@ impl Default for Zone {
                 (key(&host.name), Behaviour::addresses(&[address::castai_endpoint(index)]))
             }))
             .collect();
-        Self { standing, overrides: BTreeMap::new(), turns: HashMap::new() }
+        Self { standing, following: BTreeMap::new(), overrides: BTreeMap::new(), turns: HashMap::new() }
     }
 }
 
@@ -120,9 +123,25 @@ impl Zone {
         self.turns.clear();
     }
 
+    /// See [`super::PrivateNames::set`]. The others resolve as on the internet.
+    pub fn set_private_names(&mut self, hosts: Option<&BTreeSet<String>>) {
+        let Some(private) = hosts else {
+            self.following.clear();
+            return;
+        };
+        let behaviour = |name: &str, index| match name {
+            name if private.contains(name) => Behaviour::addresses(&[address::castai_endpoint(index)]),
+            FILES_HOST => Behaviour::NameError,
+            _ => Behaviour::public(),
+        };
+        let hosts = castai::hosts().into_iter().zip(0..);
+        self.following = hosts.map(|(host, index)| (key(&host.name), behaviour(&host.name, index))).collect();
+    }
+
     /// Every name that has a behaviour, with its current one.
     pub fn records(&self) -> BTreeMap<String, Behaviour> {
         let mut records = self.standing.clone();
+        records.extend(self.following.clone());
         records.extend(self.overrides.clone());
         records
     }
@@ -179,6 +198,7 @@ impl Zone {
         let inside = self.overrides.values().find_map(|behaviour| rest_of_chain(behaviour, &name));
         inside
             .or_else(|| self.overrides.get(EVERY_NAME).cloned())
+            .or_else(|| self.following.get(&name).cloned())
             .or_else(|| self.standing.get(&name).cloned())
             .unwrap_or(Behaviour::NameError)
     }

@@ -94,6 +94,32 @@ fn behaviours_differ_by_transport_record_type_and_query() {
 }
 
 #[test]
+fn names_that_follow_endpoints_are_private_or_public() {
+    let mut zone = Zone::default();
+    let mut answer = |private: Option<&[&str]>, name: &str| {
+        let private = private.map(|names| names.iter().map(ToString::to_string).collect());
+        zone.set_private_names(private.as_ref());
+        let (code, records) = shown(&ask(&mut zone, name, RecordType::A, Transport::Udp).unwrap());
+        (code == ResponseCode::NoError).then(|| records.concat())
+    };
+    let a = |record: &str| Some(record.to_owned());
+    let (rest, files) = ("api.cast.ai", FILES_HOST);
+    assert_eq!(answer(Some(&[rest, files]), rest), a("api.cast.ai. A 10.0.1.100"));
+    assert_eq!(answer(Some(&[rest, files]), "grpc.cast.ai"), a("grpc.cast.ai. A 104.16.81.56"));
+    assert_eq!(answer(Some(&[rest]), "api.eu.cast.ai"), a("api.eu.cast.ai. A 104.16.81.56"));
+    assert_eq!(answer(Some(&[rest, files]), files), a("files.castai.example. A 10.0.1.110"));
+    assert_eq!(answer(Some(&[]), files), None);
+    assert_eq!(answer(Some(&[]), "ghcr.io"), a("ghcr.io. A 203.0.113.20"));
+    assert_eq!(answer(None, "grpc.cast.ai"), a("grpc.cast.ai. A 10.0.1.101"));
+    assert_eq!(answer(None, files), None);
+
+    zone.set_private_names(Some(&BTreeSet::new()));
+    assert_eq!(zone.records()[rest], Behaviour::public());
+    zone.set(rest, Behaviour::NameError).unwrap();
+    assert_eq!(zone.records()[rest], Behaviour::NameError);
+}
+
+#[test]
 fn a_name_in_an_alias_chain_resolves_too() {
     let mut zone = Zone::default();
     let target = Box::new(Behaviour::addresses(&[address::castai_endpoint(0)]));
