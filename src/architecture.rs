@@ -72,7 +72,7 @@ const BELOW: [(&str, &[&str]); 7] = [
 ];
 
 /// Folders and files that may do I/O. All others decide on plain values.
-const EFFECTFUL: [&str; 45] = [
+const EFFECTFUL: [&str; 47] = [
     "atomic_file.rs",
     "aws/",
     "cli",
@@ -80,7 +80,9 @@ const EFFECTFUL: [&str; 45] = [
     "commands/",
     "credentials/",
     "documentation.rs",
+    "endpoints/apply",
     "endpoints/gather",
+    "endpoints/run.rs",
     "error.rs",
     "krew_manifest.rs",
     "lib.rs",
@@ -121,12 +123,13 @@ const EFFECTFUL: [&str; 45] = [
 ];
 
 /// Files in those folders that do no I/O.
-const DECIDING: [&str; 9] = [
+const DECIDING: [&str; 10] = [
     "cluster/kubeconfig/eks.rs",
     "cluster/kubeconfig/entries.rs",
     "cluster/kubeconfig/file.rs",
     "cluster/value_source.rs",
     "cluster/url.rs",
+    "endpoints/apply/requests.rs",
     "endpoints/gather/parse.rs",
     "output/status/conclusion.rs",
     "store/capabilities.rs",

@@ -39,8 +39,9 @@ pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments
 pub use self::connection::ConnectionArguments;
 pub use self::display::DisplayArguments;
 pub use self::endpoints::{
-    EndpointsArguments, EndpointsCommand, EndpointsFormat, ListArguments as EndpointsListArguments,
-    PlanArguments as EndpointsPlanArguments, TargetArguments,
+    ChangeArguments, CreateArguments as EndpointsCreateArguments,
+    DeleteArguments as EndpointsDeleteArguments, EndpointsArguments, EndpointsCommand, EndpointsFormat,
+    ListArguments as EndpointsListArguments, PlanArguments as EndpointsPlanArguments, TargetArguments,
 };
 pub use self::files::RecursiveArguments;
 pub use self::images::ImagesArguments;
@@ -134,8 +135,8 @@ impl Command {
             Self::SyncImages(sync) => sync.dry_run.dry_run == DryRun::None,
             Self::Rollback(rollback) => rollback.dry_run.dry_run == DryRun::None,
             Self::Values(values) => matches!(&values.kind, ValuesCommand::Policy(policy) if policy.apply),
+            Self::Endpoints(endpoints) => endpoints.command.may_change(),
             Self::Preflight(_)
-            | Self::Endpoints(_)
             | Self::Images(_)
             | Self::Rewrite(_)
             | Self::Status(_)

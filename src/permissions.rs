@@ -77,7 +77,7 @@ pub enum Purpose {
     Nodes,
     /// The checks of `preflight`.
     Preflight,
-    /// The VPC endpoints of `endpoints plan`.
+    /// The VPC endpoints of `endpoints`.
     Endpoints,
 }
 

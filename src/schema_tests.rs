@@ -13,6 +13,7 @@ use crate::commands::permissions::All as Permissions;
 use crate::commands::version::Version;
 use crate::endpoints::offer::Offer as EndpointServiceList;
 use crate::endpoints::plan::EndpointPlan;
+use crate::endpoints::run::EndpointReport;
 use crate::model::inventory::{API_VERSION, Inventory};
 use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
@@ -36,7 +37,7 @@ struct Document {
     generate: fn() -> Schema,
 }
 
-const DOCUMENTS: [Document; 14] = [
+const DOCUMENTS: [Document; 15] = [
     Document { name: "inventory", title: "Inventory", has_kind: true, generate: written::<Inventory> },
     Document { name: "plan", title: "Plan", has_kind: true, generate: written::<Plan> },
     Document { name: "lock", title: "Lock", has_kind: true, generate: written::<Lock> },
@@ -70,6 +71,12 @@ const DOCUMENTS: [Document; 14] = [
         title: "EndpointPlan",
         has_kind: true,
         generate: written::<EndpointPlan>,
+    },
+    Document {
+        name: "endpoint-report",
+        title: "EndpointReport",
+        has_kind: true,
+        generate: written::<EndpointReport>,
     },
     Document { name: "permissions", title: "Permissions", has_kind: false, generate: written::<Permissions> },
     Document { name: "version", title: "Version", has_kind: false, generate: written::<Version> },

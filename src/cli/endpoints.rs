@@ -1,11 +1,14 @@
 //! `endpoints`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::region;
+use super::{DryRun, duration, region};
+use crate::endpoints::apply::Mode;
 use crate::endpoints::gather::Selection;
+use crate::endpoints::run::Options;
 use crate::endpoints::settings::{self, NamedService, Peer, PlanSettings};
 
 /// The VPC endpoints through which a cluster reaches Cast AI
@@ -24,6 +27,9 @@ use crate::endpoints::settings::{self, NamedService, Peer, PlanSettings};
 
   # The same with the endpoints of AWS that isolated nodes need
   kubectl castai-privatelink endpoints plan --with-aws-endpoints
+
+  # Create it, after a confirmation prompt
+  kubectl castai-privatelink endpoints create --with-aws-endpoints
 
   # Without access to the cluster, as the owner of a shared VPC
   kubectl castai-privatelink endpoints plan --region us-east-1 --vpc vpc-0123 --subnet subnet-0456 --subnet subnet-0789")]
@@ -46,6 +52,29 @@ pub enum EndpointsCommand {
     /// supports. Existing endpoints are used, and get what they lack. The exit code is 1 if a problem prevents a part
     /// of the plan.
     Plan(PlanArguments),
+    /// Create the endpoints, rules and tags that the VPC of the cluster lacks
+    ///
+    /// Carries out the plan after a confirmation prompt, and waits until the endpoints are available. Running again is safe:
+    /// it continues what was interrupted, fixes what was changed by hand since, and changes nothing else. Nothing is
+    /// removed or narrowed. The exit code is 1 if something of the plan could not be done.
+    Create(CreateArguments),
+    /// Delete what `create` made: endpoints, security groups and subnet tags that carry this plugin's tag
+    ///
+    /// Everything else stays, also attributes of the VPC that were turned on. All clusters in the VPC lose their private
+    /// way to Cast AI.
+    Delete(DeleteArguments),
+}
+
+impl EndpointsCommand {
+    /// Whether it may change something in AWS.
+    pub fn may_change(&self) -> bool {
+        match self {
+            Self::List(_) | Self::Plan(_) => false,
+            Self::Create(CreateArguments { change, .. }) | Self::Delete(DeleteArguments { change, .. }) => {
+                change.dry_run == DryRun::None
+            }
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +96,75 @@ pub struct PlanArguments {
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = EndpointsFormat::Table)]
     pub output: EndpointsFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct CreateArguments {
+    #[command(flatten)]
+    pub target: TargetArguments,
+
+    #[command(flatten)]
+    pub change: ChangeArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct DeleteArguments {
+    /// AWS region of the VPC (default: the cluster's)
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub region: Option<String>,
+
+    /// VPC of the endpoints (default: the cluster's)
+    #[arg(long, value_name = "ID", value_parser = id_of_vpc)]
+    pub vpc: Option<String>,
+
+    #[command(flatten)]
+    pub change: ChangeArguments,
+}
+
+/// How changes in AWS are made.
+#[derive(Debug, Args)]
+pub struct ChangeArguments {
+    /// Show what would be changed: `client` sends no request that changes something; `server` (the default of the flag
+    /// without a value) lets EC2 check permissions and parameters of each request
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = DryRun::None,
+        default_missing_value = "server"
+    )]
+    pub dry_run: DryRun,
+
+    /// Skip the confirmation prompt
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// Wait until the endpoints are available, or deleted
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub wait: bool,
+
+    /// Timeout of the wait
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
+    pub timeout: Duration,
+
+    /// Output format
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = EndpointsFormat::Table)]
+    pub output: EndpointsFormat,
+}
+
+impl ChangeArguments {
+    pub const fn options(&self) -> Options {
+        Options {
+            mode: match self.dry_run {
+                DryRun::None => Mode::Change,
+                DryRun::Client | DryRun::Server => Mode::DryRun,
+            },
+            wait: self.wait,
+            timeout: self.timeout,
+        }
+    }
 }
 
 /// Where which endpoints belong.

@@ -1,5 +1,8 @@
 //! `endpoints`: the VPC endpoints for Cast AI's services.
 
+mod change;
+mod create;
+mod delete;
 mod list;
 mod plan;
 
@@ -13,5 +16,7 @@ pub(super) async fn run(
     match &endpoints.command {
         EndpointsCommand::List(list) => list::run(list),
         EndpointsCommand::Plan(plan) => Box::pin(plan::run(arguments, plan)).await,
+        EndpointsCommand::Create(create) => Box::pin(create::run(arguments, create)).await,
+        EndpointsCommand::Delete(delete) => Box::pin(delete::run(arguments, delete)).await,
     }
 }

@@ -16,7 +16,7 @@ const MAP: &str = "--map";
 const REGISTRY: &str = "--registry";
 
 /// Every command, and those of the flags that it takes. What it does not take, it has no use for.
-const COMMANDS: [(&str, &[&str]); 23] = [
+const COMMANDS: [(&str, &[&str]); 25] = [
     ("images -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("sync-images", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("rewrite -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
@@ -36,6 +36,8 @@ const COMMANDS: [(&str, &[&str]); 23] = [
     // It names services, and no component or image.
     ("endpoints list", &[]),
     ("endpoints plan", &[]),
+    ("endpoints create", &[]),
+    ("endpoints delete", &[]),
     ("completion install", &[]),
     ("completion uninstall", &[]),
     ("completion bash", &[]),

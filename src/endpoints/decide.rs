@@ -5,6 +5,7 @@ mod gateway;
 mod groups;
 mod hub;
 mod placement;
+mod removal;
 mod subnets;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use self::groups::Groups;
+pub use self::removal::decide_removal;
 use crate::endpoints::facts::VpcFacts;
 use crate::endpoints::plan::{
     Action, Cost, EndpointChange, EndpointPlan, MANAGED_BY, PLUGIN, PlannedEndpoint, Problem, Redirection,

@@ -2,7 +2,7 @@
 
 mod eks;
 mod kubernetes;
-mod parse;
+pub(super) mod parse;
 mod zones;
 
 use std::collections::BTreeMap;

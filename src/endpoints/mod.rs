@@ -1,8 +1,11 @@
 //! VPC endpoints for Cast AI's services: facts (I/O) → plan (pure) → changes (I/O).
 
+pub mod apply;
+
 pub mod decide;
 pub mod facts;
 pub mod gather;
 pub mod offer;
 pub mod plan;
+pub mod run;
 pub mod settings;

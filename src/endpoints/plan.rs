@@ -95,6 +95,8 @@ pub enum TagState {
     OtherValue,
     /// The subnet is for pods, or tags are not wanted.
     NotWanted,
+    /// Will be removed, because this plugin added it.
+    Remove,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -125,6 +127,7 @@ pub struct PlannedEndpoint {
 pub enum EndpointChange {
     Create,
     Modify,
+    Delete,
     Unchanged,
     /// The VPC resolves the name in another way, for example through a hub.
     Elsewhere,
@@ -175,6 +178,25 @@ pub enum Action {
         enable_private_dns: bool,
     },
     TagSubnets {
+        subnets: Vec<String>,
+        tags: BTreeMap<String, String>,
+    },
+    DeleteEndpoint {
+        service: String,
+        id: String,
+    },
+    /// Take a security group of ours away from an endpoint that stays.
+    DetachGroup {
+        service: String,
+        id: String,
+        group: String,
+    },
+    DeleteSecurityGroup {
+        id: String,
+        name: String,
+    },
+    /// Remove tags that have these values.
+    UntagSubnets {
         subnets: Vec<String>,
         tags: BTreeMap<String, String>,
     },

@@ -15,6 +15,15 @@ const fn for_endpoints(action: &'static str, reason: &'static str) -> AwsAction 
     }
 }
 
+/// A right with which `endpoints` changes something.
+const fn for_endpoint_changes(action: &'static str, reason: &'static str) -> AwsAction {
+    AwsAction {
+        statement: "OptionalEndpointChanges",
+        access: Access::Change,
+        ..for_endpoints(action, reason)
+    }
+}
+
 /// Every right of the plugin's caller, in the order in which it is used.
 pub const AWS: &[AwsAction] = &[
     AwsAction {
@@ -184,6 +193,24 @@ pub const AWS: &[AwsAction] = &[
     for_endpoints("eks:ListFargateProfiles", "endpoints: subnets of Fargate profiles"),
     for_endpoints("eks:DescribeFargateProfile", "endpoints: subnets of Fargate profiles"),
     for_endpoints("route53:ListHostedZonesByVPC", "endpoints: names that a hub answers for"),
+    for_endpoint_changes("ec2:ModifyVpcAttribute", "endpoints create: DNS attributes, with --enable-vpc-dns"),
+    for_endpoint_changes("ec2:CreateSecurityGroup", "endpoints create: the security groups of endpoints"),
+    for_endpoint_changes(
+        "ec2:AuthorizeSecurityGroupIngress",
+        "endpoints create: rules that admit nodes and pods",
+    ),
+    for_endpoint_changes("ec2:CreateVpcEndpoint", "endpoints create: the endpoints"),
+    for_endpoint_changes(
+        "ec2:ModifyVpcEndpoint",
+        "endpoints create: subnets, security groups and private DNS of existing endpoints",
+    ),
+    for_endpoint_changes("ec2:CreateTags", "endpoints create: tags of subnets, and of what is created"),
+    for_endpoint_changes("ec2:DeleteVpcEndpoints", "endpoints delete: endpoints with the plugin's tag"),
+    for_endpoint_changes(
+        "ec2:DeleteSecurityGroup",
+        "endpoints delete: security groups with the plugin's tag",
+    ),
+    for_endpoint_changes("ec2:DeleteTags", "endpoints delete: tags of subnets that the plugin added"),
 ];
 
 /// Every right of the nodes' role for the mirrored images (`AmazonEC2ContainerRegistryPullOnly`, for our path only).

@@ -76,7 +76,8 @@ fn a_policy_allows_repository_actions_only_below_our_path() {
         for statement in policy["Statement"].as_array().unwrap() {
             for action in statement["Action"].as_array().unwrap() {
                 let name = action.as_str().unwrap();
-                let is_any = any.contains(&name) || statement["Sid"] == "OptionalEndpoints";
+                let is_any =
+                    any.contains(&name) || statement["Sid"].as_str().unwrap().starts_with("OptionalEndpoint");
                 let expected =
                     if is_any { "*".to_owned() } else { format!("{arn}repository/castai-privatelink/*") };
                 assert_eq!(statement["Resource"], expected, "{action}");
@@ -188,7 +189,8 @@ kubectl castai-privatelink permissions iam … | sed 's#repository/castai-privat
 ```
 
 `permissions iam --for mirror` prints only what `sync-images` and `status` need, and `--for preflight` only what `preflight`
-needs. `permissions iam --for endpoints` prints what `endpoints plan` needs, with which it changes nothing.
+needs. `permissions iam --for endpoints` prints what `endpoints` needs, and with `--read-only` what
+`endpoints plan` needs, which changes nothing.
 
 Nodes pull with their own role (`AmazonEC2ContainerRegistryPullOnly` or similar), which the plugin does not change.
 `permissions iam --for nodes` prints a policy that allows it to pull the mirrored images and no others.

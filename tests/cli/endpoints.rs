@@ -1,4 +1,6 @@
-//! Plans of VPC endpoints, against EC2, EKS and Route 53.
+//! VPC endpoints, against EC2, EKS and Route 53.
+
+mod create;
 
 use std::collections::BTreeSet;
 
@@ -49,13 +51,15 @@ fn a_plan_names_everything_that_a_new_vpc_lacks() {
     let actions: BTreeSet<_> = actions.filter(|action| action != "GetCallerIdentity").collect();
     assert!(actions.iter().all(|action| action.starts_with("Describe")), "{actions:?}");
     // The printed policy has exactly these.
-    let policy = parse_json(&plugin(&lab, 0, &["permissions", "iam", "--for=endpoints"]));
+    assert_eq!(actions, allowed(&lab, &["--read-only"]));
+}
+
+/// EC2's actions in the policy that is printed.
+fn allowed(lab: &lab::host::Lab, flags: &[&str]) -> BTreeSet<String> {
+    let policy = parse_json(&plugin(lab, 0, &[&["permissions", "iam", "--for=endpoints"], flags].concat()));
     let statements = policy["Statement"].as_array().unwrap().iter();
-    let allowed = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
-    let allowed: BTreeSet<_> = allowed
-        .filter_map(|action| action.as_str().unwrap().strip_prefix("ec2:").map(str::to_owned))
-        .collect();
-    assert_eq!(actions, allowed);
+    let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
+    actions.filter_map(|action| action.as_str().unwrap().strip_prefix("ec2:").map(str::to_owned)).collect()
 }
 
 #[test]

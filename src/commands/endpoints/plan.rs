@@ -6,9 +6,10 @@ use crate::cli::{Arguments, EndpointsFormat, EndpointsPlanArguments, OutputForma
 use crate::cluster;
 use crate::commands::{CommandError, ExitStatus};
 use crate::endpoints::decide::decide;
-use crate::endpoints::gather;
+use crate::endpoints::gather::{self, Ports};
 use crate::endpoints::offer::not_offered;
 use crate::endpoints::plan::EndpointPlan;
+use crate::endpoints::settings::PlanSettings;
 use crate::output::{self, endpoints as text};
 
 pub(super) async fn run(
@@ -26,6 +27,15 @@ pub(super) async fn run(
 
 /// The plan for the VPC as it is now.
 async fn planned(arguments: &Arguments, target: &TargetArguments) -> Result<EndpointPlan, CommandError> {
+    let (ports, wanted) = connected(arguments, target).await?;
+    Ok(decide(&gather::facts(&ports, &wanted).await?, &wanted))
+}
+
+/// Connects to the cluster, unless the flags say all that it could, and to AWS; and the settings for the region.
+pub(super) async fn connected(
+    arguments: &Arguments,
+    target: &TargetArguments,
+) -> Result<(Ports, PlanSettings), CommandError> {
     let selection = target.selection();
     let connection = if selection.is_complete() {
         None
@@ -41,6 +51,5 @@ async fn planned(arguments: &Arguments, target: &TargetArguments) -> Result<Endp
         let hint = format!("{hint}; pass them with --service NAME=SERVICE");
         return Err(CommandError::with_hint(format!("error: {message}"), hint));
     }
-    let facts = gather::facts(&ports, &wanted).await?;
-    Ok(decide(&facts, &wanted))
+    Ok((ports, wanted))
 }

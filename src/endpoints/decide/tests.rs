@@ -1,6 +1,8 @@
 //! One scenario per topology, and one per thing that can be missing.
 
 mod adoption;
+mod convergence;
+mod removal;
 mod topologies;
 
 use std::collections::BTreeMap;
@@ -135,6 +137,13 @@ fn line(action: &Action) -> String {
             assert_eq!((tags[ROUTABLE].as_str(), tags.contains_key(TAGGED_BY)), ("true", true));
             format!("tag {}", subnets.join(" "))
         }
+        Action::DeleteEndpoint { id, .. } => format!("delete {id}"),
+        Action::DetachGroup { id, group, .. } => format!("detach {group} from {id}"),
+        Action::DeleteSecurityGroup { id, .. } => format!("delete {id}"),
+        Action::UntagSubnets { subnets, tags } => {
+            assert_eq!(tags[ROUTABLE], "true");
+            format!("untag {}", subnets.join(" "))
+        }
     }
 }
 
@@ -143,12 +152,17 @@ fn change(plan: &EndpointPlan, name: &str) -> EndpointChange {
 }
 
 /// The facts after the plan was carried out.
-fn applied(mut facts: VpcFacts, plan: &EndpointPlan) -> VpcFacts {
+fn applied(facts: VpcFacts, plan: &EndpointPlan) -> VpcFacts {
+    after(facts, &plan.actions)
+}
+
+/// The facts after `actions`.
+fn after(mut facts: VpcFacts, actions: &[Action]) -> VpcFacts {
     let id = |group: &GroupRef| match group {
         GroupRef::Id(id) => id.clone(),
         GroupRef::Name(name) => format!("sg-{name}"),
     };
-    for action in &plan.actions {
+    for action in actions {
         match action {
             Action::EnableVpcAttribute { attribute: "enableDnsSupport", .. } => {
                 facts.vpc.dns_support = Some(true);
@@ -210,6 +224,22 @@ fn applied(mut facts: VpcFacts, plan: &EndpointPlan) -> VpcFacts {
             Action::TagSubnets { subnets, tags } => {
                 for subnet in facts.subnets.iter_mut().filter(|subnet| subnets.contains(&subnet.id)) {
                     subnet.tags.extend(tags.clone());
+                }
+            }
+            Action::DeleteEndpoint { id, .. } => facts.endpoints.retain(|endpoint| endpoint.id != *id),
+            Action::DetachGroup { id, group, .. } => {
+                let endpoint = facts.endpoints.iter_mut().find(|known| known.id == *id).unwrap();
+                endpoint.groups.retain(|known| known != group);
+                assert!(!endpoint.groups.is_empty(), "EC2 keeps one group");
+            }
+            Action::DeleteSecurityGroup { id, .. } => {
+                let is_used = facts.endpoints.iter().any(|endpoint| endpoint.groups.contains(id));
+                assert!(!is_used, "EC2 refuses to delete {id}, which is in use");
+                facts.security_groups.retain(|group| group.id != *id);
+            }
+            Action::UntagSubnets { subnets, tags } => {
+                for subnet in facts.subnets.iter_mut().filter(|subnet| subnets.contains(&subnet.id)) {
+                    subnet.tags.retain(|key, value| tags.get(key) != Some(value));
                 }
             }
         }

@@ -93,7 +93,7 @@ fn rules(permission: &Element) -> Vec<Rule> {
     sources.map(|source| Rule { admits_https, source }).collect()
 }
 
-pub(super) fn endpoint(item: &Element) -> Endpoint {
+pub(in crate::endpoints) fn endpoint(item: &Element) -> Endpoint {
     Endpoint {
         id: item.string("vpcEndpointId"),
         owner: item.text("ownerId").map(str::to_owned),

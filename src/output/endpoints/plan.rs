@@ -26,7 +26,7 @@ pub fn plan(plan: &EndpointPlan) -> io::Result<()> {
     Ok(())
 }
 
-fn text(plan: &EndpointPlan, width: Option<usize>) -> String {
+pub(super) fn text(plan: &EndpointPlan, width: Option<usize>) -> String {
     let mut parts = vec![heading(plan)];
     if !plan.subnets.is_empty() {
         parts.push(subnets(&plan.subnets, width));
@@ -68,6 +68,7 @@ fn subnets(subnets: &[PlannedSubnet], width: Option<usize>) -> String {
                 TagState::Add => "add",
                 TagState::OtherValue => "has another value",
                 TagState::NotWanted => "-",
+                TagState::Remove => "remove",
             };
             [
                 subnet.id.clone(),
@@ -95,6 +96,7 @@ fn endpoints(endpoints: &[PlannedEndpoint], width: Option<usize>) -> String {
             let change = match endpoint.change {
                 EndpointChange::Create => "create",
                 EndpointChange::Modify => "modify",
+                EndpointChange::Delete => "delete",
                 EndpointChange::Unchanged => "unchanged",
                 EndpointChange::Elsewhere => "not needed",
                 EndpointChange::Blocked => "blocked",
@@ -144,13 +146,8 @@ fn describe(action: &Action) -> (String, Option<&str>) {
     let line = match action {
         Action::EnableVpcAttribute { vpc, attribute } => format!("turn on {attribute} of {vpc}"),
         Action::CreateSecurityGroup { name, .. } => format!("create security group {name}"),
-        Action::AuthorizeIngress { group, peers } => {
-            let peers = peers.iter().map(|peer| match peer {
-                Peer::Group(id) => id.clone(),
-                Peer::Cidr(cidr) => cidr.to_string(),
-            });
-            let peers = peers.collect::<Vec<_>>().join(", ");
-            format!("admit {peers} on port 443 in security group {}", group_name(group))
+        Action::AuthorizeIngress { group, peers: admitted } => {
+            format!("admit {} on port 443 in security group {}", peers(admitted), group_name(group))
         }
         Action::CreateEndpoint { service, subnets, groups, route_tables, private_dns, ip_type, .. } => {
             let mut with: Vec<_> =
@@ -173,11 +170,33 @@ fn describe(action: &Action) -> (String, Option<&str>) {
             format!("modify {id}: {}", parts.join(", "))
         }
         Action::TagSubnets { subnets, .. } => format!("tag {} with {ROUTABLE}=true", subnets.join(", ")),
+        Action::DeleteEndpoint { service, id } => format!("delete endpoint {service} ({id})"),
+        Action::DetachGroup { id, group, .. } => format!("detach security group {group} from {id}"),
+        Action::DeleteSecurityGroup { id, name } => format!("delete security group {name} ({id})"),
+        Action::UntagSubnets { subnets, .. } => {
+            format!("remove the tag {ROUTABLE} of {}", subnets.join(", "))
+        }
     };
     (line, None)
 }
 
-const fn group_name(group: &GroupRef) -> &str {
+/// One change in one line.
+pub(super) fn describe_one(action: &Action) -> String {
+    match describe(action) {
+        (line, Some(service)) => format!("create endpoint {service} {line}"),
+        (line, None) => line,
+    }
+}
+
+pub(super) fn peers(peers: &[Peer]) -> String {
+    let names = peers.iter().map(|peer| match peer {
+        Peer::Group(id) => id.clone(),
+        Peer::Cidr(cidr) => cidr.to_string(),
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+pub(super) const fn group_name(group: &GroupRef) -> &str {
     match group {
         GroupRef::Id(name) | GroupRef::Name(name) => name.as_str(),
     }

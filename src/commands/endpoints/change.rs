@@ -1,0 +1,66 @@
+//! What `create` and `delete` share: the question, and each change as it is made.
+
+use std::cell::Cell;
+
+use crate::cli::{ChangeArguments, DryRun, EndpointsFormat, OutputFormat};
+use crate::commands::{CommandError, ExitStatus, question};
+use crate::endpoints::gather::{self, Ports};
+use crate::endpoints::plan::EndpointPlan;
+use crate::endpoints::run::{Decide, Progress, run};
+use crate::endpoints::settings::PlanSettings;
+use crate::output::{self, endpoints as text};
+
+pub(super) async fn change(
+    ports: &Ports,
+    settings: &PlanSettings,
+    decide: Decide,
+    wanted: &ChangeArguments,
+) -> Result<ExitStatus, CommandError> {
+    let is_table = wanted.output == EndpointsFormat::Table;
+    if wanted.dry_run == DryRun::Client {
+        let plan = decide(&gather::facts(ports, settings).await?, settings);
+        if is_table {
+            text::plan(&plan)?;
+            output::say("dry run: nothing was changed");
+        } else {
+            output::document(&plan, format(wanted.output))?;
+        }
+        return Ok(if plan.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Attention });
+    }
+    let confirm = async |plan: &EndpointPlan| {
+        if wanted.yes {
+            text::notes(plan);
+            return Ok(true);
+        }
+        question::confirm(text::work(plan), || text::show_planned(plan)).await
+    };
+    let written = Cell::new(Ok(()));
+    let waiting = Cell::new(0);
+    let observe = |progress: &Progress<'_>| match progress {
+        Progress::Step(step) if is_table => {
+            if let Err(error) = text::step(step) {
+                written.set(Err(error));
+            }
+        }
+        Progress::Step(_) => {}
+        Progress::Waiting(endpoints) => {
+            if waiting.replace(endpoints.len()) != endpoints.len() && !endpoints.is_empty() {
+                output::say(&format!("waiting for {}", output::table::count(endpoints.len(), "endpoint")));
+            }
+        }
+    };
+    let report = run(ports, settings, decide, &wanted.options(), confirm, &observe).await?;
+    if !is_table {
+        output::document(&report, format(wanted.output))?;
+    }
+    text::conclude(&report, wanted.wait);
+    written.into_inner()?;
+    Ok(if report.needs_attention(wanted.wait) { ExitStatus::Attention } else { ExitStatus::Done })
+}
+
+const fn format(output: EndpointsFormat) -> OutputFormat {
+    match output {
+        EndpointsFormat::Yaml => OutputFormat::Yaml,
+        EndpointsFormat::Table | EndpointsFormat::Json => OutputFormat::Json,
+    }
+}

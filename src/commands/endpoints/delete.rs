@@ -1,0 +1,29 @@
+//! `endpoints delete`: what is ours, a question, the changes.
+
+use super::aws_login;
+use super::change::change;
+use crate::castai::built_in;
+use crate::cli::{Arguments, EndpointsDeleteArguments};
+use crate::cluster;
+use crate::commands::{CommandError, ExitStatus};
+use crate::endpoints::decide::decide_removal;
+use crate::endpoints::gather::{self, Selection};
+use crate::endpoints::settings::{PlanSettings, aws, cast_ai};
+
+pub(super) async fn run(
+    arguments: &Arguments,
+    wanted: &EndpointsDeleteArguments,
+) -> Result<ExitStatus, CommandError> {
+    let connection = if wanted.region.is_some() && wanted.vpc.is_some() {
+        None
+    } else {
+        Some(cluster::connect(&arguments.connection.flags(built_in())).await?)
+    };
+    let network = aws_login::network(arguments, connection.as_ref(), &[]);
+    let selection = Selection { region: wanted.region.clone(), vpc: wanted.vpc.clone(), subnets: Vec::new() };
+    let ports = Box::pin(gather::connect(connection.as_ref(), &network, selection)).await?;
+    // For the short names of the endpoints.
+    let services = [cast_ai(&ports.region, None, &[]), aws(&ports.region, &[])].concat();
+    let settings = PlanSettings { services, ..PlanSettings::default() };
+    Box::pin(change(&ports, &settings, decide_removal, &wanted.change)).await
+}

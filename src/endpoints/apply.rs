@@ -1,0 +1,233 @@
+//! Carries out the actions of a plan, one after the other. Each may be repeated: what another run did meanwhile is no
+//! failure.
+
+mod requests;
+
+use serde::Serialize;
+
+use self::requests::{Created, Request, ingress, requests};
+use crate::aws::ec2::{Ec2, filter};
+use crate::aws::error::Error;
+use crate::aws::xml::Element;
+use crate::endpoints::plan::{Action, GROUP_FOR, GroupRef};
+use crate::printable::one_line;
+
+/// Maximum length of EC2's words, in characters.
+const LIMIT: usize = 300;
+
+/// What became of an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    pub action: Action,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", tag = "result")]
+pub enum Outcome {
+    Done {
+        /// Of what was created.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+    },
+    /// A dry run: EC2 would carry it out.
+    Allowed,
+    /// The VPC is not as it was when the plan was made.
+    Outdated {
+        message: String,
+    },
+    Failed {
+        message: String,
+    },
+    Skipped {
+        message: String,
+    },
+}
+
+impl Outcome {
+    pub const fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Allowed)
+    }
+}
+
+/// Whether requests change something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Change,
+    /// EC2 only checks permissions and parameters.
+    DryRun,
+}
+
+/// EC2's codes for what exists already, or is used by something that the plan did not know.
+const OUTDATED: [&str; 6] = [
+    "DependencyViolation",
+    "DuplicateSubnetsInSameZone",
+    "InvalidGroup.NotFound",
+    "InvalidVpcEndpointId.NotFound",
+    "RouteAlreadyExists",
+    "VpcEndpointAlreadyExists",
+];
+
+/// Carries out `actions` in `vpc`, and passes each step to `observe`. After an error that concerns the caller or the
+/// connection, the rest is skipped.
+pub async fn apply(
+    ec2: &Ec2,
+    vpc: &str,
+    actions: &[Action],
+    mode: Mode,
+    observe: &dyn Fn(&Step),
+) -> Vec<Step> {
+    let mut created = Created::new();
+    let mut steps = Vec::new();
+    let mut is_stopped = false;
+    for action in actions {
+        let outcome = if is_stopped {
+            Outcome::Skipped { message: "not tried after the error before".to_owned() }
+        } else {
+            match carry_out(ec2, vpc, action, mode, &created).await {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    is_stopped = error.stops_everything();
+                    failure(&error)
+                }
+            }
+        };
+        if let (Action::CreateSecurityGroup { name, .. }, Outcome::Done { id: Some(id) }) = (action, &outcome)
+        {
+            created.insert(name.clone(), id.clone());
+        }
+        let step = Step { action: action.clone(), outcome };
+        observe(&step);
+        steps.push(step);
+    }
+    steps
+}
+
+async fn carry_out(
+    ec2: &Ec2,
+    vpc: &str,
+    action: &Action,
+    mode: Mode,
+    created: &Created,
+) -> Result<Outcome, Error> {
+    let planned = if mode == Mode::DryRun { without_new_groups(action) } else { Some(action.clone()) };
+    let Some(action) = planned else {
+        return Ok(Outcome::Skipped { message: "its security group does not exist yet".to_owned() });
+    };
+    let token = format!("{:032x}", rand::random::<u128>());
+    let requests = match requests(&action, vpc, created, &token) {
+        Ok(requests) => requests,
+        Err(group) => {
+            return Ok(Outcome::Skipped { message: format!("security group {group} was not created") });
+        }
+    };
+    let mut id = None;
+    for request in &requests {
+        match send(ec2, request, mode).await {
+            Ok(answer) => {
+                if let Some(message) = refusal(&answer) {
+                    return Ok(Outcome::Failed { message });
+                }
+                id = created_id(&answer).or(id);
+            }
+            Err(error) if has_code(&error, "DryRunOperation") => return Ok(Outcome::Allowed),
+            Err(error) => match (&action, error) {
+                (Action::CreateSecurityGroup { name, .. }, error)
+                    if has_code(&error, "InvalidGroup.Duplicate") =>
+                {
+                    return existing_group(ec2, vpc, name).await;
+                }
+                (Action::AuthorizeIngress { peers, .. }, error)
+                    if has_code(&error, "InvalidPermission.Duplicate") =>
+                {
+                    let group = request.on.as_deref().unwrap_or_default();
+                    for peer in peers {
+                        let one = ingress(group, std::slice::from_ref(peer));
+                        match send(ec2, &one, mode).await {
+                            Ok(_) => {}
+                            Err(error) if has_code(&error, "InvalidPermission.Duplicate") => {}
+                            Err(error) => return Err(error),
+                        }
+                    }
+                }
+                (_, error) => return Err(error),
+            },
+        }
+    }
+    Ok(Outcome::Done { id })
+}
+
+/// Sends a request, and once more if the response was lost.
+async fn send(ec2: &Ec2, request: &Request, mode: Mode) -> Result<Element, Error> {
+    let mut parameters = request.parameters.clone();
+    if mode == Mode::DryRun {
+        parameters.push(("DryRun".to_owned(), "true".to_owned()));
+    }
+    let call = || ec2.call(request.action, request.on.as_deref(), &parameters);
+    match call().await {
+        Err(Error::Unreachable { .. }) => call().await,
+        result => result,
+    }
+}
+
+/// Another run has created our group, or it is of somebody else with the same name.
+async fn existing_group(ec2: &Ec2, vpc: &str, name: &str) -> Result<Outcome, Error> {
+    let mut parameters = filter("vpc-id", &[vpc]);
+    parameters.push(("Filter.2.Name".to_owned(), "group-name".to_owned()));
+    parameters.push(("Filter.2.Value.1".to_owned(), name.to_owned()));
+    let groups = ec2.list("DescribeSecurityGroups", "securityGroupInfo", parameters).await?;
+    let Some(group) = groups.first() else {
+        return Ok(Outcome::Outdated { message: format!("security group {name} exists") });
+    };
+    let id = group.string("groupId");
+    if group.items("tagSet").any(|tag| tag.text("key") == Some(GROUP_FOR)) {
+        return Ok(Outcome::Done { id: Some(id) });
+    }
+    let message = format!("{id} has the name {name} and is not of this plugin: rename or delete it");
+    Ok(Outcome::Failed { message })
+}
+
+/// The action as far as it can be checked before its security groups exist.
+fn without_new_groups(action: &Action) -> Option<Action> {
+    let mut action = action.clone();
+    let is_known = |group: &GroupRef| matches!(group, GroupRef::Id(_));
+    match &mut action {
+        Action::AuthorizeIngress { group, .. } => is_known(group).then_some(action),
+        Action::CreateEndpoint { groups, .. } | Action::ModifyEndpoint { add_groups: groups, .. } => {
+            groups.retain(is_known);
+            Some(action)
+        }
+        _ => Some(action),
+    }
+}
+
+fn created_id(answer: &Element) -> Option<String> {
+    let id = answer.child("vpcEndpoint").and_then(|endpoint| endpoint.text("vpcEndpointId"));
+    id.or_else(|| answer.text("groupId")).map(str::to_owned)
+}
+
+/// EC2 confirms a deletion with 200, also of endpoints that it does not delete.
+fn refusal(answer: &Element) -> Option<String> {
+    let error = answer.items("unsuccessful").next()?.child("error")?;
+    (error.text("code") != Some("InvalidVpcEndpointId.NotFound"))
+        .then(|| one_line(&format!("{}: {}", error.string("code"), error.string("message")), LIMIT))
+}
+
+fn has_code(error: &Error, wanted: &str) -> bool {
+    matches!(error, Error::Service { code, .. } if code == wanted)
+}
+
+fn failure(error: &Error) -> Outcome {
+    let message = error.to_string();
+    let is_outdated = match error {
+        Error::Service { code, message, .. } => {
+            OUTDATED.contains(&code.as_str()) || message.contains("conflicting DNS domain")
+        }
+        _ => false,
+    };
+    if is_outdated { Outcome::Outdated { message } } else { Outcome::Failed { message } }
+}

@@ -1,0 +1,211 @@
+//! A run that changes something: read, decide, apply, wait; and again for what was not possible yet.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::aws::ec2::filter;
+use crate::endpoints::apply::{Mode, Outcome, Step, apply};
+use crate::endpoints::facts::{Endpoint, VpcFacts};
+use crate::endpoints::gather::{self, Ports, parse};
+use crate::endpoints::plan::{Action, EndpointPlan};
+use crate::endpoints::settings::PlanSettings;
+use crate::error::CommandError;
+use crate::model::inventory::API_VERSION;
+
+/// EC2 takes one to three minutes for an interface endpoint.
+const POLL: Duration = Duration::from_secs(2);
+
+/// A second round does what another run, or EC2's delay, prevented in the first one.
+const ROUNDS: usize = 4;
+
+/// Which actions are decided.
+pub type Decide = fn(&VpcFacts, &PlanSettings) -> EndpointPlan;
+
+/// How changes are made.
+pub struct Options {
+    pub mode: Mode,
+    /// Wait until no endpoint changes its state any more.
+    pub wait: bool,
+    pub timeout: Duration,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointReport {
+    pub api_version: &'static str,
+    pub kind: &'static str,
+    /// What was planned, and confirmed.
+    pub plan: EndpointPlan,
+    /// In the order in which they were carried out.
+    pub steps: Vec<Step>,
+    /// The plan afterwards: what is left, and the state of each endpoint. Absent after a dry run, or if nothing was
+    /// confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<EndpointPlan>,
+    /// Why the VPC could not be read after the changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
+    pub is_declined: bool,
+}
+
+impl EndpointReport {
+    fn new(plan: EndpointPlan) -> Self {
+        Self {
+            api_version: API_VERSION,
+            kind: "EndpointReport",
+            plan,
+            steps: Vec::new(),
+            after: None,
+            unread: None,
+            is_declined: false,
+        }
+    }
+
+    /// The plan that says how the VPC is now.
+    pub fn current(&self) -> &EndpointPlan {
+        self.after.as_ref().unwrap_or(&self.plan)
+    }
+
+    /// Whether something is not as it was planned.
+    pub fn needs_attention(&self, waited: bool) -> bool {
+        let is_left = self.after.as_ref().is_some_and(|after| !after.actions.is_empty());
+        let is_failed = |step: &Step| matches!(step.outcome, Outcome::Failed { .. });
+        let is_pending =
+            self.current().endpoints.iter().any(|endpoint| is_pending(endpoint.state.as_deref()));
+        self.is_declined
+            || self.unread.is_some()
+            || is_left
+            || self.after.is_none() && self.steps.iter().any(is_failed)
+            || !self.current().problems.is_empty()
+            || waited && is_pending
+    }
+}
+
+/// What a run tells while it goes on.
+pub enum Progress<'p> {
+    Step(&'p Step),
+    /// Endpoints that are not available yet, by service.
+    Waiting(&'p [String]),
+}
+
+/// Runs until the VPC is as `decide` wants it. Calls `confirm` before anything is changed.
+///
+/// # Errors
+/// The VPC cannot be read before the first change. After that, errors are in the report.
+pub async fn run(
+    ports: &Ports,
+    settings: &PlanSettings,
+    decide: Decide,
+    options: &Options,
+    confirm: impl AsyncFnOnce(&EndpointPlan) -> Result<bool, CommandError>,
+    observe: &dyn Fn(&Progress<'_>),
+) -> Result<EndpointReport, CommandError> {
+    let plan = decide(&gather::facts(ports, settings).await?, settings);
+    let vpc = plan.vpc.clone();
+    let mut report = EndpointReport::new(plan.clone());
+    if plan.actions.is_empty() && !plan.endpoints.iter().any(|endpoint| is_pending(endpoint.state.as_deref()))
+    {
+        return Ok(report);
+    }
+    if options.mode == Mode::Change && !plan.actions.is_empty() && !confirm(&plan).await? {
+        report.is_declined = true;
+        return Ok(report);
+    }
+    let mut left = plan.actions;
+    for round in 1..=ROUNDS {
+        left.retain(|action| !is_settled(action, &report.steps));
+        let is_deleting = left.iter().any(|action| matches!(action, Action::DeleteEndpoint { .. }));
+        // A security group is in use until the endpoints are gone.
+        let is_possible =
+            |action: &&Action| !is_deleting || !matches!(action, Action::DeleteSecurityGroup { .. });
+        let actions: Vec<_> = left.iter().filter(is_possible).cloned().collect();
+        let observe_step = |step: &Step| observe(&Progress::Step(step));
+        let steps = apply(&ports.ec2, &vpc, &actions, options.mode, &observe_step).await;
+        let is_progress =
+            |step: &Step| step.outcome.is_done() || matches!(step.outcome, Outcome::Outdated { .. });
+        let may_go_on = steps.iter().any(is_progress) && round < ROUNDS;
+        report.steps.extend(steps);
+        if options.mode == Mode::DryRun {
+            return Ok(report);
+        }
+        let read = async {
+            if options.wait || is_deleting {
+                wait(ports, &vpc, options.timeout, observe).await?;
+            }
+            Ok::<_, CommandError>(decide(&gather::facts(ports, settings).await?, settings))
+        };
+        match read.await {
+            Ok(after) => {
+                left.clone_from(&after.actions);
+                report.after = Some(after);
+            }
+            Err(error) => {
+                report.unread = Some(error.message.trim_start_matches("error: ").to_owned());
+                break;
+            }
+        }
+        let is_settled = left.iter().all(|action| is_failed(action, &report.steps));
+        if is_settled || !may_go_on {
+            break;
+        }
+        // EC2 may list a change later than it confirms it.
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(report)
+}
+
+/// Whether this run did it, or failed to: EC2 may list a change later than it confirms it, and what failed once would fail
+/// again.
+fn is_settled(action: &Action, steps: &[Step]) -> bool {
+    last(action, steps).is_some_and(|outcome| !matches!(outcome, Outcome::Outdated { .. }))
+}
+
+fn is_failed(action: &Action, steps: &[Step]) -> bool {
+    last(action, steps)
+        .is_some_and(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Skipped { .. }))
+}
+
+/// What became of the action when it was tried last.
+fn last<'s>(action: &Action, steps: &'s [Step]) -> Option<&'s Outcome> {
+    let is_same = |tried: &Action| match (tried, action) {
+        (Action::CreateEndpoint { service_name: tried, .. }, Action::CreateEndpoint { service_name, .. }) => {
+            tried == service_name
+        }
+        (Action::CreateSecurityGroup { name: tried, .. }, Action::CreateSecurityGroup { name, .. }) => {
+            tried == name
+        }
+        (tried, action) => tried == action,
+    };
+    steps.iter().rev().find(|step| is_same(&step.action)).map(|step| &step.outcome)
+}
+
+/// States that end by themselves.
+fn is_pending(state: Option<&str>) -> bool {
+    state.is_some_and(|state| {
+        ["pending", "deleting"].iter().any(|pending| state.eq_ignore_ascii_case(pending))
+    })
+}
+
+/// Waits while an endpoint of the VPC is `pending` or `deleting`.
+async fn wait(
+    ports: &Ports,
+    vpc: &str,
+    timeout: Duration,
+    observe: &dyn Fn(&Progress<'_>),
+) -> Result<(), CommandError> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let listed =
+            ports.ec2.list("DescribeVpcEndpoints", "vpcEndpointSet", filter("vpc-id", &[vpc])).await?;
+        let pending = listed.iter().map(parse::endpoint).filter(|endpoint| is_pending(Some(&endpoint.state)));
+        let pending: Vec<_> = pending.map(|Endpoint { id, .. }| id).collect();
+        observe(&Progress::Waiting(&pending));
+        if pending.is_empty() || Instant::now() >= deadline {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
