@@ -1,5 +1,6 @@
 //! Manifests and kubeconfigs are read as kubectl reads them. kubectl itself reads the same files, without a cluster.
 
+mod connections;
 mod kubeconfigs;
 mod manifests;
 mod server;
