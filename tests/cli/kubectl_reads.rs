@@ -3,6 +3,7 @@
 mod connections;
 mod kubeconfigs;
 mod manifests;
+mod names;
 mod server;
 
 use std::path::{Path, PathBuf};
