@@ -155,7 +155,10 @@ impl Command {
 /// The command line is invalid, or asks for help or the version.
 pub fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {
     let parsed = help::command().try_get_matches_from(logging::joined(words));
-    parsed.and_then(|matches| Arguments::from_arg_matches(&matches)).map_err(without_logins)
+    let parsed = parsed.and_then(|matches| Arguments::from_arg_matches(&matches));
+    let mut arguments = parsed.map_err(without_logins)?;
+    arguments.connection.drop_empty();
+    Ok(arguments)
 }
 
 /// A usage error, with credentials such as `user:password@host` removed.

@@ -114,5 +114,7 @@ fn dynamic(argument: &Arg) -> Option<Dynamic> {
 fn connection(before: &[OsString]) -> Option<ConnectionArguments> {
     let line = [OsString::from(LINK)].into_iter().chain(before.iter().cloned());
     let matches = Arguments::command().ignore_errors(true).try_get_matches_from(line).ok()?;
-    ConnectionArguments::from_arg_matches(&matches).ok()
+    let mut connection = ConnectionArguments::from_arg_matches(&matches).ok()?;
+    connection.drop_empty();
+    Some(connection)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::duration;
 use crate::castai::built_in;
@@ -15,7 +16,7 @@ use crate::model::knowledge::Knowledge;
 #[command(next_help_heading = "Cluster options")]
 pub struct ConnectionArguments {
     /// Path to the kubeconfig file to use
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", value_parser = file(), hide_short_help = true)]
     pub kubeconfig: Option<PathBuf>,
 
     /// Name of the kubeconfig context to use
@@ -59,15 +60,15 @@ pub struct ConnectionArguments {
     pub impersonate_uid: Option<String>,
 
     /// Path to a client certificate file for TLS
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", value_parser = file(), hide_short_help = true)]
     pub client_certificate: Option<PathBuf>,
 
     /// Path to a client key file for TLS
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", value_parser = file(), hide_short_help = true)]
     pub client_key: Option<PathBuf>,
 
     /// Path to a certificate file for the certificate authority of the API server
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", value_parser = file(), hide_short_help = true)]
     pub certificate_authority: Option<PathBuf>,
 
     /// Server name to use for validation of the API server's certificate
@@ -79,11 +80,51 @@ pub struct ConnectionArguments {
     pub insecure_skip_tls_verify: bool,
 
     /// Timeout of a single request to the API server, such as 1s or 2m; 0 means no timeout
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "30s", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = request_timeout, default_value = REQUEST_TIMEOUT, hide_short_help = true)]
     pub request_timeout: Duration,
 }
 
+/// The default of `--request-timeout`.
+const REQUEST_TIMEOUT: &str = "30s";
+
+/// An empty value is the default, as in `--request-timeout "$TIMEOUT"` without the variable.
+fn request_timeout(text: &str) -> Result<Duration, String> {
+    duration(if text.is_empty() { REQUEST_TIMEOUT } else { text })
+}
+
+/// A path that may be empty, which clap's own parser refuses.
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
 impl ConnectionArguments {
+    /// Removes empty values: as in kubectl, `--context "$CONTEXT"` without the variable is no flag. An empty `-n` is the
+    /// namespace of the context.
+    pub(super) fn drop_empty(&mut self) {
+        let texts = [
+            &mut self.context,
+            &mut self.cluster,
+            &mut self.user,
+            &mut self.server,
+            &mut self.token,
+            &mut self.impersonate,
+            &mut self.impersonate_uid,
+            &mut self.tls_server_name,
+        ];
+        for text in texts {
+            text.take_if(|text| text.is_empty());
+        }
+        let files = [
+            &mut self.kubeconfig,
+            &mut self.client_certificate,
+            &mut self.client_key,
+            &mut self.certificate_authority,
+        ];
+        for file in files {
+            file.take_if(|file| file.as_os_str().is_empty());
+        }
+    }
+
     /// The flags as the cluster adapter takes them. `knowledge` says which variables of containers hold images.
     pub fn flags(&self, knowledge: &Knowledge) -> ConnectionFlags {
         ConnectionFlags {
@@ -114,6 +155,9 @@ impl ConnectionArguments {
 
     /// Selection of objects in the cluster.
     pub fn scope(&self, selector: Option<&String>) -> Scope {
-        Scope { namespace: self.namespace.clone(), selector: selector.cloned() }
+        Scope {
+            namespace: self.namespace.clone(),
+            selector: selector.filter(|selector| !selector.is_empty()).cloned(),
+        }
     }
 }

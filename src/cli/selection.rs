@@ -17,6 +17,13 @@ pub struct SelectionArguments {
     pub filter: FilterArguments,
 }
 
+impl SelectionArguments {
+    /// The selector; an empty one selects everything, as in kubectl.
+    pub fn selector(&self) -> Option<&String> {
+        self.selector.as_ref().filter(|selector| !selector.is_empty())
+    }
+}
+
 /// Which images are wanted, wherever they are looked for.
 #[derive(Debug, Args)]
 pub struct FilterArguments {

@@ -11,8 +11,6 @@ use http::{HeaderName, HeaderValue, Request, Uri};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use probe::proxy::{self, Proxies, Proxy};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use tower::buffer::BufferLayer;
 use tower::filter::AsyncFilterLayer;
 
@@ -27,8 +25,8 @@ use super::request_log::RequestLog;
 use super::url::{proxy_url, server_url};
 use super::value_source::ValueSource;
 use crate::model::image_field::Variables;
-use crate::transport::USER_AGENT;
 use crate::transport::aws_login::AwsLogin;
+use crate::transport::{USER_AGENT, roots};
 
 /// Delays before a failed read is retried.
 const READ_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
@@ -214,8 +212,16 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
     }
     let roots = root_certificates(&cluster, selection);
     // Plain HTTP needs no certificates, so invalid ones do not matter.
-    config.root_cert =
-        if config.cluster_url.scheme() == Some(&Scheme::HTTPS) { roots? } else { roots.unwrap_or_default() };
+    let is_https = config.cluster_url.scheme() == Some(&Scheme::HTTPS);
+    if is_https && cluster.insecure_skip_tls_verify && cluster.has_authority() {
+        return Err(Error::config(
+            "specifying a root certificates file with the insecure flag is not allowed",
+            Some(
+                "remove insecure-skip-tls-verify, so that the server is verified, or the certificate-authority",
+            ),
+        ));
+    }
+    config.root_cert = if is_https { roots? } else { roots.unwrap_or_default() };
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify;
     config.tls_server_name.clone_from(&cluster.tls_server_name);
     config.proxy_url = match &cluster.proxy_url {
@@ -242,12 +248,13 @@ fn overridden(cluster: &Cluster, flags: &ConnectionFlags) -> Cluster {
     if let Some(path) = &flags.certificate_authority {
         cluster.certificate_authority = Some(path.display().to_string());
         cluster.certificate_authority_data = None;
-    }
-    if flags.insecure_skip_tls_verify {
-        cluster.insecure_skip_tls_verify = true;
+        // As in kubectl, the flag means that the server is verified.
+        cluster.insecure_skip_tls_verify = false;
+    } else if flags.insecure_skip_tls_verify {
         cluster.certificate_authority = None;
         cluster.certificate_authority_data = None;
     }
+    cluster.insecure_skip_tls_verify |= flags.insecure_skip_tls_verify;
     cluster
 }
 
@@ -272,12 +279,16 @@ fn authority_source(selection: &Selection) -> ValueSource {
 
 fn root_certificates(cluster: &Cluster, selection: &Selection) -> Result<Option<Vec<Vec<u8>>>, Error> {
     let Some(pem) = authority(cluster, selection)? else { return Ok(None) };
-    let certificates: Result<Vec<Vec<u8>>, _> =
-        CertificateDer::pem_slice_iter(&pem).map(|certificate| certificate.map(|der| der.to_vec())).collect();
-    // The parser's own errors would quote the content.
-    certificates.ok().filter(|certificates| !certificates.is_empty()).map(Some).ok_or_else(|| {
-        Error::config(format!("{} holds no valid PEM certificate", authority_source(selection)), None)
-    })
+    let certificates = roots::certificates(&pem);
+    if certificates.is_empty() {
+        return Err(Error::config(
+            format!("{} holds no valid PEM certificate", authority_source(selection)),
+            Some(
+                "it needs at least one block from BEGIN CERTIFICATE to END CERTIFICATE with an X.509 certificate",
+            ),
+        ));
+    }
+    Ok(Some(certificates.into_iter().map(|certificate| certificate.to_vec()).collect()))
 }
 
 /// A proxy's URL in the form that kube accepts.

@@ -211,6 +211,20 @@ impl Error {
                 format!("{prefix} {command} printed no ExecCredential (JSON with a status)"),
                 Some(format!("run it by hand, with {ARGUMENTS}")),
             ),
+            PluginFailure::OtherVersion(version) => (
+                format!(
+                    "{prefix} {command} printed no ExecCredential of {version}, as its apiVersion requires"
+                ),
+                Some(format!("run it by hand, with {ARGUMENTS}; set the apiVersion that it prints")),
+            ),
+            PluginFailure::NoCredential => (
+                format!("{prefix} {command} printed neither a token nor a certificate with its key"),
+                Some(format!("log in again; to see what it prints, run it by hand, with {ARGUMENTS}")),
+            ),
+            PluginFailure::HalfIdentity => (
+                format!("{prefix} {command} printed only a certificate or only a key"),
+                Some(format!("run it by hand, with {ARGUMENTS}")),
+            ),
             PluginFailure::NoTerminal => (
                 format!("{prefix} {command} requires a terminal (interactiveMode: Always)"),
                 Some("log in with kubectl first, or pass --token".to_owned()),
@@ -246,6 +260,12 @@ pub(super) enum PluginFailure {
     NotStarted(io::Error),
     Failed(ExitStatus),
     Unreadable,
+    /// Its output is not of the version of the kubeconfig, which is one of those that are supported.
+    OtherVersion(String),
+    /// It has neither a token nor a certificate.
+    NoCredential,
+    /// It has a certificate without its key, or a key without its certificate.
+    HalfIdentity,
     /// It requires a terminal.
     NoTerminal,
 }

@@ -25,6 +25,9 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(10);
 /// What `interactiveMode` may be.
 const MODES: [&str; 3] = ["Never", "IfAvailable", "Always"];
 
+/// The versions of the API that kubectl supports.
+const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
+
 /// A plugin, and its last credential.
 pub(super) struct Plugin {
     call: Arc<Call>,
@@ -51,7 +54,10 @@ struct Credential {
 
 /// A plugin's output (`client.authentication.k8s.io`, all versions).
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Printed {
+    api_version: Option<String>,
+    kind: Option<String>,
     status: Option<Status>,
 }
 
@@ -99,6 +105,12 @@ impl Call {
             .command
             .clone()
             .ok_or_else(|| Error::config(format!("exec of user {user:?} has no command"), None))?;
+        let version = exec.api_version.as_deref();
+        if !version.is_some_and(|version| VERSIONS.contains(&version)) {
+            let what = if version.is_some() { "an unsupported apiVersion" } else { "no apiVersion" };
+            let message = format!("exec of user {user:?} has {what}");
+            return Err(Error::config(message, Some(&format!("expected {}", VERSIONS.join(" or ")))));
+        }
         if exec.interactive_mode.as_deref().is_some_and(|mode| !MODES.contains(&mode)) {
             let message = format!("exec of user {user:?} has an invalid interactiveMode");
             return Err(Error::config(message, Some("expected Never, IfAvailable or Always")));
@@ -151,6 +163,12 @@ impl Call {
         let unreadable = || self.failed(&PluginFailure::Unreadable);
         let printed = std::str::from_utf8(printed).map_err(|_| unreadable())?;
         let printed: Printed = parse::yaml::from_str(printed, 1).map_err(|_| unreadable())?;
+        // As in kubectl, the kind may be missing, and the version may not.
+        let is_kind = printed.kind.as_deref().is_none_or(|kind| kind.is_empty() || kind == "ExecCredential");
+        if printed.api_version != self.exec.api_version || !is_kind {
+            let version = self.exec.api_version.clone().unwrap_or_default();
+            return Err(self.failed(&PluginFailure::OtherVersion(version)));
+        }
         let status = printed.status.ok_or_else(unreadable)?;
         let given = |text: Option<String>| text.filter(|text| !text.is_empty()).map(SecretString::from);
         let of = |what| ValueSource::user(what, &self.user);
@@ -168,7 +186,9 @@ impl Call {
                     &of("the credential plugin's key"),
                 )?)
             }
-            _ => None,
+            (None, None) if header.is_none() => return Err(self.failed(&PluginFailure::NoCredential)),
+            (None, None) => None,
+            _ => return Err(self.failed(&PluginFailure::HalfIdentity)),
         };
         Ok(Credential { header: header.transpose()?, identity, expires })
     }
@@ -197,9 +217,16 @@ mod tests {
     use super::*;
     use crate::cluster::kubeconfig::parsed_user;
 
+    const VERSION: &str = VERSIONS[0];
+
+    /// The output with this status.
+    fn credential(status: &str) -> String {
+        format!(r#"{{"apiVersion": "{VERSION}", "kind": "ExecCredential", "status": {status}}}"#)
+    }
+
     async fn start(script: &str, fields: &str, unattended: bool) -> Result<Plugin, Error> {
         let script = serde_json::to_string(script).unwrap();
-        let exec = format!("{{command: sh, args: [-c, {script}]{fields}}}");
+        let exec = format!("{{apiVersion: {VERSION}, command: sh, args: [-c, {script}]{fields}}}");
         let user = parsed_user(&format!("users:\n- name: u\n  user:\n    exec: {exec}\n"));
         let cluster = Cluster { server: Some("https://c".to_owned()), ..Cluster::default() };
         let exec = user.exec.unwrap();
@@ -215,19 +242,37 @@ mod tests {
     async fn the_output_of_a_plugin_is_never_repeated() {
         let prefix = "Unable to connect to the server: getting credentials: exec: executable sh";
         let unreadable = format!("{prefix} printed no ExecCredential (JSON with a status)");
+        let other_version =
+            format!("{prefix} printed no ExecCredential of {VERSION}, as its apiVersion requires");
+        let none = format!("{prefix} printed neither a token nor a certificate with its key");
+        let half = format!("{prefix} printed only a certificate or only a key");
+        let good = credential(r#"{"token": "s3cret"}"#);
         let cases = [
-            ("s3cret", unreadable.as_str()),
-            (r#"{"status": {"token": "s3cret""#, &unreadable),
-            (r#"{"status": {"token": ["s3cret"]}}"#, &unreadable),
-            (r#"{"status": "s3cret"}"#, &unreadable),
-            (r#"{"token": "s3cret"}"#, &unreadable),
-            (r#"{"status": {"token": "t", "expirationTimestamp": "s3cret"}}"#, &unreadable),
+            ("s3cret".to_owned(), unreadable.as_str()),
+            (String::new(), &other_version),
+            (good.trim_end_matches('}').to_owned(), &unreadable),
+            (format!("{good} s3cret"), &unreadable),
+            (credential(r#"{"token": ["s3cret"]}"#), &unreadable),
+            (credential("\"s3cret\""), &unreadable),
+            (credential("null"), &unreadable),
+            (good.replace("status", "other"), &unreadable),
+            (credential(r#"{"token": "t", "expirationTimestamp": "s3cret"}"#), &unreadable),
+            (good.replace("/v1", "/v1beta1"), &other_version),
+            (good.replace("/v1", "/s3cret"), &other_version),
+            (good.replace("apiVersion", "version"), &other_version),
+            (good.replace("ExecCredential", "s3cret"), &other_version),
+            (r#"{"token": "s3cret"}"#.to_owned(), &other_version),
+            (credential("{}"), &none),
+            (credential(r#"{"token": "", "clientCertificateData": "", "clientKeyData": null}"#), &none),
+            (credential(r#"{"clientCertificateData": "s3cret"}"#), &half),
+            (credential(r#"{"clientKeyData": "s3cret"}"#), &half),
+            (credential(r#"{"token": "s3cret", "clientCertificateData": "s3cret"}"#), &half),
             (
-                r#"{"status": {"token": "s3cret\n"}}"#,
+                credential(r#"{"token": "s3cret\n"}"#),
                 "error: the credential plugin's token of user \"u\" is invalid: it has a line break",
             ),
             (
-                r#"{"status": {"clientCertificateData": "s3cret", "clientKeyData": "s3cret"}}"#,
+                credential(r#"{"clientCertificateData": "s3cret", "clientKeyData": "s3cret"}"#),
                 "error: the credential plugin's certificate of user \"u\" holds no valid PEM certificate",
             ),
         ];
@@ -255,14 +300,27 @@ mod tests {
         assert!(error.to_string().ends_with("requires a terminal (interactiveMode: Always)"), "{error}");
         assert!(!ran.exists());
         for mode in ["Never", "IfAvailable", "''"] {
-            let plugin =
-                start("echo 'status: {token: t}'", &format!(", interactiveMode: {mode}"), true).await;
+            let plugin = start(
+                &format!("echo '{}'", credential("{token: t}")),
+                &format!(", interactiveMode: {mode}"),
+                true,
+            )
+            .await;
             assert!(plugin.is_ok(), "{mode}");
         }
-        let user = parsed_user("users:\n- user: {exec: {command: sh, interactiveMode: s3cret}}\n");
-        let call = Call::new(&user.exec.unwrap(), "u", &Cluster::default(), None, true);
-        let error = call.map(|_| ()).unwrap_err().to_string();
-        assert_eq!(error, "error: exec of user \"u\" has an invalid interactiveMode");
+        let v1beta1 = "apiVersion: client.authentication.k8s.io/v1beta1";
+        for (fields, expected) in [
+            (format!("{v1beta1}, interactiveMode: s3cret"), "an invalid interactiveMode"),
+            ("apiVersion: client.authentication.k8s.io/v1alpha1".to_owned(), "an unsupported apiVersion"),
+            ("apiVersion: s3cret".to_owned(), "an unsupported apiVersion"),
+            ("apiVersion: ''".to_owned(), "no apiVersion"),
+            ("args: []".to_owned(), "no apiVersion"),
+        ] {
+            let user = parsed_user(&format!("users:\n- user: {{exec: {{command: sh, {fields}}}}}\n"));
+            let call = Call::new(&user.exec.unwrap(), "u", &Cluster::default(), None, true);
+            let error = call.map(|_| ()).unwrap_err().to_string();
+            assert_eq!(error, format!("error: exec of user \"u\" has {expected}"));
+        }
     }
 
     #[tokio::test]
@@ -270,18 +328,15 @@ mod tests {
         // Prints its input as the token, without the characters that JSON would have to escape.
         let script = r#"
             token=$(printf '%s %s' "$KUBERNETES_EXEC_INFO" "$X" | tr -d '"')
-            echo "status: {token: '$token'}"
+            echo "{apiVersion: client.authentication.k8s.io/v1, status: {token: '$token'}}"
         "#;
-        let fields = ", apiVersion: client.authentication.k8s.io/v1, provideClusterInfo: true, \
-                      env: [{name: X, value: y}]";
+        let fields = ", provideClusterInfo: true, env: [{name: X, value: y}]";
         let plugin = start(script, fields, true).await.unwrap();
         assert_eq!(
             header(&plugin).await.unwrap(),
             "Bearer {apiVersion:client.authentication.k8s.io/v1,kind:ExecCredential,spec:{cluster:\
              {certificate-authority-data:cGVt,config:null,server:https://c},interactive:false}} y"
         );
-        let plugin = start("echo '{\"status\": {}}'", "", true).await.unwrap();
-        assert_eq!(header(&plugin).await, None);
     }
 
     #[tokio::test]
@@ -289,7 +344,7 @@ mod tests {
         let count = std::env::temp_dir().join(format!("plugin-count-{}", std::process::id()));
         let script = |end: &str| {
             format!(
-                "echo x >> {0}; echo \"status: {{token: t$(wc -l < {0} | tr -d ' '), expirationTimestamp: '{end}'}}\"",
+                "echo x >> {0}; echo \"{{apiVersion: {VERSION}, status: {{token: t$(wc -l < {0} | tr -d ' '), expirationTimestamp: '{end}'}}}}\"",
                 count.display()
             )
         };

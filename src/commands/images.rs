@@ -33,7 +33,7 @@ pub(super) async fn settings(
     images: &ImagesArguments,
 ) -> Result<Settings, CommandError> {
     Ok(Settings {
-        scope: arguments.connection.scope(images.selection.selector.as_ref()),
+        scope: arguments.connection.scope(images.selection.selector()),
         filter: selection::filter(&images.selection.filter, &images.mirror)?,
         mirror: images.mirror.settings(),
         manifests: selection::read_manifests(&images.files).await?,
@@ -44,7 +44,7 @@ pub(super) async fn settings(
 /// Rejects combinations of flags without effect, so that none is silently ignored.
 fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandError> {
     let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));
-    let narrowed = arguments.connection.namespace.is_some() || images.selection.selector.is_some();
+    let narrowed = arguments.connection.namespace.is_some() || images.selection.selector().is_some();
     if !images.files.is_empty() && narrowed {
         return refused(
             "-n and -l cannot be used with -f, which reads no cluster",

@@ -28,7 +28,8 @@ pub(super) async fn run(
     let format = input::format(&settings.parts)?;
     if !settings.name_castai() {
         let texts = settings.texts();
-        let public = settings.public_images(&texts, &|event| progress.observe(event));
+        let filter = settings.known_filter();
+        let public = settings.public_images(&texts, &filter, &|event| progress.observe(event));
         if !public.is_empty() {
             public_images(&public);
             return Ok(ExitStatus::Attention);

@@ -132,7 +132,7 @@ pub(super) fn searched(arguments: &Arguments, cluster: Option<&str>) -> String {
 pub(super) fn narrowing(arguments: &Arguments, selection: &SelectionArguments) -> Option<String> {
     let flags = [
         ("-n", arguments.connection.namespace.is_some()),
-        ("-l", selection.selector.is_some()),
+        ("-l", selection.selector().is_some()),
         ("--only", !selection.filter.only.is_empty()),
         ("--exclude", !selection.filter.exclude.is_empty()),
     ];

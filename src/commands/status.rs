@@ -33,7 +33,7 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
 /// The flags as settings, with the file read that they name.
 pub(super) fn settings(arguments: &Arguments, status: &StatusArguments) -> Result<Settings, CommandError> {
     Ok(Settings {
-        scope: arguments.connection.scope(status.selection.selector.as_ref()),
+        scope: arguments.connection.scope(status.selection.selector()),
         filter: selection::filter(&status.selection.filter, &status.mirror)?,
         mirror: status.mirror.settings(),
         source_registries: status.source.source_registries.clone(),

@@ -25,6 +25,10 @@ impl InvalidReference {
     fn new(text: &str, reason: impl Into<String>) -> Self {
         Self { text: without_login(text), reason: reason.into() }
     }
+
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
 }
 
 /// What a reference selects in its repository: a tag, a digest, or a tag that must have that digest.
@@ -84,6 +88,11 @@ impl Image {
     /// the port of HTTPS, so that equal names are equal.
     pub fn repository(&self) -> &str {
         &self.repository
+    }
+
+    /// The repository exactly as written, for tools that compare the text.
+    pub fn repository_as_written(&self) -> &str {
+        &self.written[..self.name_length]
     }
 
     /// The selected version; `latest` without tag and digest.

@@ -25,10 +25,22 @@ pub fn missing_images(way: &str, mirror: &Mirror, missing: &[Missing]) {
     error(&message, is_absent.then_some(way));
 }
 
-/// Says which images of Cast AI stay public, and what to do.
+/// Says which images of Cast AI stay public, some because their names are invalid, and what to do.
 pub fn public_images(public: &[PublicImage]) {
-    for PublicImage { path, manifest, field, written, .. } in public {
-        say(&format!("error: image {written} of {} stays public at {field}", in_file(manifest, path)));
+    for PublicImage { path, manifest, field, written, invalid, .. } in public {
+        let place = in_file(manifest, path);
+        match invalid {
+            Some(why) => {
+                say(&format!("error: image {written} of {place} cannot be rewritten at {field}: {why}"));
+            }
+            None => say(&format!("error: image {written} of {place} stays public at {field}")),
+        }
+    }
+    if public.iter().all(|public| public.invalid.is_some()) {
+        return error(
+            "error: nothing printed: names of images of Cast AI are invalid",
+            Some("correct these names, or leave them as they are with --exclude IMAGE"),
+        );
     }
     error(
         "error: nothing printed: images of Cast AI stay public, because rewrite only changes images of pods",

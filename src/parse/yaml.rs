@@ -26,7 +26,7 @@ const STACK: usize = 16 << 20;
 /// # Errors
 /// It is not YAML, is not a `T`, is nested too deep, or its aliases expand to too much. The text says which, and where.
 pub fn from_str<T: DeserializeOwned + Send>(text: &str, first_line: usize) -> Result<T, String> {
-    let text = libyaml::replaced(text);
+    let text = libyaml::replaced(text).text;
     match read(&text, first_line, MAX_DEPTH_HERE) {
         Err(error) if is_too_deep(&error) => {
             let read = || read(&text, first_line, MAX_DEPTH).map_err(|error| describe(&error));

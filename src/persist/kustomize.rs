@@ -11,15 +11,26 @@ use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 use crate::sync::plan::assignment::{Assignment, ImageSource};
 
-/// The repositories of containers, with their names in the mirror. Tags are not changed.
+/// The repositories of containers, with their names in the mirror. Tags are not changed. kustomize compares the text of a
+/// name, so each name is as the manifests write it.
 pub fn images(assignments: &[Assignment]) -> Value {
     let mut names = BTreeMap::new();
     for assigned in assignments {
         let ImageSource::Known(source) = &assigned.source else { continue };
-        let is_renamed =
-            assigned.used_by.iter().any(|used| used.used_by.image_field.is_renamed_by_kustomize());
-        if is_renamed && source.repository() != assigned.destination.repository() {
-            names.insert(source.repository(), assigned.destination.repository());
+        let new_name = assigned.destination.repository();
+        if source.repository() == new_name {
+            continue;
+        }
+        let renamed =
+            assigned.used_by.iter().filter(|used| used.used_by.image_field.is_renamed_by_kustomize());
+        for used in renamed {
+            // The cluster may have the private name already, and the manifests the public one.
+            let public = if used.image.repository() == new_name {
+                used.used_by.recorded_source.as_ref().unwrap_or(source)
+            } else {
+                &used.image
+            };
+            names.insert(public.repository_as_written(), new_name);
         }
     }
     let entries: Vec<_> =

@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) wants_token: bool,
     /// The login that the token service asks for, or the registry itself without one.
     pub(crate) login: Option<Login>,
+    /// The port of the token service, that of the registry by default.
+    pub(crate) token_port: Option<u16>,
     /// The host of the token service, `127.0.0.1` by default.
     pub(crate) token_host: Option<&'static str>,
     /// Serial number of the currently valid token; others get 401.
@@ -324,7 +326,10 @@ fn refuse(world: &World, headers: &HeaderMap) -> Option<Response> {
         (format!("Basic ecr{}", world.token), r#"Basic realm="ecr""#.to_owned())
     } else if world.wants_token {
         let host = world.token_host.unwrap_or("127.0.0.1");
-        let realm = format!(r#"Bearer realm="http://{host}:{}/token",service="test""#, world.port);
+        let realm = format!(
+            r#"Bearer realm="http://{host}:{}/token",service="test""#,
+            world.token_port.unwrap_or(world.port)
+        );
         (format!("Bearer t{}", world.token), realm)
     } else if let Some(Login::Basic(basic)) = world.login {
         (format!("Basic {basic}"), r#"Basic realm="registry""#.to_owned())

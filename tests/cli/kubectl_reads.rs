@@ -1,7 +1,9 @@
 //! Manifests and kubeconfigs are read as kubectl reads them. kubectl itself reads the same files, without a cluster.
 
+mod connections;
 mod kubeconfigs;
 mod manifests;
+mod names;
 mod server;
 
 use std::path::{Path, PathBuf};

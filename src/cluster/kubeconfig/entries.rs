@@ -1,12 +1,14 @@
 //! The kubeconfig fields that a connection needs. An empty string counts as absent, as in kubectl.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
@@ -64,7 +66,7 @@ pub(in crate::cluster) struct Cluster {
     pub(in crate::cluster) server: Option<String>,
     #[serde(default, deserialize_with = "text")]
     pub(in crate::cluster) tls_server_name: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "boolean")]
     pub(in crate::cluster) insecure_skip_tls_verify: bool,
     #[serde(default, deserialize_with = "text")]
     pub(in crate::cluster) certificate_authority: Option<String>,
@@ -157,7 +159,7 @@ pub(in crate::cluster) struct Exec {
     pub(in crate::cluster) install_hint: Option<String>,
     #[serde(default, deserialize_with = "text")]
     pub(in crate::cluster) interactive_mode: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "boolean")]
     pub(in crate::cluster) provide_cluster_info: bool,
 }
 
@@ -212,6 +214,11 @@ pub(in crate::cluster) struct InvalidData {
 }
 
 impl Cluster {
+    /// Whether it has a certificate authority of its own.
+    pub(in crate::cluster) const fn has_authority(&self) -> bool {
+        self.certificate_authority.is_some() || self.certificate_authority_data.is_some()
+    }
+
     /// The data in the cluster's entry for a credential plugin.
     pub(in crate::cluster) fn plugin_extension(&self) -> Option<&serde_json::Value> {
         let extension = self.extensions.iter().find(|extension| extension.name == PLUGIN_EXTENSION)?;
@@ -271,6 +278,27 @@ fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// As in kubectl, a string such as `"true"` is not a boolean.
+fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    struct Boolean;
+    impl Visitor<'_> for Boolean {
+        type Value = bool;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a boolean")
+        }
+
+        fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<bool, E> {
+            Ok(value)
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<bool, E> {
+            Ok(false)
+        }
+    }
+    deserializer.deserialize_any(Boolean)
 }
 
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

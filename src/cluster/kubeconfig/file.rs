@@ -62,7 +62,7 @@ pub(in crate::cluster) struct InvalidKubeconfig {
 pub(in crate::cluster) fn parse(bytes: &[u8]) -> Result<Kubeconfig, InvalidKubeconfig> {
     let text = encoding::decode(bytes.to_vec())
         .map_err(|error| InvalidKubeconfig { line: None, cause: error.to_string() })?;
-    let text = libyaml::replaced(text.trim_start_matches(BYTE_ORDER_MARK));
+    let text = libyaml::replaced(text.trim_start_matches(BYTE_ORDER_MARK)).text;
     let documents = yaml::documents::<Option<Kubeconfig>>(&text).map_err(|error| fault(&text, &error))?;
     Ok(documents.into_iter().flatten().fold(Kubeconfig::default(), Kubeconfig::merge))
 }
@@ -101,10 +101,16 @@ fn unwrapped(error: &serde_saphyr::Error) -> &serde_saphyr::Error {
     }
 }
 
-/// The kubeconfig field whose value begins at `column` of the line with this index, or in a line before it.
+/// The kubeconfig field that begins at `column` of the line with this index, or whose value begins there.
 fn field_before(text: &str, index: usize, column: u64) -> Option<&'static str> {
     let column = usize::try_from(column).unwrap_or(usize::MAX);
-    let before: String = text.lines().nth(index)?.chars().take(column.saturating_sub(1)).collect();
+    let line = text.lines().nth(index)?;
+    let rest: String = line.chars().skip(column.saturating_sub(1)).collect();
+    let is_here = |field: &&str| rest.strip_prefix(*field).is_some_and(|rest| rest.starts_with(':'));
+    if let Some(field) = FIELDS.into_iter().find(is_here) {
+        return Some(field);
+    }
+    let before: String = line.chars().take(column.saturating_sub(1)).collect();
     let before = if before.trim_matches([' ', '-']).is_empty() {
         text.lines().take(index).filter(|line| !line.trim().is_empty()).last()?
     } else {

@@ -15,7 +15,7 @@ pub(in crate::commands) async fn read(
     arguments: &Arguments,
     sync: &SyncArguments,
 ) -> Result<Settings, CommandError> {
-    let scope = arguments.connection.scope(sync.selection.selector.as_ref());
+    let scope = arguments.connection.scope(sync.selection.selector());
     sync.check(&scope)?;
     let filter = selection::filter(&sync.selection.filter, &sync.mirror)?;
     let manifests = selection::read_manifests(&sync.files).await?;

@@ -89,8 +89,10 @@ impl Config {
     /// # Errors
     /// What is wrong, without text of the file.
     pub(super) fn entry(&self, host: &str) -> Result<Option<Entry>, String> {
-        let entries = self.auths.iter().filter(|(key, _)| is_for(key, host));
-        for auth in entries.filter_map(|(_, auth)| auth.as_ref()) {
+        let mut entries: Vec<_> = self.auths.iter().filter(|(key, _)| is_for(key, host)).collect();
+        // As in Docker, the host itself takes precedence over a URL at that host.
+        entries.sort_by_key(|(key, _)| key.contains("://") && !is_docker_hub(host));
+        for auth in entries.into_iter().filter_map(|(_, auth)| auth.as_ref()) {
             if !auth.identitytoken.is_empty() {
                 return Ok(Some(Entry::IdentityToken(auth.identitytoken.clone())));
             }
@@ -99,7 +101,9 @@ impl Config {
             }
             if !auth.auth.is_empty() {
                 let invalid = || format!("auth of {host} is not the Base64 of user:password");
-                let decoded = LENIENT.decode(auth.auth.trim()).map_err(|_| invalid())?;
+                // Editors and templates wrap long lines.
+                let encoded: String = auth.auth.split_ascii_whitespace().collect();
+                let decoded = LENIENT.decode(encoded).map_err(|_| invalid())?;
                 let decoded = String::from_utf8(decoded).map_err(|_| invalid())?;
                 let (username, password) = decoded.split_once(':').ok_or_else(invalid)?;
                 // Docker once padded passwords with NUL.
@@ -123,9 +127,11 @@ fn is_for(key: &str, name: &str) -> bool {
     key_path == path && (key_host == host || (is_docker_hub(&key_host) && is_docker_hub(&host)))
 }
 
-/// Host and path of a key, which may also be the URL of a registry's API.
+/// Host and path of a key, which may also be the URL of a registry's API. As in Docker's `ConvertToHostname`, the path
+/// of a URL has no meaning.
 fn split(key: &str) -> (String, &str) {
-    let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    let url = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let rest = url.map_or(key, |url| url.split('/').next().unwrap_or(url));
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = host.to_ascii_lowercase();
     // Image names are without the default port.

@@ -67,6 +67,20 @@ async fn logins_are_found_as_docker_and_podman_write_them() {
             "quay.io/team",
             Some("password u:p"),
         ),
+        // Only the host of a URL counts, and the host itself takes precedence.
+        (r#"{"auths": {"https://h.io/path": {"auth": "dTpw"}}}"#, "h.io", Some("password u:p")),
+        (r#"{"auths": {"https://h.io/v1/path/": {"auth": "dTpw"}}}"#, "h.io", Some("password u:p")),
+        (r#"{"auths": {"https://h.io:5000/v1/": {"auth": "dTpw"}}}"#, "h.io:5000", Some("password u:p")),
+        (r#"{"auths": {"https://h.io/path": {"auth": "dTpw"}}}"#, "h.io/path", Some("password u:p")),
+        (r#"{"auths": {"https://h.io/path": {"auth": "dTpw"}}}"#, "other.io", None),
+        (
+            r#"{"auths": {"https://q.io/x": {"auth": "dTpx"}, "q.io": {"auth": "dTpw"}}}"#,
+            "q.io",
+            Some("password u:p"),
+        ),
+        // Base64 on several lines.
+        (r#"{"auths": {"h.io": {"auth": "dT\npw"}}}"#, "h.io", Some("password u:p")),
+        (r#"{"auths": {"h.io": {"auth": " d Tp\r\n\tw\n"}}}"#, "h.io", Some("password u:p")),
         // A password with colons, without padding, and padded with NUL.
         (r#"{"auths": {"h.io": {"auth": "dTpwOnE"}}}"#, "h.io", Some("password u:p:q")),
         (r#"{"auths": {"h.io": {"auth": "dTpwAAA="}}}"#, "h.io", Some("password u:p")),
@@ -158,7 +172,7 @@ async fn helpers_are_asked_by_their_protocol() {
 fn namespaces_with_a_login_of_their_own_are_listed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("auth.json");
-    let text = r#"{"auths": {"https://index.docker.io/v1/": {}, "ghcr.io": {}, "h.io:443/v2/": {}, "Quay.io/team/": {},
+    let text = r#"{"auths": {"https://index.docker.io/v1/": {}, "ghcr.io": {}, "h.io:443/v2/": {}, "Quay.io/team/": {}, "https://h.io/path": {},
         "docker.io/castai": {}, "localhost:5000/a/b": {}}}"#;
     std::fs::write(&path, text).unwrap();
     let mut namespaces = Files(vec![folder.path().join("absent.json"), path]).namespaces();

@@ -68,6 +68,27 @@ fn repositories_are_renamed_without_tags_and_variable_gaps_are_reported() {
 }
 
 #[test]
+fn names_are_printed_as_the_manifests_write_them() {
+    let images_of = |names: &[&str]| {
+        let containers: Vec<_> = names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| json!({"name": format!("c{index}"), "image": name}))
+            .collect();
+        let workloads = [workload(WorkloadKind::Deployment, "w", &json!({"containers": containers}))];
+        let found = Found { workloads: &workloads, ..Found::default() };
+        let inventory =
+            discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        images(&assign(&inventory, &"e.example".parse().unwrap(), &[], None))
+    };
+    let entry = |name: &str| json!({"name": name, "newName": "e.example/ghcr.io/castai/x"});
+    let names = ["GHCR.io:443/castai/x:v1", "Ghcr.io/castai/x:v1", "ghcr.io/castai/x:v1"];
+    let expected = names.map(|name| entry(name.strip_suffix(":v1").unwrap()));
+    assert_eq!(images_of(&names), json!({"images": expected}));
+    assert_eq!(images_of(&["e.example/ghcr.io/castai/x:v1"]), json!({"images": [entry("ghcr.io/castai/x")]}));
+}
+
+#[test]
 fn each_workload_gets_a_patch_that_tests_only_names() {
     let (workloads, assignments) = fixture();
     let patches = patches(&workloads, &assignments, built_in());

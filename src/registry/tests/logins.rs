@@ -45,6 +45,23 @@ async fn each_kind_of_login_is_sent_as_its_registry_asks_for_it() {
 }
 
 #[tokio::test]
+async fn a_token_service_on_another_port_of_the_same_host_gets_our_login() {
+    // Docker allows it, and a registry on a laptop often has its token service beside it.
+    let login = Some(testing::Login::Basic("dTpw"));
+    let world = || World { wants_token: true, login, ..World::default() };
+    with_registry(world(), async |service, _| {
+        let token_port = Some(service.lock().unwrap().port);
+        let registry = World { token_port, ..world() };
+        logged_in(registry, Login::Password("dTpw".to_owned().into()), async |registry, answer| {
+            answer.unwrap();
+            assert_eq!((count(registry, &["/token"]), count(&service, &["/token"])), (0, 1));
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_rate_limit_says_whether_our_login_was_used() {
     let limited = |path| vec![(path, StatusCode::TOO_MANY_REQUESTS, "0"); 9];
     let is_with_login = |result: Result<_, Error>| match result.map(|_: Fetched| ()) {

@@ -94,6 +94,11 @@ impl ImageFilter {
         self.maps.iter().any(|map| map.private() == name || map.public() == name)
     }
 
+    /// Whether Cast AI is known to use images of this name, which may be one in a mirror, or the user maps it.
+    pub fn is_castai(&self, image: &Image) -> bool {
+        self.is_mapped(image) || self.knowledge.knows(image) || self.source_of(image).is_some()
+    }
+
     /// The source of `image` by a map or by the naming rule, in any namespace.
     fn read_back(&self, image: &Image) -> Option<Image> {
         if self.is_mapped(image) {
@@ -130,6 +135,11 @@ impl ImageFilter {
     /// Where the name of `source` comes from, used in `place`; none where it may not be mirrored.
     pub(super) fn provenance(&self, source: &Image, place: &Place) -> Option<Provenance> {
         provenance::provenance(source, place, &self.knowledge, &self.maps)
+    }
+
+    /// Whether `--exclude` matches a name that is not a valid reference.
+    pub fn excludes(&self, name: &str) -> bool {
+        self.exclude.is_match(name)
     }
 
     pub fn admits(&self, image: &Image, source: Option<&Image>) -> bool {

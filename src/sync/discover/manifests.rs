@@ -158,12 +158,19 @@ fn collect(path: &str, document: usize, value: Value, parsed: &mut Parsed) -> Re
     }
 }
 
-fn list_items(object: &mut Value) -> Option<Vec<Value>> {
-    object.get("kind").and_then(Value::as_str).filter(|kind| kind.ends_with("List"))?;
-    match object.get_mut("items").map(Value::take)? {
-        Value::Array(items) => Some(items),
-        _ => None,
+/// Takes the items of a list of objects. As in kubectl, items of a typed list such as `PodList` need no kind of their own.
+pub fn list_items(object: &mut Value) -> Option<Vec<Value>> {
+    let kind = object.get("kind").and_then(Value::as_str)?.strip_suffix("List")?.to_owned();
+    let api_version = object.get("apiVersion").cloned().unwrap_or_default();
+    let Some(Value::Array(mut items)) = object.get_mut("items").map(Value::take) else { return None };
+    for item in items.iter_mut().filter_map(Value::as_object_mut).filter(|_| !kind.is_empty()) {
+        let is_missing = |value: Option<&Value>| value.and_then(Value::as_str).is_none_or(str::is_empty);
+        if is_missing(item.get("kind")) {
+            item.insert("kind".to_owned(), kind.clone().into());
+            item.insert("apiVersion".to_owned(), api_version.clone());
+        }
     }
+    Some(items)
 }
 
 fn take_templates(
@@ -237,6 +244,11 @@ mod tests {
             (format!("kind: CronJob\nmetadata: {{name: c}}\nspec: {{jobTemplate: {{spec: {{template: {{spec: {pod}}}}}}}}}"), "CronJob/c"),
             (format!("kind: Rollout\nmetadata: {{name: r}}\nspec: {{template: {{spec: {pod}}}}}"), "Rollout/r"),
             (format!("kind: PodTemplate\nmetadata: {{name: t}}\ntemplate: {{spec: {pod}}}"), "PodTemplate/t"),
+            (format!("kind: PodList\nitems:\n- metadata: {{name: p}}\n  spec: {pod}"), "Pod/p"),
+            (format!("kind: PodList\nitems:\n- metadata: {{name: p}}\n  kind: ''\n  spec: {pod}"), "Pod/p"),
+            (format!("kind: DeploymentList\nitems:\n- metadata: {{name: d}}\n  spec: {{template: {{spec: {pod}}}}}"), "Deployment/d"),
+            (format!("kind: PodList\nitems:\n- kind: Job\n  metadata: {{name: j}}\n  spec: {{template: {{spec: {pod}}}}}"), "Job/j"),
+            (format!("kind: List\nitems:\n- kind: PodList\n  items: [{{metadata: {{name: p}}, spec: {pod}}}]"), "Pod/p"),
             (format!("kind: List\nitems:\n- kind: ConfigMap\n- kind: Job\n  metadata: {{generateName: j-}}\n  spec: {{template: {{spec: {pod}}}}}"), "Job/j-"),
             (r#"{"kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[{"name":"a","image":"i:1"}]}}"#.to_owned(), "Pod/p"),
             (format!("---\r\nkind: Pod\r\nmetadata: {{name: p}}\r\nspec: {pod}\r\n---\r\n"), "Pod/p"),

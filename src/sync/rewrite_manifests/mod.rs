@@ -1,6 +1,7 @@
 //! Rewrites manifests to private names, once the registry is known to have all the images.
 
 pub mod input;
+pub mod invalid;
 pub mod public;
 pub mod text;
 
@@ -9,6 +10,7 @@ use std::slice;
 
 use jiff::Timestamp;
 
+use self::invalid::invalid_images;
 use self::public::{PublicImage, public_images};
 use self::text::Edit;
 use crate::cluster::environment::Environment;
@@ -59,14 +61,19 @@ pub struct Rewritten {
 }
 
 impl Settings {
-    /// Whether any manifest names an image of Cast AI, or one that the user maps. Helm passes every stream of a release through its post-renderer,
-    /// and those without any have to pass unchanged, whatever can be reached.
-    pub fn name_castai(&self) -> bool {
+    /// The filter with the mirrors that are known without reading a cluster.
+    pub fn known_filter(&self) -> ImageFilter {
         let mirrors = match &self.lock {
             Some(lock) => lock.destinations.iter().map(|locked| locked.mirror.clone()).collect(),
             None => self.mirror.registries.clone(),
         };
-        let filter = self.filter.clone().below(mirrors);
+        self.filter.clone().below(mirrors)
+    }
+
+    /// Whether any manifest names an image of Cast AI, or one that the user maps. Helm passes every stream of a release through its post-renderer,
+    /// and those without any have to pass unchanged, whatever can be reached.
+    pub fn name_castai(&self) -> bool {
+        let filter = self.known_filter();
         let inventory = inventory_of(self.parts.iter().flat_map(|part| &part.manifests), &filter, Vec::new());
         inventory
             .images
@@ -74,15 +81,25 @@ impl Settings {
             .any(|image| image.provenance == Some(Provenance::Known) || filter.is_mapped(&image.image))
     }
 
-    /// The images of Cast AI that stay public in `texts`, which are the parts before or after the rewrite. Those that
-    /// the user excluded are only reported.
-    pub fn public_images(&self, texts: &[String], observer: Observer<'_>) -> Vec<PublicImage> {
-        let knowledge = &self.filter.knowledge;
-        let found = self.parts.iter().zip(texts);
-        let found = found.flat_map(|(part, text)| public_images(&part.text.path, text, knowledge));
-        let (wanted, excluded): (Vec<_>, Vec<_>) =
-            found.partition(|public| self.filter.admits(&public.image, None));
-        let names: BTreeSet<_> = excluded.iter().map(|public| public.image.to_string()).collect();
+    /// The images of Cast AI that stay public in `texts`, which are the parts before or after the rewrite: those with
+    /// invalid names, and those outside of pod specs. Those that the user excluded are only reported.
+    pub fn public_images(
+        &self,
+        texts: &[String],
+        filter: &ImageFilter,
+        observer: Observer<'_>,
+    ) -> Vec<PublicImage> {
+        let manifests = self.parts.iter().flat_map(|part| &part.manifests);
+        let mut found: Vec<_> = manifests.flat_map(|manifest| invalid_images(manifest, filter)).collect();
+        let places: BTreeSet<_> = found.iter().map(PublicImage::place).collect();
+        let others = self.parts.iter().zip(texts);
+        let others = others.flat_map(|(part, text)| public_images(&part.text.path, text, &filter.knowledge));
+        let others: Vec<_> = others.filter(|public| !places.contains(&public.place())).collect();
+        found.extend(others);
+        let is_wanted =
+            |public: &PublicImage| filter.admits(&public.image, None) && !filter.excludes(&public.written);
+        let (wanted, excluded): (Vec<_>, Vec<_>) = found.into_iter().partition(is_wanted);
+        let names: BTreeSet<_> = excluded.iter().map(|public| &public.written).collect();
         for name in names {
             observer(Event::Note(format!("note: {name} stays public: excluded by --only or --exclude")));
         }
@@ -148,7 +165,7 @@ pub async fn run(
             .await
             .map_err(|error| CommandError::new(format!("error: {error}")))?
     };
-    let public = settings.public_images(&texts, observer);
+    let public = settings.public_images(&texts, &filter, observer);
     Ok(Rewritten { texts, mirror, missing, missing_derived_images, public })
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::model::image::Image;
 use crate::model::knowledge::Knowledge;
 use crate::parse::documents;
+use crate::sync::discover::manifests::list_items;
 
 /// An image that nodes would pull from its public registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,15 @@ pub struct PublicImage {
     /// As in the text: with upper case, which no registry has, it is probably misspelt.
     pub written: String,
     pub image: Image,
+    /// Why the name in a pod spec is not a valid reference.
+    pub invalid: Option<String>,
+}
+
+impl PublicImage {
+    /// File, manifest and field.
+    pub fn place(&self) -> (String, String, String) {
+        (self.path.clone(), self.manifest.clone(), self.field.clone())
+    }
 }
 
 /// Parts of objects that no component reads: our own record names public images too.
@@ -37,13 +47,11 @@ pub fn public_images(path: &str, text: &str, knowledge: &Knowledge) -> Vec<Publi
     let mut objects: Vec<Value> =
         documents::read(text).unwrap_or_default().into_iter().map(|document| document.value).rev().collect();
     while let Some(mut object) = objects.pop() {
-        let kind = text_at(&object, "/kind");
-        if kind.ends_with("List")
-            && let Some(Value::Array(items)) = object.get_mut("items").map(Value::take)
-        {
+        if let Some(items) = list_items(&mut object) {
             objects.extend(items.into_iter().rev());
             continue;
         }
+        let kind = text_at(&object, "/kind");
         if TEXTS.contains(&kind.as_str())
             || NOT_PULLED.iter().any(|group| text_at(&object, "/apiVersion").starts_with(group))
         {
@@ -54,12 +62,16 @@ pub fn public_images(path: &str, text: &str, knowledge: &Knowledge) -> Vec<Publi
                 part.take();
             }
         }
-        let manifest = format!("{kind}/{}", text_at(&object, "/metadata/name"));
+        let mut name = text_at(&object, "/metadata/name");
+        if name.is_empty() {
+            name = text_at(&object, "/metadata/generateName");
+        }
+        let manifest = format!("{kind}/{name}");
         search(
             &object,
             &mut |field, (written, image)| {
                 let (path, manifest) = (path.to_owned(), manifest.clone());
-                found.push(PublicImage { path, manifest, field, written, image });
+                found.push(PublicImage { path, manifest, field, written, image, invalid: None });
             },
             knowledge,
         );
@@ -152,6 +164,8 @@ mod tests {
             "kind: Pod\nspec: {url: 'https://ghcr.io/castai/x:v1', path: castai/charts, host: ghcr.io/castai/}",
             "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {description: 'ghcr.io/castai/x:v1'}",
             "kind: ConfigMap\ndata: {note: 'ghcr.io/castai/x:v1 is used'}",
+            "kind: ConfigMapList\nitems: [{data: {note: 'ghcr.io/castai/x:v1 is used'}}]",
+            "apiVersion: kyverno.io/v1\nkind: ClusterPolicyList\nitems: [{spec: {rule: 'ghcr.io/castai/x:v1'}}]",
             "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nspec: {rule: 'ghcr.io/castai/x:v1'}",
             "kind: Pod\nspec: {image: 'nginx:1'}",
             "",

@@ -75,7 +75,10 @@ fn a_credential_plugin_that_fails_or_prints_invalid_output_is_named() {
         ("echo '<html>hello'".to_owned(), &["printed no ExecCredential", "kubectl config view --minify"]),
         ("exit 0".to_owned(), &["printed no ExecCredential", "kubectl config view --minify"]),
         (credential(""), &["printed no ExecCredential"]),
-        (credential(r#","status":{}"#), &["(Forbidden)", "no credentials found"]),
+        (
+            credential(r#","status":{}"#),
+            &["printed neither a token nor a certificate with its key", "log in again"],
+        ),
         (credential(r#","status":{"token":"old"}"#), &["You must be logged in", "(Unauthorized)", "expired"]),
     ];
     for (script, words) in cases {

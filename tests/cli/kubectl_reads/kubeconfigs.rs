@@ -12,20 +12,20 @@ use super::{kubectl, kubectl_path};
 use crate::harness::assert_stderr_contains;
 use crate::secrets::Home;
 
-const EXEC: &str =
+pub(super) const EXEC: &str =
     "apiVersion: client.authentication.k8s.io/v1, command: ./plugin, interactiveMode: IfAvailable";
 
 /// A folder with a server's authority, and files that kubeconfigs name.
-struct Case {
-    home: Home,
-    tls: Server,
-    plain: Server,
-    authority: String,
-    client: Identity,
+pub(super) struct Case {
+    pub(super) home: Home,
+    pub(super) tls: Server,
+    pub(super) plain: Server,
+    pub(super) authority: String,
+    pub(super) client: Identity,
 }
 
 impl Case {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let home = Home::new();
         let authority = Authority::load_or_create(home.path()).unwrap();
         let client = authority.issue("client", None, &[]).unwrap();
@@ -46,16 +46,16 @@ impl Case {
         Self { home, tls, plain, authority: STANDARD.encode(&authority.certificate), client }
     }
 
-    fn kubeconfig(&self, user: &str) -> String {
+    pub(super) fn kubeconfig(&self, user: &str) -> String {
         self.with_cluster(&format!("certificate-authority-data: {}", self.authority), user)
     }
 
-    fn with_cluster(&self, cluster: &str, user: &str) -> String {
+    pub(super) fn with_cluster(&self, cluster: &str, user: &str) -> String {
         config(&format!("https://{}", self.tls.address), cluster, user)
     }
 
     /// What kubectl and the plugin send first, with this `KUBECONFIG` and flags.
-    fn sent(&self, server: &Server, kubeconfig: &str, flags: &[&str]) -> [Option<Seen>; 2] {
+    pub(super) fn sent(&self, server: &Server, kubeconfig: &str, flags: &[&str]) -> [Option<Seen>; 2] {
         let ours = [&["images", "--request-timeout=10s"], flags].concat();
         let arguments = [&["get", "--raw", "/api"], flags].concat();
         [
@@ -65,7 +65,7 @@ impl Case {
     }
 
     /// Asserts that the plugin sends what kubectl sends, and returns it.
-    fn same(&self, text: impl AsRef<[u8]>) -> Seen {
+    pub(super) fn same(&self, text: impl AsRef<[u8]>) -> Seen {
         let shown = String::from_utf8_lossy(text.as_ref()).into_owned();
         self.home.write("config", text);
         let [expected, sent] = self.sent(&self.tls, "config", &[]);

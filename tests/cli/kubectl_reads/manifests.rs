@@ -8,11 +8,11 @@ use super::kubectl;
 use crate::harness::assert_stderr_contains;
 use crate::secrets::Home;
 
-const MIRROR: &str = "registry.example/castai";
-const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent:v1";
+pub(super) const MIRROR: &str = "registry.example/castai";
+pub(super) const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent:v1";
 
 /// A pod in the flow style, whose name and fields are given.
-fn pod(name: &str, fields: &str) -> String {
+pub(super) fn pod(name: &str, fields: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: a, image: ghcr.io/castai/{name}:v1}}]}}\n{fields}"
     )
@@ -74,6 +74,21 @@ fn what_kubectl_reads_is_read() {
         with("a: !!timestamp 2024-01-01\nb: !!timestamp &t '2024-01-01T00:00:00Z'\nc: *t\n"),
         with("a: !<tag:yaml.org,2002:timestamp> 2024-01-01\n"),
         with("a: !!binary aGVsbG8=\nb: !Ref c\nd: !!set {e}\nf: !!str 3\ng: !!int '3'\nh: !!null ''\n"),
+        with("a: !!binary //79/Pv6\nb: !!binary |\n  //79\n  /Pv6\nc: !binary //79/Pv6\n"),
+        // Forms of libyaml, before and behind an image.
+        with("a: \"it\\'s\"\n"),
+        with("a: [\"b\"]# c\nd: \"e\"# f\ng: {h: 'i'}# j\n"),
+        with("a: [-]\nb: {c: -, d: [-, e]}\n"),
+        with("a: {b: c:}\nd: [e:, f:]\n"),
+        with("a: |# b\n  c# d\n  \"it\\'s\"\ne: >-# f\n  g\n"),
+        flow(&format!("{{a: \"it\\'s\", b: [-]# c\n  , containers: [{{name: a, image: {AGENT}}}]# d\n  }}")),
+        // Items of a typed list have no kind.
+        format!(
+            "apiVersion: v1\nkind: PodList\nitems:\n- metadata: {{name: p}}\n  spec: {{containers: [{{name: a, image: {AGENT}}}]}}\n"
+        ),
+        format!(
+            "apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- metadata: {{name: p}}\n  spec: {{template: {{spec: {{containers: [{{name: a, image: {AGENT}}}]}}}}}}\n"
+        ),
         // Numbers, booleans and strings that look like them.
         with("a: 12e4567\nb: 014\nc: 0x1f\nd: yes\ne: 123456789012345678901234567890\nf: 1:30\n"),
         // The last of duplicate keys counts.
@@ -201,7 +216,7 @@ fn patches_of_kustomize_are_skipped_with_a_note() {
 }
 
 /// A lock with the agent.
-fn lock() -> String {
+pub(super) fn lock() -> String {
     let digest = format!("sha256:{}", "a".repeat(64));
     let created = "2026-11-26T00:00:00Z";
     json!({
@@ -263,37 +278,4 @@ fn artifacts_with_a_byte_order_mark_and_in_utf_16_are_read() {
     home.write("knowledge.yaml", "imagePrefixes: 3\n");
     let refused = home.plugin(2, "/absent", &["images", "-f", "acme.yaml", "--knowledge", "knowledge.yaml"]);
     assert_stderr_contains(&refused, &["--knowledge knowledge.yaml: imagePrefixes: "]);
-}
-
-#[test]
-fn names_are_read_whatever_the_case_and_port_of_the_host_and_no_digest_stays_public() {
-    let home = Home::new();
-    home.write("lock.json", lock());
-    let with = |image: &str| pod("p", "").replace("ghcr.io/castai/p:v1", image);
-    let rewrite = |code, image: &str| {
-        home.write("m.yaml", with(image));
-        home.plugin(code, "/absent", &["rewrite", "-f", "m.yaml", "--lock", "lock.json"])
-    };
-    for host in ["us-docker.pkg.dev:443", "US-Docker.pkg.dev", "US-DOCKER.PKG.DEV:443"] {
-        let rewritten = rewrite(0, &AGENT.replace("us-docker.pkg.dev", host));
-        assert_eq!(rewritten.stdout, with(&format!("{MIRROR}/{AGENT}")), "{host}");
-    }
-    home.write("m.yaml", with("ghcr.io:443/castai/x:v1"));
-    let images = home.plugin(0, "/absent", &["images", "-f", "m.yaml"]);
-    assert!(images.stdout.contains("ghcr.io:443/castai/x:v1"), "{}", images.stdout);
-    // A digest that no mirror is known to store is an error, and the public name is not printed.
-    for image in [AGENT.split(':').next().unwrap(), AGENT] {
-        let image = format!("{image}@sha512:{}", "b".repeat(128));
-        let refused = rewrite(1, &image);
-        assert_eq!(refused.stdout, "");
-        assert_stderr_contains(&refused, &[&format!("error: image {image} of Pod/p in m.yaml stays public")]);
-        let incomplete = home.plugin(1, "/absent", &["images", "-f", "m.yaml"]);
-        assert_stderr_contains(
-            &incomplete,
-            &[
-                "error: incomplete: Pod/p in m.yaml: container/a",
-                "a sha512 digest in an image name is not supported: use its sha256 digest",
-            ],
-        );
-    }
 }

@@ -100,7 +100,9 @@ fn an_invalid_credential_is_named_and_not_shown() {
         (plugin("s3cret"), "executable printf printed no ExecCredential"),
         (plugin("{\"status\": {\"token\": [\"s3cret\"]}}"), "executable printf printed no ExecCredential"),
         (
-            plugin("{\"status\": {\"token\": \"s3cret\\n\"}}"),
+            plugin(
+                "{\"apiVersion\": \"client.authentication.k8s.io/v1\", \"status\": {\"token\": \"s3cret\\n\"}}",
+            ),
             "error: the credential plugin's token of user \"u\" is invalid: it has a line break",
         ),
         ("{exec: {args: [s3cret]}}".to_owned(), "error: exec of user \"u\" has no command"),

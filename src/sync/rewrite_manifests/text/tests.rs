@@ -46,6 +46,24 @@ fn pod(image: &str) -> String {
 }
 
 #[test]
+fn images_are_located_beside_forms_of_libyaml() {
+    let image = format!("«{AGENT}»");
+    for other in ["\"it\\'s\"", "[\"b\"]# c", "[-, \"é\"]", "{b: c:}", "|# c\n      d"] {
+        let text = format!(
+            "kind: Pod\nmetadata:\n  name: p\n  labels:\n    a: {other}\nspec:\n  containers:\n  - name: a\n    image: {image}\n"
+        );
+        assert_marked(&text);
+        assert_marked(&format!("{text}    command: {other}\n"));
+        let flow = other.split('|').next().filter(|flow| !flow.is_empty() && !flow.contains('#'));
+        if let Some(flow) = flow {
+            assert_marked(&format!(
+                "kind: Pod\nspec: {{a: {flow}, containers: [{{b: {flow}, image: \"{image}\"}}]# c\n  }}"
+            ));
+        }
+    }
+}
+
+#[test]
 fn every_style_of_scalar_keeps_its_style() {
     let image = format!("«{AGENT}»");
     for written in [

@@ -41,12 +41,13 @@ impl Tree {
     /// found.
     pub(super) fn read(document: &str) -> Self {
         let (mut nodes, mut open, mut anchors) = (Vec::new(), Vec::<Open>::new(), BTreeMap::new());
-        let document = parse::libyaml::replaced(document);
-        for (event, span) in parse::events::events(&document).map_while(Result::ok) {
+        let replaced = parse::libyaml::replaced(document);
+        for (event, span) in parse::events::events(&replaced.text).map_while(Result::ok) {
             let (node, anchor) = match event {
                 Event::Scalar(value, style, anchor, _) => {
+                    let span = span.byte_range().unwrap_or_default();
                     let scalar = Scalar {
-                        span: span.byte_range().unwrap_or_default(),
+                        span: replaced.original(span.start)..replaced.original(span.end),
                         is_double_quoted: style == ScalarStyle::DoubleQuoted,
                         value: value.into_owned(),
                         is_plain: style == ScalarStyle::Plain,
