@@ -4,7 +4,7 @@ use super::NAME_LIMIT;
 use crate::preflight::causes::{Cause, causes};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
-use crate::preflight::report::{NOT_COVERED, Report};
+use crate::preflight::report::{Report, not_covered};
 use crate::preflight::subject::SubjectKind;
 use crate::printable::one_line;
 
@@ -45,7 +45,7 @@ pub fn verdict(report: &Report) -> String {
         (false, true) => format!("The selected checks passed{warnings}"),
         (false, false) => format!(
             "Cast AI is privately reachable from this machine{warnings}; not checked: {}",
-            NOT_COVERED.join(", ")
+            not_covered().join(", ")
         ),
     }
 }
@@ -61,8 +61,9 @@ fn not_proven(report: &Report, first: &Cause<'_>, others: &[&Cause<'_>]) -> Stri
         one_line(&reason, CAUSE_LIMIT)
     );
     if let Some(Fix { text: fix, command }) = first.first.fixes.first() {
-        let command = command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
-        text = format!("{text}; {fix}{command}");
+        // The text only says in words what the command does.
+        let next = command.as_ref().map_or_else(|| fix.clone(), |command| format!("run: {command}"));
+        text = format!("{text}; {next}");
     }
     match others.len() {
         0 => text,
