@@ -8,6 +8,7 @@ mod failures;
 pub mod format;
 pub mod images;
 pub mod inventory;
+mod not_pulled;
 mod ownership;
 pub mod permissions;
 pub mod preflight;
