@@ -61,9 +61,8 @@ fn not_proven(report: &Report, first: &Cause<'_>, others: &[&Cause<'_>]) -> Stri
         one_line(&reason, CAUSE_LIMIT)
     );
     if let Some(Fix { text: fix, command }) = first.first.fixes.first() {
-        // The text only says in words what the command does.
-        let next = command.as_ref().map_or_else(|| fix.clone(), |command| format!("run: {command}"));
-        text = format!("{text}; {next}");
+        let command = command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
+        text = format!("{text}; {fix}{command}");
     }
     match others.len() {
         0 => text,
