@@ -7,17 +7,19 @@ use std::io;
 pub struct CommandError {
     pub message: String,
     pub hint: Option<String>,
+    /// Commands of the hint, each on a line of its own, so that it can be copied.
+    pub commands: Vec<String>,
     /// What was asked for does not exist: the command ran, with a result that needs attention.
     pub is_not_found: bool,
 }
 
 impl CommandError {
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, is_not_found: false }
+        Self { message: message.into(), hint: None, commands: Vec::new(), is_not_found: false }
     }
 
     pub fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()), is_not_found: false }
+        Self { hint: Some(hint.into()), ..Self::new(message) }
     }
 
     pub fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {

@@ -17,6 +17,7 @@ use super::pages;
 use super::pods::{self, PodProblem};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 
+pub use self::progress::without_pods;
 pub use self::refusal::{Refusal, RefusedBy, refused_since};
 
 /// The progress of a rollout.

@@ -72,5 +72,6 @@ pub fn not_run(printed: &clap::Error) -> ExitStatus {
 
 pub(super) fn failed(error: &CommandError) -> ExitStatus {
     output::error(&error.message, error.hint.as_deref());
+    error.commands.iter().for_each(|command| output::say(&format!("  {command}")));
     if error.is_not_found { ExitStatus::Attention } else { ExitStatus::Failed }
 }

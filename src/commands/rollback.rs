@@ -33,7 +33,7 @@ pub(super) async fn run(
     if report.is_declined {
         output::say("nothing was changed");
     } else {
-        text::done(&report, wanted.rollout.wait, wanted.output)?;
+        text::done(&report, wanted.output)?;
     }
     Ok(if report.needs_attention() { ExitStatus::Attention } else { ExitStatus::Done })
 }

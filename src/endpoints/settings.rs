@@ -45,6 +45,8 @@ pub struct RequestedService {
     pub region: Option<String>,
     /// Hosts that are known without EC2.
     pub hosts: Vec<String>,
+    /// What needs it, or the flag that names it.
+    pub needed_by: String,
 }
 
 /// Whose service it is.
@@ -57,7 +59,13 @@ pub enum Provider {
 }
 
 /// What a node without internet needs of AWS: to pull images, and for the agent to know its account and instances.
-const AWS_SERVICES: [&str; 5] = ["ecr.api", "ecr.dkr", "s3", "sts", "ec2"];
+const AWS_SERVICES: [(&str, &str); 5] = [
+    ("ecr.api", "nodes that pull images"),
+    ("ecr.dkr", "nodes that pull images"),
+    ("s3", "nodes that pull images"),
+    ("sts", "the agent and other pods with an IAM role"),
+    ("ec2", "the agent, for its account and instances"),
+];
 
 /// A service of Cast AI by our name, with the name that creates its endpoint: `--service`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +88,10 @@ pub fn cast_ai(region: &str, service_region: Option<&str>, named: &[NamedService
             is_gateway: false,
             region: remote.clone(),
             hosts: hosts.filter_map(|installation| known?.host(installation)).map(str::to_owned).collect(),
+            needed_by: known.map_or_else(
+                || "--service".to_owned(),
+                |service| service.users().collect::<Vec<_>>().join(", "),
+            ),
         }
     };
     let given = |name: &str| named.iter().find(|named| named.name == name);
@@ -95,10 +107,11 @@ pub fn cast_ai(region: &str, service_region: Option<&str>, named: &[NamedService
 
 /// AWS' own services that isolated nodes need, and `more` of them.
 pub fn aws(region: &str, more: &[String]) -> Vec<RequestedService> {
-    let mut names: Vec<&str> = AWS_SERVICES.to_vec();
-    names.extend(more.iter().map(String::as_str).filter(|name| !AWS_SERVICES.contains(name)));
+    let is_known = |name: &str| AWS_SERVICES.iter().any(|(known, _)| *known == name);
+    let more = more.iter().map(String::as_str).filter(|name| !is_known(name));
+    let all: Vec<_> = AWS_SERVICES.into_iter().chain(more.map(|name| (name, "--aws-endpoint"))).collect();
     let is_gateway = |name: &str| name == "s3";
-    let service = |name: &str| RequestedService {
+    let service = |(name, needed_by): (&str, &str)| RequestedService {
         name: name.to_owned(),
         // Gateways have this prefix in every partition (AWS CDK, `vpc-endpoint.ts`, `GatewayVpcEndpointAwsService`).
         service_name: if is_gateway(name) {
@@ -110,8 +123,9 @@ pub fn aws(region: &str, more: &[String]) -> Vec<RequestedService> {
         is_gateway: is_gateway(name),
         region: None,
         hosts: Vec::new(),
+        needed_by: needed_by.to_owned(),
     };
-    names.into_iter().map(service).collect()
+    all.into_iter().map(service).collect()
 }
 
 #[cfg(test)]
@@ -129,6 +143,10 @@ mod tests {
         let mine = cast_ai("us-east-1", None, &[named("files", "com.x"), named("new", "com.y")]);
         let names: Vec<_> = mine.iter().map(|wanted| wanted.service_name.as_str()).collect();
         assert_eq!((names[3], names[6]), ("com.x", "com.y"));
+        assert_eq!(
+            (mine[0].needed_by.as_str(), mine[6].needed_by.as_str()),
+            ("every component", "--service")
+        );
         assert_eq!(names[0], ours[0].service_name);
         // In a region without services, only those that the user names are wanted.
         let elsewhere = cast_ai("eu-west-1", None, &[named("rest-api", "com.z")]);
@@ -149,6 +167,10 @@ mod tests {
         let wanted = aws("us-east-1", &["eks".to_owned(), "sts".to_owned()]);
         let names: Vec<_> = wanted.iter().map(|service| service.service_name.as_str()).collect();
         assert_eq!(names.len(), 6, "{names:?}");
+        assert_eq!(
+            (wanted[0].needed_by.as_str(), wanted[5].needed_by.as_str()),
+            ("nodes that pull images", "--aws-endpoint")
+        );
         assert_eq!(names[0], "com.amazonaws.us-east-1.ecr.api");
         let gateways: Vec<_> = wanted.iter().filter(|service| service.is_gateway).collect();
         assert_eq!(gateways.len(), 1);

@@ -56,6 +56,11 @@ impl ControllerReference {
 }
 
 impl Workload {
+    /// Whether it is scaled to zero, or no node matches it.
+    pub fn wants_no_pod(&self) -> bool {
+        self.replicas.is_some_and(|replicas| replicas.desired == 0)
+    }
+
     /// Whether pods are desired and none is ready.
     pub fn has_no_ready_pod(&self) -> bool {
         self.replicas.is_some_and(|replicas| replicas.desired > 0 && replicas.ready == 0)

@@ -19,14 +19,15 @@ pub(super) fn cluster_lines(context: &str, account: Option<&str>, origin: Option
         + &account.map_or_else(String::new, |account| line("account", &format!("{account}{origin}")))
 }
 
-/// One row per image with its new name, in a column called `new`; `result` is the outcome of a workload.
-pub(super) fn change_table(
+/// Namespace, workload, image field, image, new image, and the result.
+pub(super) type ChangeRow = [String; 6];
+
+/// One row per image with its new name; `result` is the outcome of a workload.
+pub(super) fn change_rows(
     workloads: &[&WorkloadReport],
-    new: &'static str,
     result: impl Fn(&WorkloadReport) -> &'static str,
     registry: &CommonRegistry,
-    width: Option<usize>,
-) -> String {
+) -> Vec<ChangeRow> {
     let dash = || "-".to_owned();
     let mut rows = Vec::new();
     for workload in workloads {
@@ -50,6 +51,11 @@ pub(super) fn change_table(
             rows.push(row(fields.unwrap_or_else(dash), dash(), dash()));
         }
     }
+    rows
+}
+
+/// Changes as a table, with the new names in a column called `new`; empty if there are none.
+pub(super) fn change_table(rows: &[ChangeRow], new: &'static str, width: Option<usize>) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -61,5 +67,5 @@ pub(super) fn change_table(
         Column::wrapped(new, 18),
         Column::wrapped("RESULT", 13).shared(),
     ];
-    table::fitted(columns, &rows, width)
+    table::fitted(columns, rows, width)
 }

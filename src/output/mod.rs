@@ -8,10 +8,12 @@ mod failures;
 pub mod format;
 pub mod images;
 pub mod inventory;
+mod not_pulled;
 mod ownership;
 pub mod permissions;
 pub mod preflight;
 pub mod progress;
+mod prose;
 mod pull_hint;
 mod restart;
 pub mod rewrite;
@@ -103,11 +105,25 @@ pub fn question_width() -> Option<usize> {
     Some(width.0.into())
 }
 
-/// Prints a message to stderr. Leading spaces indent the line.
+/// Prints a message to stderr. Leading spaces indent the line. On a terminal it is wrapped.
 pub fn say(text: &str) {
     let indent = text.len() - text.trim_start_matches(' ').len();
+    let line = format!("{:indent$}{}", "", one_line(text, LINE_LIMIT));
     // If stderr is closed, nothing can be reported.
-    let _ = writeln!(anstream::stderr(), "{:indent$}{}", "", one_line(text, LINE_LIMIT));
+    let _ = writeln!(anstream::stderr(), "{}", for_terminal(&line, question_width()));
+}
+
+/// A line as it is printed on a terminal of this width, if it is one.
+fn for_terminal(line: &str, width: Option<usize>) -> String {
+    width.map_or_else(|| line.to_owned(), |width| prose::wrap(line, width))
+}
+
+/// Writes a sentence to stdout, which is wrapped on a terminal.
+///
+/// # Errors
+/// As [`result`].
+pub(super) fn sentence(text: &str) -> io::Result<()> {
+    result(&(for_terminal(&one_line(text, LINE_LIMIT), terminal_width()) + "\n"))
 }
 
 /// Prints what clap writes about an invalid command line, which may have colours.
@@ -137,7 +153,10 @@ pub fn confirm(question: &str) -> io::Result<bool> {
     {
         // Not locked while waiting: other messages, such as on Ctrl-C, must not block.
         let mut stderr = anstream::stderr().lock();
-        write!(stderr, "{} [y/N] ", one_line(question, LINE_LIMIT))?;
+        let question = format!("{} [y/N]", one_line(question, LINE_LIMIT));
+        // The answer is typed behind it.
+        let width = question_width().map(|width| width.saturating_sub(4));
+        write!(stderr, "{} ", for_terminal(&question, width))?;
         stderr.flush()?;
     }
     let mut answer = String::new();

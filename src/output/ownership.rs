@@ -32,7 +32,9 @@ pub(super) fn relinquish_notes(workloads: &[WorkloadReport]) {
 }
 
 /// The owners that will revert images: one note for all owners of a kind that do the same.
-pub(super) fn revert_notes<'o>(owners: impl Iterator<Item = &'o Owner>) -> Vec<String> {
+///
+/// `is_read`: whether all Helm releases could be read, from which `values helm` makes values.
+pub(super) fn revert_notes<'o>(owners: impl Iterator<Item = &'o Owner>, is_read: bool) -> Vec<String> {
     let owners: BTreeSet<&Owner> = owners.collect();
     let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for owner in &owners {
@@ -48,9 +50,10 @@ pub(super) fn revert_notes<'o>(owners: impl Iterator<Item = &'o Owner>) -> Vec<S
     let is_release = |owner: &&Owner| owner.name.starts_with("Helm release ");
     let mut notes: Vec<String> = groups.into_iter().map(note).collect();
     if owners.iter().any(is_release) {
-        notes.push(
-            "hint: to persist across Helm upgrades, run: kubectl castai-privatelink values helm".to_owned(),
-        );
+        let next = if is_read { "" } else { "; it prints how to get the releases that cannot be read here" };
+        notes.push(format!(
+            "hint: to persist across Helm upgrades, run: kubectl castai-privatelink values helm{next}"
+        ));
     }
     if owners.iter().any(|owner| !owner.name.starts_with("Helm release ")) {
         notes.push(
@@ -152,9 +155,9 @@ mod tests {
         let hint = "hint: to persist across Helm upgrades, run: kubectl castai-privatelink values helm";
         let note = "note: 3 Helm releases (a, b, c) will revert these images at their next upgrade, unless their \
                     values set the same images";
-        assert_eq!(revert_notes(releases.iter().chain(&releases)), [note, hint]);
+        assert_eq!(revert_notes(releases.iter().chain(&releases), true), [note, hint]);
         assert_eq!(
-            revert_notes(releases[..1].iter()),
+            revert_notes(releases[..1].iter(), true),
             [format!("note: Helm release a {helm}"), hint.to_owned()]
         );
         let others = [
@@ -162,13 +165,15 @@ mod tests {
             owner("Terraform", "reverts the image when it is applied"),
         ];
         assert_eq!(
-            revert_notes(others.iter()),
+            revert_notes(others.iter(), true),
             [
                 "note: Argo CD application x reverts the image at its next sync",
                 "note: Terraform reverts the image when it is applied",
                 "hint: `kubectl castai-privatelink values --help` shows how to persist the private images with Argo CD, Flux or another owner",
             ]
         );
-        assert!(revert_notes([].into_iter()).is_empty());
+        assert!(revert_notes([].into_iter(), false).is_empty());
+        let unread = revert_notes(releases[..1].iter(), false);
+        assert_eq!(unread[1], format!("{hint}; it prints how to get the releases that cannot be read here"));
     }
 }

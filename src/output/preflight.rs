@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 pub use self::verdict::verdict;
 use crate::output::table::Column;
-use crate::output::{style, table};
+use crate::output::{for_terminal, style, table};
 use crate::preflight::check::Step;
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::Outcome;
@@ -176,7 +176,7 @@ fn summary(report: &Report, width: Option<usize>) -> String {
         }
     }
     let verdict = verdict(report);
-    let verdict = width.map_or_else(|| verdict.clone(), |width| style::wrap(&verdict, width, 0));
+    let verdict = for_terminal(&verdict, width);
     format!("{}\n{verdict}\n", parts.join(", "))
 }
 

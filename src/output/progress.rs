@@ -186,7 +186,7 @@ impl Progress {
         let text = one_line(text, 1000);
         match &self.bars {
             // Bars are redrawn below the line. Errors of a closed terminal are ignored.
-            Some(bars) => drop(bars.println(text)),
+            Some(bars) => drop(bars.println(super::for_terminal(&text, super::question_width()))),
             None if self.plain => super::say(&text),
             None => {}
         }

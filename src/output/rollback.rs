@@ -4,21 +4,23 @@ mod conclusion;
 
 use std::io;
 
+pub use self::conclusion::left_unchanged;
 use crate::model::image::Image;
 use crate::model::inventory::AccountOrigin;
-use crate::output::changes::{change_table, cluster_lines};
+use crate::output::changes::{ChangeRow, change_rows, change_table, cluster_lines};
 use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::inventory::incomplete;
+use crate::output::not_pulled::updated_or_not_pulled;
 use crate::output::ownership::{is_relinquishment, relinquish_status};
 use crate::output::pull_hint::rollout_pull_hint;
 use crate::output::workloads::{WorkloadWords, workload_problems};
-use crate::output::{document, lines, question_width, result, say, width_for};
+use crate::output::{document, lines, question_width, result, say, sentence, width_for};
 use crate::sync::rollback::{RollbackReport, SkippedImage};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
-/// Prints what a run did or would do. `wait`: whether rollouts were watched.
-pub fn done(report: &RollbackReport, wait: bool, format: OutputFormat) -> io::Result<()> {
+/// Prints what a run did or would do.
+pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(report, format)?,
         OutputFormat::Name => {
@@ -29,12 +31,15 @@ pub fn done(report: &RollbackReport, wait: bool, format: OutputFormat) -> io::Re
         }
         OutputFormat::Table | OutputFormat::Wide => {
             let text = changes(report, "image rolled back (dry run)", width_for(format));
-            result(&if text.is_empty() { conclusion::nothing_to_do(report) } else { text })?;
+            match conclusion::nothing_to_do(report) {
+                Some(nothing) if text.is_empty() => sentence(&nothing)?,
+                _ => result(&text)?,
+            }
         }
     }
     if !matches!(format, OutputFormat::Json | OutputFormat::Yaml) {
         problems(report);
-        if let Some(conclusion) = conclusion::conclusion(report, wait) {
+        if let Some(conclusion) = conclusion::conclusion(report) {
             say(&conclusion);
         }
     }
@@ -51,10 +56,10 @@ pub fn show_cluster(context: &str, account: Option<&str>) {
 pub fn public_again(report: &RollbackReport, wait: bool) -> String {
     let hosts = report.hosts().into_iter().collect::<Vec<_>>().join(", ");
     let consequence = if wait {
-        "if the rollout of a healthy workload fails, it is reverted to the private image and the rollback stops; \
-         a workload that is broken now is not reverted"
+        "if the rollout of a healthy workload fails, it gets its private image back and the rollback stops; a \
+         workload that is broken now keeps the original image"
     } else {
-        "rollouts are not watched, and a workload that cannot pull its image is not reverted"
+        "rollouts are not watched, and a workload that cannot pull its image keeps it"
     };
     format!("nodes will pull from {hosts} again: {consequence}")
 }
@@ -74,7 +79,9 @@ pub fn show_planned(report: &RollbackReport, context: &str, account: Option<&str
 fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>) -> String {
     let outcome = |workload: &WorkloadReport| match &workload.outcome {
         outcome if is_relinquishment(workload) => relinquish_status(outcome),
-        Outcome::Updated => "image rolled back",
+        Outcome::Updated => {
+            updated_or_not_pulled(workload, "image rolled back", "image rolled back, not pulled yet")
+        }
         Outcome::DryRunOk => "image rolled back (server dry run)",
         Outcome::Planned => planned,
         Outcome::Unchanged => "unchanged",
@@ -90,8 +97,23 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
     let private = shown.iter().flat_map(|workload| &workload.changes);
     let private: Vec<Image> = private.filter_map(|change| change.from.as_ref()?.parse().ok()).collect();
     let registry = CommonRegistry::of_images(private.iter(), width);
-    let table = change_table(&shown, "ORIGINAL IMAGE", outcome, &registry, width);
+    let mut rows = change_rows(&shown, outcome, &registry);
+    for left in &report.skipped {
+        let row = skipped_row(left, &registry);
+        // The images of a workload are next to each other.
+        let last = rows.iter().rposition(|other| other[..2] == row[..2]);
+        rows.insert(last.map_or(rows.len(), |last| last + 1), row);
+    }
+    let table = change_table(&rows, "ORIGINAL IMAGE", width);
     if table.is_empty() { table } else { registry.line() + &table }
+}
+
+/// An image that stays, so that a workload with others is not read as a whole.
+fn skipped_row(left: &SkippedImage, registry: &CommonRegistry) -> ChangeRow {
+    let SkippedImage { workload, image_field, current, .. } = left;
+    let image = registry.relative(current);
+    let result = "skipped".to_owned();
+    [workload.namespace.clone(), workload.to_string(), image_field.to_string(), image, "-".to_owned(), result]
 }
 
 /// Prints problems and notes to stderr, one line each.

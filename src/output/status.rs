@@ -6,13 +6,14 @@ mod pods;
 use std::collections::BTreeSet;
 use std::io;
 
-use self::conclusion::conclusion;
 use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{describe_ownership, owner_table, revert_notes};
 use crate::output::pull_hint::pull_hint;
 use crate::output::restart::restart_hints;
-use crate::output::table::Column;
+use crate::output::table::{Column, is_folded};
+use crate::output::unchecked::are_releases_read;
+use crate::output::verdict::{not_checked_notes, verdict};
 use crate::output::workloads::{WorkloadWords, place};
 use crate::output::{document, lines, result, say, table, width_for};
 use crate::ownership::owners::ChangedBy;
@@ -39,10 +40,15 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
             tables.retain(|table| !table.is_empty());
             let heading = if tables.is_empty() { String::new() } else { registry.line() };
             result(&(heading + &tables.join("\n")))?;
+            if is_folded(width) {
+                for note in not_checked_notes(report) {
+                    say(&note);
+                }
+            }
         }
     }
     if !matches!(format, OutputFormat::Json | OutputFormat::Yaml) {
-        for note in revert_notes(report.reverters().into_iter()) {
+        for note in revert_notes(report.reverters().into_iter(), are_releases_read(&report.not_read)) {
             say(&note);
         }
     }
@@ -83,7 +89,8 @@ fn images(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>
             let (namespace, place) = place(&image.place);
             let image_field = image.image_field.to_string();
             let name = registry.relative(image.image.as_written());
-            [namespace, place, image_field, name, word(image).to_owned(), detail(image, registry)]
+            let detail = detail(image, registry, !is_folded(width));
+            [namespace, place, image_field, name, word(image).to_owned(), detail]
         })
         .collect();
     let columns = [
@@ -142,21 +149,25 @@ const fn word(image: &ImageStatus) -> &'static str {
     }
 }
 
-/// The details of the state, or why it is unknown.
-fn detail(image: &ImageStatus, registry: &CommonRegistry) -> String {
-    let unread = image.not_checked.iter().map(|NotChecked { subject, cause }| match subject {
-        Subject::Registry => format!("cannot read the registry: {cause}"),
-        Subject::PublicTags => format!("cannot read the public tag: {cause}"),
+/// The details of the state, or why it is unknown. On a terminal, notes below the table have the causes, once each.
+fn detail(image: &ImageStatus, registry: &CommonRegistry, with_cause: bool) -> String {
+    let unread = image.not_checked.iter().map(|NotChecked { subject, cause }| {
+        let what = match subject {
+            Subject::Registry => "cannot read the registry",
+            Subject::PublicTags => "cannot read the public tag",
+        };
+        if with_cause { format!("{what}: {cause}") } else { what.to_owned() }
     });
     let state = match &image.state {
         State::Unchecked(_) if !image.not_checked.is_empty() => None,
         _ => Some(state_detail(image, registry)).filter(|detail| detail != "-"),
     };
+    let source = image.not_at_source.then(|| "tag not found at the source".to_owned());
     let newer = image.newer.as_ref().map(|newer| match newer.count {
         1 => format!("newer at the source: {}", newer.latest),
         count => format!("{count} newer at the source, latest {}", newer.latest),
     });
-    let parts: Vec<_> = state.into_iter().chain(unread).chain(newer).collect();
+    let parts: Vec<_> = state.into_iter().chain(source).chain(unread).chain(newer).collect();
     if parts.is_empty() { "-".to_owned() } else { parts.join("; ") }
 }
 

@@ -6,26 +6,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
-pub use self::conclusion::mirrors;
 use self::conclusion::{conclusion, dry_run, nothing_to_do};
+pub use self::conclusion::{left_unchanged, mirrors};
 use crate::model::inventory::{Place, WorkloadName};
 use crate::model::owner::Owner;
 use crate::model::plan::Plan;
 use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
-use crate::output::changes::{change_table, cluster_lines};
+use crate::output::changes::{change_rows, change_table, cluster_lines};
 use crate::output::common_registry::CommonRegistry;
 use crate::output::failures::image_failures;
 use crate::output::format::OutputFormat;
+use crate::output::not_pulled::updated_or_not_pulled;
 use crate::output::ownership::{
     image_fields, is_relinquishment, owner_table, ownership_notes, relinquish_notes, relinquish_status,
     revert_notes,
 };
 use crate::output::pull_hint::rollout_pull_hint;
 use crate::output::table::{Column, bytes, count};
-use crate::output::unchecked::{incomplete_run, not_compared_problems};
+use crate::output::unchecked::{are_releases_read, incomplete_run, not_compared_problems};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
-use crate::output::{document, lines, question_width, result, say, style, table, width_for};
+use crate::output::{document, lines, question_width, result, say, sentence, style, table, width_for};
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
@@ -54,13 +55,13 @@ pub fn planned(
         (OutputFormat::Name, _) => names(report, rewriting)?,
         (OutputFormat::Table | OutputFormat::Wide, _) => {
             let wide = format == OutputFormat::Wide;
-            result(&if report.is_unchanged() && !report.images.is_empty() && !wide {
-                nothing_to_do(report, rewriting)
+            if report.is_unchanged() && !report.images.is_empty() && !wide {
+                sentence(&nothing_to_do(report, rewriting))?;
             } else {
-                planned_text(plan, report, wide, DRY_RUN, width_for(format))
-            })?;
+                result(&planned_text(plan, report, wide, DRY_RUN, width_for(format)))?;
+            }
             problems(report);
-            owner_notes(&report.workloads);
+            owner_notes(report);
             relinquish_notes(&report.workloads);
             if !report.is_unchanged() {
                 say(&dry_run(report));
@@ -85,7 +86,9 @@ pub fn show_planned(report: &SyncReport) {
     for line in (clusters(report) + &planned).lines() {
         say(line);
     }
-    owner_notes(&report.workloads);
+    // What stays as it is belongs to the decision.
+    problems(report);
+    owner_notes(report);
     relinquish_notes(&report.workloads);
     say("");
 }
@@ -125,7 +128,7 @@ fn planned_text(
     let shown = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
     let changed: Vec<_> = report.workloads.iter().filter(shown).collect();
     let outcome = |workload: &WorkloadReport| outcome(workload, planned);
-    let changes = change_table(&changed, "NEW IMAGE", outcome, &registry, width);
+    let changes = change_table(&change_rows(&changed, outcome, &registry), "NEW IMAGE", width);
     if !changes.is_empty() {
         text.push_str(if report.images.is_empty() { "" } else { "\n" });
         text.push_str(&changes);
@@ -150,7 +153,7 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
             problems(report);
             ownership_notes(&report.workloads);
             if !is_empty && is_short {
-                result(&nothing_to_do(report, rewriting))?;
+                sentence(&nothing_to_do(report, rewriting))?;
             }
             if !report.is_unchanged() && !report.found_nothing() {
                 say(&conclusion(report));
@@ -287,8 +290,9 @@ fn owners(report: &SyncReport) -> String {
 }
 
 /// The same for workloads whose images are about to be changed, once per kind of owner.
-pub fn owner_notes(workloads: &[WorkloadReport]) {
-    for note in revert_notes(workloads.iter().flat_map(|workload| &workload.owners)) {
+pub fn owner_notes(report: &SyncReport) {
+    let owners = report.workloads.iter().flat_map(|workload| &workload.owners);
+    for note in revert_notes(owners, are_releases_read(&report.not_read)) {
         say(&note);
     }
 }
@@ -297,7 +301,7 @@ pub fn owner_notes(workloads: &[WorkloadReport]) {
 fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
     match &workload.outcome {
         outcome if is_relinquishment(workload) => relinquish_status(outcome),
-        Outcome::Updated => "image updated",
+        Outcome::Updated => updated_or_not_pulled(workload, "image updated", "image updated, not pulled yet"),
         Outcome::Unchanged => "unchanged",
         Outcome::Planned => planned,
         Outcome::DryRunOk => "image updated (server dry run)",

@@ -36,6 +36,11 @@ pub(super) fn not_read(sources: &[String]) -> String {
     }
 }
 
+/// Whether all Helm releases could be read.
+pub(super) fn are_releases_read(not_read: &[String]) -> bool {
+    !not_read.iter().any(|source| source == "Helm releases")
+}
+
 /// Says what a run could not look at. It is the last line, so that it remains visible.
 pub(super) fn incomplete_run(report: &SyncReport) {
     let unread = incompleteness(&report.unlisted, &report.unreadable);

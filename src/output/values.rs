@@ -68,30 +68,38 @@ pub fn no_release(not_stored: &[(String, String)], is_forbidden: bool) -> Comman
              permissions rbac` and run again; or use `values policy`"
                 .to_owned()
         }
-        _ => format!("{}; without Helm use `values kustomize`", read_by_helm(not_stored)),
+        _ => format!("without Helm use `values kustomize`; {BY_HELM}"),
     };
-    CommandError::not_found(message, hint)
+    let commands = if not_stored.is_empty() { Vec::new() } else { vec![read_by_helm(not_stored)] };
+    CommandError { commands, ..CommandError::not_found(message, hint) }
 }
 
 /// How to get the values of releases that have only a warning.
 pub fn not_stored(releases: &[(String, String)]) {
     if !releases.is_empty() {
-        say(&format!("hint: {}", read_by_helm(releases)));
+        say(&format!("hint: {BY_HELM}"));
+        say(&format!("  {}", read_by_helm(releases)));
     }
 }
 
-/// How to get the values of releases, given by namespace and name, that only Helm can read. Its manifest does not contain
-/// its hooks (helm `cmd/helm/get_hooks.go`).
+const BY_HELM: &str = "rename the images of new pods with `kubectl castai-privatelink values policy`, or let Helm read the \
+                       releases:";
+
+/// The command that gets the values of releases, given by namespace and name, that only Helm can read. Its manifest does
+/// not contain its hooks (helm `cmd/helm/get_hooks.go`).
 fn read_by_helm(releases: &[(String, String)]) -> String {
-    let arguments = releases
+    const VALUES: &str = "kubectl castai-privatelink values helm -f -";
+    let plain: Vec<_> = releases
         .iter()
-        .map(|(namespace, name)| format!("{} -n {}", word(name, "RELEASE"), word(namespace, "NAMESPACE")));
-    let commands = arguments.map(|of| format!("helm get manifest {of}; helm get hooks {of}"));
-    format!(
-        "Helm can read them: ({}) | kubectl castai-privatelink values helm -f -; or rename the images of new pods with \
-         `kubectl castai-privatelink values policy`",
-        commands.collect::<Vec<_>>().join("; ")
-    )
+        .map(|(namespace, name)| (word(namespace, "NAMESPACE"), word(name, "RELEASE")))
+        .collect();
+    if let [(namespace, name)] = plain[..] {
+        let of = format!("{name} -n {namespace}");
+        return format!("(helm get manifest {of}; helm get hooks {of}) | {VALUES}");
+    }
+    let names: Vec<_> = plain.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
+    let of = "\"${r#*/}\" -n \"${r%/*}\"";
+    format!("for r in {}; do helm get manifest {of}; helm get hooks {of}; done | {VALUES}", names.join(" "))
 }
 
 const WITHOUT_RELEASE: &str = concat!(
@@ -99,3 +107,27 @@ const WITHOUT_RELEASE: &str = concat!(
     env!("CARGO_PKG_REPOSITORY"),
     "/blob/main/docs/persist.md; without Helm, run `kubectl castai-privatelink values kustomize`",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_for_many_releases_is_a_loop() {
+        let release = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
+        let one = [release("n", "a")];
+        assert_eq!(
+            read_by_helm(&one),
+            "(helm get manifest a -n n; helm get hooks a -n n) | kubectl castai-privatelink values helm -f -"
+        );
+        let several = [release("n", "a"), release("m", "b; reboot")];
+        assert_eq!(
+            read_by_helm(&several),
+            "for r in n/a m/RELEASE; do helm get manifest \"${r#*/}\" -n \"${r%/*}\"; helm get hooks \"${r#*/}\" -n \
+             \"${r%/*}\"; done | kubectl castai-privatelink values helm -f -"
+        );
+        for (releases, commands) in [(&one[..], 1), (&[], 0)] {
+            assert_eq!(no_release(releases, false).commands.len(), commands);
+        }
+    }
+}

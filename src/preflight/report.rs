@@ -11,6 +11,7 @@ use super::finding::Finding;
 use super::judgement::{Fix, Outcome};
 use super::selection::Selection;
 use super::subject::{Subject, VantagePoint};
+use crate::castai::endpoints::{self, Installation, Service};
 use crate::model::inventory::API_VERSION;
 
 /// The result of preflight.
@@ -26,8 +27,14 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// What no check of this version looks at. A run from one machine proves nothing about it.
-pub const NOT_COVERED: [&str; 3] = ["pods", "AWS settings", "S3"];
+/// What no check of this version looks at: a run from one machine proves nothing about it, and a service whose host is
+/// not published cannot be reached by name. Installed components need none of these services.
+pub fn not_covered() -> Vec<String> {
+    let hosts = |service: &Service| [Installation::Us, Installation::Eu].map(|one| service.host(one));
+    let unpublished = endpoints::services().iter().filter(|service| hosts(service) == [None, None]);
+    let unpublished = unpublished.map(|service| format!("endpoint service {}", service.name));
+    ["pods", "AWS settings", "S3"].map(str::to_owned).into_iter().chain(unpublished).collect()
+}
 
 /// The number of findings by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -85,7 +92,7 @@ impl Report {
             region: self.region.as_deref(),
             counts: self.counts(),
             not_checked: causes(&self.findings).iter().filter_map(NotChecked::new).collect(),
-            not_covered: NOT_COVERED,
+            not_covered: not_covered(),
             findings: self.findings.iter().map(FindingDocument::new).collect(),
         }
     }
@@ -108,7 +115,7 @@ pub struct Document<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_checked: Vec<NotChecked<'a>>,
     /// What no check of this version looks at.
-    not_covered: [&'static str; 3],
+    not_covered: Vec<String>,
     findings: Vec<FindingDocument<'a>>,
 }
 
@@ -298,7 +305,7 @@ mod tests {
                 "cluster": "prod",
                 "region": "us-east-1",
                 "counts": {"pass": 0, "warn": 0, "fail": 1, "skipped": 0, "unknown": 0},
-                "notCovered": ["pods", "AWS settings", "S3"],
+                "notCovered": ["pods", "AWS settings", "S3", "endpoint service files"],
                 "findings": [{
                     "code": "CPL211",
                     "title": "the host resolves to private addresses only",

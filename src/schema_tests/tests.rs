@@ -307,6 +307,7 @@ fn every_optional_field_is_valid_as_it_is_written() {
         outcome: Outcome::Restored(text()),
         problems: vec![problem(None, ProblemKind::Unschedulable), problem(some_text(), ProblemKind::Crash)],
         notes: vec![text()],
+        not_pulled: some_text(),
         owners: vec![owner],
         ownership: Some(FieldOwnership { owned_by: OwnedBy::Both, owner: text() }),
     }]);

@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream;
 
-pub use self::report::{Outcome, WorkloadReport};
+pub use self::report::{NOT_AWAITED, Outcome, WorkloadReport};
 use self::verdict::Health;
 use crate::cluster::rollout::{Observation, observe};
 use crate::cluster::{Connection, Error, ErrorKind, PatchMode, patch, read_workload};
@@ -233,7 +233,7 @@ impl Run<'_> {
         match observe(self.connection, &proven.0.workload).await {
             Ok(before) => Ok(Watched {
                 health: if !self.options.wait {
-                    Health::Unwatched("did not wait for its rollout".to_owned())
+                    Health::Unwatched(NOT_AWAITED.to_owned())
                 } else if proven.0.changes.is_empty() {
                     Health::Unwatched(
                         "only the record or the field ownership of its images was updated".to_owned(),

@@ -161,6 +161,7 @@ fn status(
             .filter(|_| image_field.is_in_object())
             .map(|workload| owners(workload, around))
             .unwrap_or_default(),
+        not_at_source: !matches!(state, State::TagRemoved(_)) && is_missing_at_source(assignment, seen),
         not_checked: not_checked(assignment, &registry_digest, seen),
         newer: versions(assignment, seen)
             .and_then(|(source, tags)| newer::newer(source.version().tag()?, tags.as_ref().ok()?)),
@@ -262,6 +263,12 @@ fn in_registry(
         Some(PublicTag::Unread(cause)) => State::Unchecked(cause.clone()),
         Some(PublicTag::Names(_)) | None => State::Mirrored,
     }
+}
+
+fn is_missing_at_source(assignment: &Assignment, seen: Option<&RegistrySnapshot>) -> bool {
+    let ImageSource::Known(source) = &assignment.source else { return false };
+    let tag = sources(seen).and_then(|sources| sources.tags.get(source));
+    matches!(tag, Some(PublicTag::TagRemoved(_)))
 }
 
 fn sources(seen: Option<&RegistrySnapshot>) -> Option<&SourceSnapshot> {

@@ -41,7 +41,11 @@ fn a_controller_pinned_by_digest_gets_the_scanner_variable_until_rollback() {
     assert_eq!(recorded_images(lab, DEPLOYMENT), ours);
     let rewritten = workload_specs(lab);
     let again = plugin(lab, 0, &["sync-images"]);
-    assert!(again.stdout.starts_with(&format!("up to date: {MIRROR} holds 5 images")), "{}", again.stdout);
+    assert!(
+        again.stdout.starts_with(&format!("up to date: {MIRROR} holds 5 needed images")),
+        "{}",
+        again.stdout
+    );
 
     // If the variable is removed, the scans stop working.
     let state = |code: i32| {

@@ -139,7 +139,7 @@ fn a_healthy_cluster_passes_all_checks() {
     assert_eq!(text(finding(&report, "CPL241", KVISOR), "observed"), "grpc-status 12 (UNIMPLEMENTED)");
     assert_eq!(report["region"], address::REGION);
 
-    let good = "Cast AI is privately reachable from this machine; not checked: pods, AWS settings, S3\n";
+    let good = "Cast AI is privately reachable from this machine; not checked: pods, AWS settings, S3, endpoint service files\n";
     assert!(plugin(lab, 0, &["preflight"]).stdout.ends_with(good));
     let names = plugin(lab, 0, &["preflight", "-o", "name"]);
     assert_eq!(names.stderr, good);

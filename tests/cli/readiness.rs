@@ -20,6 +20,31 @@ fn ready(lab: &Lab, workload: &str) -> u64 {
 }
 
 #[test]
+fn images_that_no_pod_has_pulled_are_not_called_rolled_out() {
+    let lab = &own_lab();
+    let controller = "deployment.apps/castai-kvisor-controller";
+    kubectl(lab, &["scale", "-n", "castai-agent", controller, "--replicas=0"]);
+    eventually("no pod is left", || {
+        let status = kubectl_json(lab, &["get", controller, "-n", "castai-agent"])["status"].clone();
+        status["replicas"].as_u64().unwrap_or(0) == 0
+    });
+    let output = sync(lab, 0, &[]);
+    let why = "0 replicas: no pod has pulled the image";
+    let last = format!("; no pod has pulled the images of {controller} (0 replicas), cronjob.batch/");
+    assert_stderr_contains(&output, &[&format!("{controller}: {why}\n"), &last]);
+    let row = output.stdout.lines().find(|line| line.contains(controller)).unwrap_or_default();
+    assert!(row.ends_with("image updated, not pulled yet"), "{}", output.stdout);
+    // Nothing has proven them until the next run either.
+    let again = sync(lab, 0, &[]);
+    let remark = format!("; no pod has pulled the images of {controller} (0 replicas)");
+    assert!(again.stdout.starts_with("up to date") && again.stdout.contains(&remark), "{}", again.stdout);
+    let report = parse_json(&sync(lab, 0, &["-o", "json"]));
+    let workloads = report["workloads"].as_array().unwrap();
+    let of_controller = workloads.iter().find(|one| one["workload"]["name"] == "castai-kvisor-controller");
+    assert_eq!(of_controller.unwrap()["notPulled"], why, "{report:#}");
+}
+
+#[test]
 fn workloads_without_pods_are_named_with_the_cause() {
     let lab = &own_lab();
     sync(lab, 0, &[]);

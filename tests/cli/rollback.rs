@@ -169,8 +169,13 @@ fn images_changed_since_are_skipped_and_reported() {
             "note: cronjob.batch/hibernate-resume in namespace castai-agent: container/pauser skipped: it \
              was changed to castai/hibernate:v0.15 since",
             "note: cronjob.batch/hibernate-pause in namespace castai-agent: no image to restore, only an outdated annotation privatelink.cast.ai/images",
+            "incomplete: 2 workloads rolled back to the original images; 1 workload rolled back in part; 1 image skipped; \
+             1 image skipped, upgraded since; rollouts were not watched; set it as the error above says\n",
         ],
     );
+    // The image that stays has a row of its own.
+    let kvisor = output.stdout.lines().find(|line| line.contains(" container/kvisor ")).unwrap_or_default();
+    assert!(kvisor.contains(&upgraded) && kvisor.ends_with(" skipped"), "{}", output.stdout);
     assert_eq!(container_image(lab, "castai-kvisor-agent", "kvisor"), upgraded);
     assert_eq!(
         container_image(lab, "castai-kvisor-agent", "gpu-feature-discovery"),

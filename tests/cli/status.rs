@@ -48,7 +48,9 @@ fn workloads_never_rewritten_are_reported_and_unchanged() {
     );
     assert_stderr_contains(
         &output,
-        &["7 not rewritten, 1 missing in the registry: run kubectl castai-privatelink sync-images"],
+        &[
+            "5 images are not mirrored yet, and not used from the registry: run kubectl castai-privatelink sync-images",
+        ],
     );
     let names = plugin(lab, 1, &["status", "-l", "app.kubernetes.io/name=castai-agent", "-o", "name"]).stdout;
     assert_eq!(names, "deployment.apps/castai-agent\n");

@@ -233,7 +233,7 @@ fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_changes
     let job = "error: job.batch/castai-evictor-crd-upgrade-1 in namespace castai-agent not rewritable";
     assert_stderr_contains(&output, &[job, "Jobs are immutable: delete and recreate"]);
     let all = format!("{}{}", output.stdout, output.stderr);
-    assert!(all.contains("incomplete: 1 workload not updated"), "{all}");
+    assert!(all.contains("incomplete: 1 workload not rewritable, whose pods cannot pull"), "{all}");
 
     let state = ecr_state(&lab);
     for source in fixture::sources(Fixture::WholeCluster) {

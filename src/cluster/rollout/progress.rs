@@ -34,6 +34,14 @@ impl Status {
     }
 }
 
+/// Why a workload that wants no pods proves nothing about its images.
+pub const fn without_pods(kind: WorkloadKind) -> &'static str {
+    match kind {
+        WorkloadKind::DaemonSet => "no matching node: no pod has pulled the image",
+        _ => "0 replicas: no pod has pulled the image",
+    }
+}
+
 pub(super) fn judge(
     kind: WorkloadKind,
     object: &DynamicObject,
@@ -135,7 +143,9 @@ fn deployment_progress(deployment: &Deployment) -> Progress {
     let waiting = |what: String| {
         Progress::Waiting(format!("Waiting for deployment \"{name}\" rollout to finish: {what}..."))
     };
-    if updated < replicas {
+    if replicas == 0 && total == 0 {
+        Progress::Unwatched(without_pods(WorkloadKind::Deployment).to_owned())
+    } else if updated < replicas {
         waiting(format!("{updated} out of {replicas} new replicas have been updated"))
     } else if total > updated {
         waiting(format!("{} old replicas are pending termination", total - updated))
@@ -171,7 +181,9 @@ fn daemon_set_progress(daemon_set: &DaemonSet) -> Progress {
     let waiting = |what: String| {
         Progress::Waiting(format!("Waiting for daemon set \"{name}\" rollout to finish: {what}..."))
     };
-    if updated < desired {
+    if desired == 0 {
+        Progress::Unwatched(without_pods(WorkloadKind::DaemonSet).to_owned())
+    } else if updated < desired {
         waiting(format!("{updated} out of {desired} new pods have been updated"))
     } else if available < desired {
         waiting(format!("{available} of {desired} updated pods are available"))
@@ -201,6 +213,12 @@ fn stateful_set_progress(stateful_set: &StatefulSet) -> Progress {
     }
     let replicas = spec.replicas.unwrap_or(1);
     let (ready, updated) = (status.ready_replicas.unwrap_or(0), status.updated_replicas.unwrap_or(0));
+    if replicas == 0 && status.replicas == 0 {
+        return Progress::Unwatched(without_pods(WorkloadKind::StatefulSet).to_owned());
+    }
+    if partition > 0 && partition >= replicas {
+        return Progress::Unwatched(format!("partition {partition}: its pods keep their images"));
+    }
     if ready < replicas {
         return Progress::Waiting(format!("Waiting for {} pods to be ready...", replicas - ready));
     }
@@ -313,8 +331,14 @@ mod tests {
             (
                 Deployment,
                 json!({"metadata": {"generation": 2}, "spec": {"replicas": 0}, "status": {"observedGeneration": 2}}),
-                "complete",
-                "successfully rolled out",
+                "unwatched",
+                "0 replicas: no pod has pulled the image",
+            ),
+            (
+                Deployment,
+                json!({"metadata": {"generation": 2}, "spec": {"replicas": 0}, "status": {"observedGeneration": 2, "replicas": 1}}),
+                "waiting",
+                "1 old replicas are pending termination",
             ),
             (
                 Deployment,
@@ -325,6 +349,24 @@ mod tests {
             (DaemonSet, daemon_set(daemon(1, 1)), "waiting", "1 out of 3 new pods have been updated"),
             (DaemonSet, daemon_set(daemon(3, 1)), "waiting", "1 of 3 updated pods are available"),
             (DaemonSet, daemon_set(daemon(3, 3)), "complete", "successfully rolled out"),
+            (
+                DaemonSet,
+                json!({"metadata": {}, "spec": {}, "status": {"desiredNumberScheduled": 0}}),
+                "unwatched",
+                "no matching node: no pod has pulled the image",
+            ),
+            (
+                StatefulSet,
+                json!({"metadata": {}, "spec": {"replicas": 0}, "status": {"observedGeneration": 2, "replicas": 0}}),
+                "unwatched",
+                "0 replicas: no pod has pulled the image",
+            ),
+            (
+                StatefulSet,
+                stateful_set(json!({"observedGeneration": 2, "replicas": 3, "readyReplicas": 3}), 3),
+                "unwatched",
+                "partition 3: its pods keep their images",
+            ),
             (
                 DaemonSet,
                 json!({"metadata": {}, "spec": {"updateStrategy": {"type": "OnDelete"}}}),

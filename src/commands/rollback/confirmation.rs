@@ -33,5 +33,6 @@ pub(super) async fn confirm(
             count(report.workloads.len(), "workload")
         )
     };
+    let work = work + &text::left_unchanged(report);
     question::confirm(work, || text::show_planned(report, name, account)).await
 }

@@ -16,7 +16,7 @@ pub(super) async fn confirm(wanted: &SyncArguments, proposal: &Proposal<'_>) -> 
     }
     if wanted.yes {
         text::clusters(planned).lines().for_each(output::say);
-        text::owner_notes(&planned.workloads);
+        text::owner_notes(planned);
         return Ok(true);
     }
     let mirrors = text::mirrors(&planned.destinations);
@@ -30,5 +30,6 @@ pub(super) async fn confirm(wanted: &SyncArguments, proposal: &Proposal<'_>) -> 
     let rewriting =
         (workloads > 0).then(|| format!("change {} in cluster {clusters}", count(workloads, "workload")));
     let work = copying.into_iter().chain(rewriting).collect::<Vec<_>>().join(" and ");
+    let work = work + &text::left_unchanged(planned);
     question::confirm(work, || text::show_planned(planned)).await
 }

@@ -177,6 +177,7 @@ impl Context<'_> {
         decision.added_zones = subnets.len();
         decision.planned.placement.clone_from(&subnets);
         decision.planned.change = EndpointChange::Create;
+        decision.explain(service);
         decision.action = Some(Action::CreateEndpoint {
             service: service.name.clone(),
             service_name: service.service_name.clone(),
@@ -336,6 +337,14 @@ impl Decision {
             problem: None,
             notes: Vec::new(),
             added_zones: 0,
+        }
+    }
+
+    /// Why an endpoint is created, if nothing special is to be said.
+    pub(super) fn explain(&mut self, service: &RequestedService) {
+        let reasons = &mut self.planned.reasons;
+        if reasons.is_empty() {
+            reasons.push(format!("needed by {}", service.needed_by));
         }
     }
 

@@ -34,6 +34,9 @@ impl Context<'_> {
             decision.planned.change = EndpointChange::Blocked;
             return decision;
         }
+        if existing.is_none() {
+            decision.explain(service);
+        }
         let mut tags = our_tags(self.wanted);
         tags.insert("Name".to_owned(), format!("castai-privatelink-{}", service.name));
         let name = service.name.clone();

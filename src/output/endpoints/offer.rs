@@ -37,8 +37,8 @@ fn services(services: &[OfferedService], width: Option<usize>) -> String {
         .collect();
     let columns = [
         Column::whole("NAME"),
-        Column::wrapped("IN THE GUIDE", 12),
-        Column::wrapped("PURPOSE", 12).yielding(1),
+        Column::wrapped("IN THE GUIDE", 12).yielding(1),
+        Column::wrapped("PURPOSE", 18),
         Column::wrapped("HOSTS", 26),
         Column::wrapped("NEEDED BY", 18).yielding(0),
     ];

@@ -7,7 +7,7 @@ use crate::endpoints::plan::{
 };
 use crate::endpoints::settings::Peer;
 use crate::output::table::{self, Column, count};
-use crate::output::{error, result, say, terminal_width};
+use crate::output::{error, for_terminal, result, say, terminal_width};
 use crate::printable::one_line;
 
 /// Longer than any line of a plan.
@@ -27,7 +27,7 @@ pub fn plan(plan: &EndpointPlan) -> io::Result<()> {
 }
 
 pub(super) fn text(plan: &EndpointPlan, width: Option<usize>) -> String {
-    let mut parts = vec![heading(plan)];
+    let mut parts = vec![for_terminal(&heading(plan), width) + "\n"];
     if !plan.subnets.is_empty() {
         parts.push(subnets(&plan.subnets, width));
     }
@@ -35,18 +35,22 @@ pub(super) fn text(plan: &EndpointPlan, width: Option<usize>) -> String {
         parts.push(endpoints(&plan.endpoints, width));
     }
     if !plan.actions.is_empty() {
-        let lines = changes(&plan.actions).into_iter().map(|line| format!("  {}\n", one_line(&line, LIMIT)));
+        let lines = changes(&plan.actions).into_iter();
+        let lines = lines.map(|line| for_terminal(&format!("  {}", one_line(&line, LIMIT)), width) + "\n");
         parts.push(format!("changes:\n{}", lines.collect::<String>()));
     }
     if let Some(redirection) = &plan.redirection {
         parts.push(
-            one_line(
-                &format!(
-                    "the names of {} will lead to the endpoints in the whole VPC: {}",
-                    redirection.services.join(", "),
-                    redirection.subnets.join(", ")
+            for_terminal(
+                &one_line(
+                    &format!(
+                        "the names of {} will lead to the endpoints in the whole VPC: {}",
+                        redirection.services.join(", "),
+                        redirection.subnets.join(", ")
+                    ),
+                    LIMIT,
                 ),
-                LIMIT,
+                width,
             ) + "\n",
         );
     }
@@ -56,7 +60,7 @@ pub(super) fn text(plan: &EndpointPlan, width: Option<usize>) -> String {
 fn heading(plan: &EndpointPlan) -> String {
     let cluster = plan.cluster.as_ref().map(|name| format!(" of cluster {name}")).unwrap_or_default();
     let account = plan.account.as_ref().map(|account| format!(", account {account}")).unwrap_or_default();
-    one_line(&format!("{}{cluster} in {}{account}", plan.vpc, plan.region), LIMIT) + "\n"
+    one_line(&format!("{}{cluster} in {}{account}", plan.vpc, plan.region), LIMIT)
 }
 
 fn subnets(subnets: &[PlannedSubnet], width: Option<usize>) -> String {

@@ -157,7 +157,7 @@ fn an_unused_endpoint_only_warns_and_explains_why() {
     assert!(problems.contains("severity   warning: no installed component needs it"), "{problems}");
     assert!(problems.ends_with(
         "\nCast AI is privately reachable from this machine; see the warnings above; not checked: pods, AWS \
-         settings, S3\n"
+         settings, S3, endpoint service files\n"
     ));
 }
 
@@ -286,7 +286,7 @@ fn the_verdict_covers_only_what_was_checked() {
     let cases = [
         (
             report(vec![inside(), pass()]),
-            "Cast AI is privately reachable from this machine; not checked: pods, AWS settings, S3",
+            "Cast AI is privately reachable from this machine; not checked: pods, AWS settings, S3, endpoint service files",
         ),
         (
             report(vec![inside(), pass(), denied()]),

@@ -4,7 +4,7 @@ use super::NAME_LIMIT;
 use crate::preflight::causes::{Cause, causes};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
-use crate::preflight::report::{NOT_COVERED, Report};
+use crate::preflight::report::{Report, not_covered};
 use crate::preflight::subject::SubjectKind;
 use crate::printable::one_line;
 
@@ -45,7 +45,7 @@ pub fn verdict(report: &Report) -> String {
         (false, true) => format!("The selected checks passed{warnings}"),
         (false, false) => format!(
             "Cast AI is privately reachable from this machine{warnings}; not checked: {}",
-            NOT_COVERED.join(", ")
+            not_covered().join(", ")
         ),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::inventory::{Place, WorkloadKind};
 use crate::output::causes::Causes;
 use crate::output::inventory::incompleteness;
 use crate::output::sync::mirrors;
 use crate::output::table::{count, first_names};
 use crate::output::unchecked::{PUBLIC_TAGS, not_read, unchecked};
 use crate::output::workloads::place;
+use crate::printable::word;
 use crate::sync::status::{ImageStatus, State, StatusReport, Subject};
 
 /// The conclusion; `None` if no image was found, which is reported as an error.
@@ -18,6 +20,7 @@ pub(super) fn conclusion(report: &StatusReport, has_flags: bool) -> Option<Strin
         not_ready(report),
         older_digests(report),
         withdrawn(report),
+        not_at_source(report),
         other_registries(report),
         not_checked(report, Subject::Registry),
         not_checked(report, Subject::PublicTags),
@@ -47,6 +50,7 @@ pub(super) fn conclusion(report: &StatusReport, has_flags: bool) -> Option<Strin
 /// The problems that `sync-images` fixes.
 fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
     let of = |is: fn(&State) -> bool| number(report, is);
+    let flags = if has_flags { " with the same flags" } else { "" };
     let counts = [
         (of(|state| matches!(state, State::Reverted(_))), "reverted"),
         (of(|state| matches!(state, State::Upgraded(_))), "upgraded"),
@@ -63,9 +67,30 @@ fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
     if parts.is_empty() {
         return None;
     }
+    if let Some(unused) = nothing_mirrored(report) {
+        return Some(format!("{unused}: run kubectl castai-privatelink sync-images{flags}"));
+    }
     let parts = parts.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
-    let flags = if has_flags { " with the same flags" } else { "" };
     Some(format!("{parts}: run kubectl castai-privatelink sync-images{flags}"))
+}
+
+/// The registry before the first run: it has no image, and no workload uses it. `None` later.
+fn nothing_mirrored(report: &StatusReport) -> Option<String> {
+    // A workload that names the registry already would not find the image.
+    let is_new = |image: &&ImageStatus| {
+        matches!(image.state, State::NotRewritten | State::NotRewritable(_))
+            || (image.state == State::Missing && image.destination.is_some())
+    };
+    let wanted = report.images.iter().filter(|image| image.mirrored.is_some());
+    let (new, other): (Vec<_>, Vec<_>) = wanted.partition(is_new);
+    let is_empty = new.iter().all(|image| image.mirrored == Some(false)) && other.is_empty();
+    let is_known =
+        report.images.iter().all(|image| image.mirrored.is_some() || !image.state.needs_attention());
+    let images: BTreeSet<_> = new.iter().map(|image| name(image)).collect();
+    (is_empty && is_known && !images.is_empty()).then(|| match images.len() {
+        1 => "1 image is not mirrored yet, and not used from the registry".to_owned(),
+        number => format!("{number} images are not mirrored yet, and not used from the registry"),
+    })
 }
 
 /// The number of places with an image in such a state.
@@ -97,16 +122,43 @@ fn cannot_pull(report: &StatusReport) -> Option<String> {
         1 => "cannot pull its image",
         _ => "cannot pull their images",
     };
-    Some(format!("{} {verb}: {named}", count(pods.len(), "pod")))
+    let next = if to_sync(report, false).is_some() { String::new() } else { pull_fix(report) };
+    Some(format!("{} {verb}: {named}{next}", count(pods.len(), "pod")))
+}
+
+/// What to do about the first pod that cannot pull, if sync-images does not fix it.
+fn pull_fix(report: &StatusReport) -> String {
+    let Some(first) = report.pull_failures.first() else { return String::new() };
+    let (namespace, _) = place(&first.place);
+    let namespace = word(&namespace, "NAMESPACE");
+    let is_job = matches!(&first.place, Place::Workload(name) if name.kind == WorkloadKind::Job);
+    match first.pods.first() {
+        _ if is_job => ": delete and recreate it with the private image".to_owned(),
+        Some(pod) if first.outdated => {
+            format!(": run kubectl delete pod -n {namespace} {}", word(pod, "POD"))
+        }
+        Some(pod) => format!(": run kubectl describe pod -n {namespace} {}", word(pod, "POD")),
+        None => String::new(),
+    }
 }
 
 fn not_ready(report: &StatusReport) -> Option<String> {
     let named = first_names(report.not_ready.iter().map(|one| format!("{} ({})", one.workload, one.reason)));
-    match report.not_ready.len() {
-        0 => None,
-        1 => Some(format!("1 workload is not ready: {named}")),
-        number => Some(format!("{number} workloads are not ready: {named}")),
-    }
+    let first = report.not_ready.first()?;
+    let namespace = word(&first.workload.namespace, "NAMESPACE");
+    let object = match first.pods.first() {
+        Some(pod) => format!("pod -n {namespace} {}", word(pod, "POD")),
+        None => format!(
+            "-n {namespace} {}/{}",
+            first.workload.kind.resource(),
+            word(&first.workload.name, "NAME")
+        ),
+    };
+    let workloads = match report.not_ready.len() {
+        1 => "1 workload is not ready".to_owned(),
+        number => format!("{number} workloads are not ready"),
+    };
+    Some(format!("{workloads}: {named}: run kubectl describe {object}"))
 }
 
 /// Pods run what their tag named when they were started.
@@ -135,6 +187,18 @@ fn withdrawn(report: &StatusReport) -> Option<String> {
     }
 }
 
+/// Images that sync-images cannot copy.
+fn not_at_source(report: &StatusReport) -> Option<String> {
+    let missing = report.images.iter().filter(|image| image.not_at_source).map(name);
+    match missing.collect::<BTreeSet<_>>().len() {
+        0 => None,
+        1 => Some("1 image has a tag that its source does not have: use another version".to_owned()),
+        number => {
+            Some(format!("{number} images have tags that their sources do not have: use other versions"))
+        }
+    }
+}
+
 fn other_registries(report: &StatusReport) -> Option<String> {
     let mut registries: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for image in &report.images {
@@ -152,6 +216,17 @@ fn other_registries(report: &StatusReport) -> Option<String> {
 
 /// The number of images whose state is unknown, and the most frequent cause.
 fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
+    let causes = causes(report, subject);
+    let (what, place) = match (subject, &report.destinations[..]) {
+        (Subject::Registry, []) => ("not checked:", String::new()),
+        (Subject::Registry, destinations) => ("not checked:", format!(" in {}", mirrors(destinations))),
+        (Subject::PublicTags, _) => (PUBLIC_TAGS, String::new()),
+    };
+    unchecked(what, &place, &causes)
+}
+
+/// The images of which a subject could not be read, by cause.
+fn causes(report: &StatusReport, subject: Subject) -> Causes<'_, &str> {
     let mut causes = Causes::new();
     for image in &report.images {
         for not_checked in image.not_checked.iter().filter(|not_checked| not_checked.subject == subject) {
@@ -159,12 +234,22 @@ fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
             causes.add(&not_checked.cause, names.into_iter().flatten(), name(image));
         }
     }
-    let (what, place) = match (subject, &report.destinations[..]) {
-        (Subject::Registry, []) => ("not checked:", String::new()),
-        (Subject::Registry, destinations) => ("not checked:", format!(" in {}", mirrors(destinations))),
-        (Subject::PublicTags, _) => (PUBLIC_TAGS, String::new()),
-    };
-    unchecked(what, &place, &causes)
+    causes
+}
+
+/// The causes for a table whose rows do not have them, with their images. A single cause is in the verdict.
+pub(super) fn not_checked_notes(report: &StatusReport) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (subject, what) in
+        [(Subject::Registry, "cannot read the registry"), (Subject::PublicTags, "cannot read the public tag")]
+    {
+        let causes = causes(report, subject);
+        for cause in causes.all().iter().filter(|_| causes.all().len() > 1) {
+            let images = cause.items.iter().copied().collect::<Vec<_>>().join(", ");
+            notes.push(format!("note: {what} of {images}: {}", cause.message));
+        }
+    }
+    notes
 }
 
 /// Images that cannot be compared, even with `--upstream`, which reports them as not checked.

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::model::image::Mirror;
+use crate::model::inventory::WorkloadKind;
+use crate::output::not_pulled::not_pulled;
 use crate::output::ownership::is_relinquishment;
 use crate::output::table::{count, first_names};
 use crate::output::unchecked::not_read;
-use crate::sync::report::{ImageResult, SyncReport};
+use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// Where a run mirrors to, for a sentence.
@@ -19,23 +21,33 @@ pub(super) fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     let mut text = "up to date".to_owned();
     if up_to_date > 0 {
         // Writing to a string cannot fail.
-        let _ = write!(text, ": {} holds {}", mirrors(&report.destinations), count(up_to_date, "image"));
+        let _ =
+            write!(text, ": {} holds {}", mirrors(&report.destinations), count(up_to_date, "needed image"));
     }
     let using = report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged).count();
     if rewriting && using > 0 {
         let _ = write!(text, ", used by {}", count(using, "workload"));
     }
-    text + &remarks(report) + "\n"
+    text + &remarks(report)
 }
 
 /// What stops nothing, and is not good either.
 fn remarks(report: &SyncReport) -> String {
-    not_ready(report) + &not_read(&report.not_read)
+    not_ready(report) + &not_pulled(&report.workloads) + &not_read(&report.not_read)
 }
 
 /// Whether a workload failed that was not to be changed.
 fn is_idle(workload: &WorkloadReport) -> bool {
     matches!(workload.outcome, Outcome::Failed(_)) && workload.changes.is_empty()
+}
+
+/// Whether a workload cannot be changed, whose pods wait for an image.
+const fn is_not_rewritable(workload: &WorkloadReport) -> bool {
+    matches!(workload.outcome, Outcome::NotRewritable(_))
+}
+
+fn is_job(workload: &WorkloadReport) -> bool {
+    is_not_rewritable(workload) && workload.workload.kind == WorkloadKind::Job
 }
 
 /// Workloads that run what they should, and were broken before: that is no failure of the run, and nothing good.
@@ -49,6 +61,21 @@ fn not_ready(report: &SyncReport) -> String {
     };
     let names = first_names(names.into_iter());
     format!("; {names} {verb} not ready: run kubectl castai-privatelink status")
+}
+
+/// What a run would leave as it is although it needs attention, for a question; empty if there is nothing.
+pub fn left_unchanged(report: &SyncReport) -> String {
+    let is_failed = |image: &&ImageReport| matches!(image.result, ImageResult::Failed | ImageResult::Missing);
+    let counts = [
+        (report.images.iter().filter(is_failed).count(), "image"),
+        (report.workloads.iter().filter(|one| one.needs_attention()).count(), "workload"),
+    ];
+    let counts = counts.into_iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<_> = counts.map(|(number, noun)| count(number, noun)).collect();
+    if parts.is_empty() {
+        return String::new();
+    }
+    format!(", without the {} of the errors above", parts.join(" and "))
 }
 
 /// The conclusion of a dry run that found something to do, in one sentence.
@@ -80,15 +107,17 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
     let held = copied + replaced + images(ImageResult::UpToDate) + images(ImageResult::NotCompared) + removed;
     let written = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated);
     let (relinquished, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_relinquishment(one));
-    let (idle, waiting): (Vec<_>, Vec<_>) =
-        report.workloads.iter().filter(|one| one.needs_attention()).partition(|one| is_idle(one));
-    let (idle, waiting) = (idle.len(), waiting.len());
+    let of = |is: fn(&WorkloadReport) -> bool| {
+        report.workloads.iter().filter(|one| one.needs_attention() && is(one)).count()
+    };
+    let (idle, immutable) = (of(is_idle), of(is_not_rewritable));
+    let waiting = of(|one| !is_idle(one) && !is_not_rewritable(one));
     let mut parts = Vec::new();
     if held > 0 {
         let new = if copied > 0 { format!(", {copied} of them new") } else { String::new() };
         let replaced = if replaced > 0 { format!(", {replaced} replaced") } else { String::new() };
         let mirrors = mirrors(&report.destinations);
-        parts.push(format!("{mirrors} holds {}{new}{replaced}", count(held, "image")));
+        parts.push(format!("{mirrors} holds {}{new}{replaced}", count(held, "needed image")));
     }
     if !updated.is_empty() {
         parts.push(format!("{} updated", count(updated.len(), "workload")));
@@ -104,6 +133,7 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
         (failed, "image", "failed"),
         (waiting, "workload", "not updated"),
         (idle, "workload", "not running"),
+        (immutable, "workload", "not rewritable, whose pods cannot pull"),
         (removed, "image", "whose public tag was removed"),
     ];
     let failures = failures.into_iter().filter(|(number, ..)| *number > 0);
@@ -114,7 +144,18 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
         return parts.join("; ") + &remarks(report);
     }
     let parts = failures.chain(parts).collect::<Vec<_>>().join("; ");
-    let next =
-        if failed + waiting + idle > 0 { "; fix the errors above and run again to continue" } else { "" };
+    let next = if failed + waiting + idle > 0 {
+        "; fix the errors above and run again to continue"
+    } else if immutable > 0 && of(is_not_rewritable) == of(is_job) {
+        // Another run cannot change it either.
+        "; delete and recreate it, as the error above says"
+    } else if immutable > 0 {
+        "; do what the errors above say, because another run does not change it"
+    } else {
+        ""
+    };
     format!("incomplete: {parts}{}{next}", remarks(report))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Fits a table to the width of a terminal.
 
-use super::fold::{is_grouped, mark_repeated};
+use super::fold::{distinguish, is_grouped, mark_repeated};
 use super::wrap::wrap;
 use super::{Column, GAP, is_folded, lines};
 use crate::output::style;
@@ -8,28 +8,32 @@ use crate::output::style;
 /// Wraps cells, drops columns that yield, which a last line names, and at last prints paragraphs. Before a column is
 /// dropped, a first column whose values are shared by rows becomes lines above them.
 pub(super) fn fit(columns: &[Column], mut rows: Vec<Vec<String>>, width: usize) -> String {
-    let natural: Vec<usize> = (0..columns.len())
-        .map(|index| {
-            let cells = rows.iter().map(|row| row[index].chars().count());
-            cells.max().unwrap_or_default().max(columns[index].header.chars().count())
-        })
-        .collect();
-    let least = |index: usize| natural[index].min(columns[index].least.unwrap_or(usize::MAX));
+    let natural_width = |rows: &[Vec<String>], index: usize| {
+        let cells = rows.iter().map(|row| row[index].chars().count());
+        cells.max().unwrap_or_default().max(columns[index].header.chars().count())
+    };
+    let mut natural: Vec<usize> = (0..columns.len()).map(|index| natural_width(&rows, index)).collect();
+    let full = rows.clone();
+    let least =
+        |natural: &[usize], index: usize| natural[index].min(columns[index].least.unwrap_or(usize::MAX));
     let mut shown: Vec<usize> = (0..columns.len()).collect();
     let gaps = |shown: &[usize]| GAP * shown.len().saturating_sub(1);
     let can_group = is_folded(Some(width)) && is_grouped(columns);
-    while shown.iter().map(|&index| least(index)).sum::<usize>() + gaps(&shown) > width {
+    while shown.iter().map(|&index| least(&natural, index)).sum::<usize>() + gaps(&shown) > width {
         let yielding = shown.iter().filter(|&&index| columns[index].yields.is_some());
         let first = shown.first().filter(|&&index| index == 0 && can_group);
         let Some(&next) = first.or_else(|| yielding.min_by_key(|&&index| columns[index].yields)) else {
-            return paragraphs(columns, &rows, width, can_group);
+            return paragraphs(columns, &full, width, can_group);
         };
         shown.retain(|&index| index != next);
+        if is_folded(Some(width)) && distinguish(columns, &mut rows, next) {
+            natural[next - 1] = natural_width(&rows, next - 1);
+        }
     }
     let mut widths = natural.clone();
     while shown.iter().map(|&index| widths[index]).sum::<usize>() + gaps(&shown) > width {
         // Columns that yield are narrowed first, then the widest.
-        let spare = shown.iter().filter(|&&index| widths[index] > least(index));
+        let spare = shown.iter().filter(|&&index| widths[index] > least(&natural, index));
         let order = |index: usize| (columns[index].yields.unwrap_or(u8::MAX), usize::MAX - widths[index]);
         let Some(&narrowed) = spare.min_by_key(|&&index| order(index)) else { break };
         widths[narrowed] -= 1;
@@ -52,8 +56,8 @@ pub(super) fn fit(columns: &[Column], mut rows: Vec<Vec<String>>, width: usize) 
         None => lines(&columns, rows),
     };
     if !hidden.is_empty() {
-        let hidden = format!("not shown at this width: {}", hidden.join(", "));
-        text.push_str(&(wrap(&hidden, width) + "\n"));
+        let hidden = format!("not shown at this width: {} (see -o yaml)", hidden.join(", "));
+        text.push_str(&(style::wrap(&hidden, width, 0) + "\n"));
     }
     text
 }

@@ -21,6 +21,27 @@ pub(super) fn join(columns: &[Column], rows: &mut Vec<Vec<String>>) {
     });
 }
 
+/// Moves the cells of a column that is not shown, if it is one whose values may be joined, to the column before it in rows
+/// that nothing else before it tells apart, such as the images of one workload. Whether there are such rows.
+pub(super) fn distinguish(columns: &[Column], rows: &mut [Vec<String>], hidden: usize) -> bool {
+    if columns[hidden].fold != Fold::Joined || hidden == 0 {
+        return false;
+    }
+    let is_ambiguous = |index: usize| {
+        let before = &rows[index][..hidden];
+        rows.iter().enumerate().any(|(other, row)| other != index && row[..hidden] == *before)
+    };
+    let ambiguous: Vec<usize> = (0..rows.len()).filter(|&index| is_ambiguous(index)).collect();
+    for &index in &ambiguous {
+        let cell = std::mem::replace(&mut rows[index][hidden], "-".to_owned());
+        if !matches!(cell.as_str(), "" | "-") {
+            // Writing to a string cannot fail.
+            let _ = write!(rows[index][hidden - 1], " {cell}");
+        }
+    }
+    !ambiguous.is_empty()
+}
+
 /// Removes columns whose value is the same in all of several rows, and returns a line for each.
 pub(super) fn share(columns: &mut Vec<Column>, rows: &mut [Vec<String>]) -> String {
     let mut above = String::new();

@@ -35,13 +35,13 @@ fn narrow_tables_wrap_then_drop_then_stack_columns_and_pipes_get_all() {
             Some(36),
             "IMAGE               SIZE    RESULT\n\
              ghcr.io/castai/     20.02   copied\n  kvisor-agent:v1     MB\n\
-             not shown at this width: DIGEST\n",
+             not shown at this width: DIGEST (see\n-o yaml)\n",
         ),
         (
             Some(26),
             "IMAGE               RESULT\n\
              ghcr.io/castai/     copied\n  kvisor-agent:v1\n\
-             not shown at this width:\n  DIGEST, SIZE\n",
+             not shown at this width:\nDIGEST, SIZE (see -o yaml)\n",
         ),
         (
             Some(18),
@@ -123,6 +123,29 @@ fn reasons_and_fields_give_way_before_names_are_wrapped() {
 }
 
 #[test]
+fn rows_of_one_workload_keep_the_field_that_tells_them_apart() {
+    const IMAGES: [Column; 3] = [
+        Column::wrapped("WORKLOAD", 16),
+        Column::wrapped("FIELD", 12).yielding(0).joined(),
+        Column::whole("STATUS"),
+    ];
+    let rows = [
+        ["deployment.apps/a", "container/one", "mirrored"],
+        ["deployment.apps/a", "container/two", "missing"],
+        ["deployment.apps/b", "container/one", "mirrored"],
+    ];
+    let rows: Vec<_> = rows.iter().map(|row| row.map(str::to_owned)).collect();
+    assert_eq!(
+        fitted(IMAGES, &rows, Some(30)),
+        "WORKLOAD            STATUS\n\
+         deployment.apps/a   mirrored\n  container/one\n\
+         deployment.apps/a   missing\n  container/two\n\
+         deployment.apps/b   mirrored\n\
+         not shown at this width: FIELD\n(see -o yaml)\n"
+    );
+}
+
+#[test]
 fn a_shared_first_column_becomes_headings_before_a_column_is_dropped() {
     const PODS: [Column; 4] = [
         Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
@@ -154,7 +177,7 @@ fn a_shared_first_column_becomes_headings_before_a_column_is_dropped() {
              job.batch/hook        mirrored\n\
              namespace: castai-live\n\
              daemonset.apps/live   missing\n\
-             not shown at this width: FIELD\n",
+             not shown at this width: FIELD\n(see -o yaml)\n",
         ),
         (
             22,

@@ -73,6 +73,11 @@ impl ImageFilter {
         Self { include_cni, ..self }
     }
 
+    /// Whether `--only` or `--exclude` selects images.
+    pub fn is_narrowed(&self) -> bool {
+        self.only.is_some() || !self.exclude.is_empty()
+    }
+
     /// The same, but admitting every name.
     pub(super) fn unnarrowed(&self) -> Self {
         Self { only: None, exclude: GlobSet::empty(), ..self.clone() }

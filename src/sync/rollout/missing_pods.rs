@@ -4,7 +4,7 @@ use super::verdict::{describe, waits_for};
 use super::{Outcome, WorkloadReport, is_outside};
 use crate::cluster::Connection;
 use crate::cluster::pods::{self, ProblemKind};
-use crate::cluster::rollout::{observe, refused_since};
+use crate::cluster::rollout::{observe, refused_since, without_pods};
 use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 use crate::sync::discover::snapshot::ClusterSnapshot;
@@ -21,7 +21,9 @@ pub(in crate::sync) async fn judge(
     // The state of a tenant's workload is the tenant's business.
     for report in unchanged.filter(|report| !is_outside(&report.workload, knowledge)) {
         let workload = snapshot.workloads.iter().find(|workload| workload.name == report.workload);
-        if workload.is_some_and(Workload::has_no_ready_pod) {
+        if workload.is_some_and(Workload::wants_no_pod) {
+            report.not_pulled = Some(without_pods(report.workload.kind).to_owned());
+        } else if workload.is_some_and(Workload::has_no_ready_pod) {
             judge_one(&snapshot.environment.connection, report).await;
         }
     }

@@ -27,6 +27,9 @@ pub struct WorkloadReport {
     pub problems: Vec<PodProblem>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Why no pod has pulled its images, so that nothing proves that nodes can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_pulled: Option<String>,
     /// Other owners of its images, if they were or would be changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Owner>,
@@ -57,6 +60,9 @@ pub enum Outcome {
     NotStarted,
 }
 
+/// The note on a workload whose rollout the user chose not to wait for.
+pub const NOT_AWAITED: &str = "did not wait for its rollout";
+
 impl Outcome {
     /// Whether it needs attention.
     pub fn needs_attention(&self) -> bool {
@@ -71,7 +77,7 @@ impl WorkloadReport {
         self.outcome.needs_attention() || is_waiting
     }
 
-    pub(super) fn new(workload: WorkloadName, changes: Vec<Change>, outcome: Outcome) -> Self {
+    pub fn new(workload: WorkloadName, changes: Vec<Change>, outcome: Outcome) -> Self {
         Self {
             workload,
             changes,
@@ -80,6 +86,7 @@ impl WorkloadReport {
             not_ready: false,
             problems: Vec::new(),
             notes: Vec::new(),
+            not_pulled: None,
             owners: Vec::new(),
             ownership: None,
         }

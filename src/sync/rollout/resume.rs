@@ -123,6 +123,10 @@ impl Run<'_> {
                 report.notes = notes;
                 report.not_ready = !is_ready;
             }
+            Verdict::Unwatched(why) => {
+                self.finished(name, &why);
+                report.not_pulled = Some(why);
+            }
             Verdict::Failed { why, problems, .. } => {
                 self.finished(name, "rollout failed");
                 report.problems = problems;

@@ -36,6 +36,8 @@ pub(super) enum Verdict {
         message: String,
         problems: Vec<PodProblem>,
     },
+    /// There is no rollout to watch any more; the text says why.
+    Unwatched(String),
     Waiting(String),
     /// Waiting for something that our change did not cause.
     Blocked(String),
@@ -88,7 +90,7 @@ pub(super) fn judge(
     }
     let problems: Vec<_> = new_pods(now).iter().flat_map(pods::problems).collect();
     match (health, &now.progress) {
-        (_, Progress::Unwatched(why)) => done(String::new(), Vec::new(), vec![why.clone()]),
+        (_, Progress::Unwatched(why)) => Verdict::Unwatched(why.clone()),
         (_, Progress::Complete(message)) => judge_complete(now, message, grace_period),
         (Health::Broken, Progress::Waiting(message) | Progress::Failed(message)) => {
             judge_broken(kind, now, problems, message, grace_period)
@@ -167,7 +169,10 @@ fn judge_waiting(
 /// What a rollout without a problem of its own waits for.
 pub(super) fn waits_for(now: &Observation, problems: &[PodProblem]) -> String {
     match judge_waiting(now, now.progress.text(), problems, &GracePeriod::new(Duration::ZERO)) {
-        Verdict::Failed { why, .. } | Verdict::Blocked(why) | Verdict::Waiting(why) => why,
+        Verdict::Failed { why, .. }
+        | Verdict::Blocked(why)
+        | Verdict::Waiting(why)
+        | Verdict::Unwatched(why) => why,
         Verdict::Done { message, .. } | Verdict::Started { message, .. } => message,
     }
 }
@@ -227,7 +232,7 @@ fn judge_pod(
     grace_period: &GracePeriod,
 ) -> Verdict {
     if let Progress::Unwatched(why) = &now.progress {
-        return done(String::new(), Vec::new(), vec![why.clone()]);
+        return Verdict::Unwatched(why.clone());
     }
     let (Some(before), Some(now)) = (new_pods(before).first(), new_pods(now).first()) else {
         return Verdict::Waiting("Waiting for the pod to be observed...".to_owned());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::grace_period::GracePeriod;
-use super::report::{Outcome, WorkloadReport};
+use super::report::{NOT_AWAITED, Outcome, WorkloadReport};
 use super::verdict::{self, Cause, Health, Verdict};
 use super::{DryRunPassed, Run, Watched, changed_meanwhile};
 use crate::cluster::pods::{self, PodProblem};
@@ -54,7 +54,11 @@ impl Run<'_> {
         let Watched { proven: DryRunPassed(patch), health, before } = watched;
         let mut report = WorkloadReport::from_patch(patch.clone(), Outcome::Updated);
         if let Health::Unwatched(why) = &health {
-            report.notes.push(why.clone());
+            if patch.changes.is_empty() || why == NOT_AWAITED {
+                report.notes.push(why.clone());
+            } else {
+                report.not_pulled = Some(why.clone());
+            }
             if patch.is_silent() {
                 report.outcome = Outcome::Unchanged;
             } else if !patch.changes.is_empty() {
@@ -69,6 +73,10 @@ impl Run<'_> {
                 report.problems = problems;
                 report.notes = notes;
                 report.not_ready = !is_ready;
+            }
+            Verdict::Unwatched(why) => {
+                self.finished(&patch.workload, &why);
+                report.not_pulled = Some(why);
             }
             Verdict::Failed { cause, why, problems } => {
                 report.problems = problems;
@@ -152,6 +160,7 @@ impl Run<'_> {
                 }
                 Verdict::Waiting(message) => return self.timed_out(Cause::Change, &message),
                 Verdict::Blocked(message) => return self.timed_out(Cause::Environment, &message),
+                Verdict::Unwatched(why) => return Verdict::Unwatched(why),
                 Verdict::Done { message, problems, notes, is_ready } => {
                     let problems = self.with_logs(workload, problems).await;
                     return Verdict::Done { message, problems, notes, is_ready };

@@ -93,8 +93,8 @@ fn skipped(settings: &Settings) -> Vec<Subject> {
     subjects.into_iter().filter(|(_, is_skipped)| *is_skipped).map(|(subject, _)| subject).collect()
 }
 
-/// Adds pods of Cast AI that cannot pull, in the namespaces where it was found, to `report`. With a selector, only pods
-/// of matching workloads count. Pods that a rollout is about to replace get a grace period. Returns all pods there.
+/// Adds pods of Cast AI that cannot pull, in the namespaces where it was found, to `report`. With a
+/// selector, `--only` or `--exclude`, only pods of workloads that use a matching image count. Pods that a rollout is about to replace get a grace period. Returns all pods there.
 async fn add_pull_failures(
     settings: &Settings,
     snapshot: &ClusterSnapshot,
@@ -110,7 +110,7 @@ async fn add_pull_failures(
     let mut delay = network.retry_delay;
     for retries in (0..=network.retries).rev() {
         let (pods, notes) = cluster::list_pods_with_images(connection, &namespaces).await?;
-        let is_whole = settings.scope.selector.is_none();
+        let is_whole = settings.scope.selector.is_none() && !settings.filter.is_narrowed();
         report.pull_failures = pull_failures(&pods, workloads, inventory, is_whole);
         if !notes.is_empty() {
             report.unlisted.push(PODS.to_owned());

@@ -68,6 +68,9 @@ pub struct ImageStatus {
     /// Whether the registry has it under its tag; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirrored: Option<bool>,
+    /// Its source does not have the tag, so that it cannot be copied from there; with `--upstream`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub not_at_source: bool,
     /// What should have been read for it, but could not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_checked: Vec<NotChecked>,
@@ -149,7 +152,7 @@ pub enum State {
 }
 
 impl State {
-    pub(super) const fn needs_attention(&self) -> bool {
+    pub const fn needs_attention(&self) -> bool {
         matches!(
             self,
             Self::Reverted(_)

@@ -162,6 +162,28 @@ fn every_image_has_its_state() {
     }
 }
 
+#[test]
+fn a_tag_that_the_source_does_not_have_is_named_whatever_else_is_wrong() {
+    let ours = json!({"container/a": {"from": PUBLIC, "to": OURS}});
+    let none = json!({});
+    let gone = |tags: &[&str]| with_source(registry(tags), PublicTag::TagRemoved("no v1".to_owned()));
+    let upgraded =
+        json!({"container/a": {"from": "ghcr.io/castai/x:v0", "to": "e.example/ghcr.io/castai/x:v0"}});
+    let cases = [
+        (PUBLIC, &upgraded, gone(&[]), State::Upgraded("ghcr.io/castai/x:v0".to_owned()), true),
+        (PUBLIC, &ours, gone(&[]), State::Reverted(OURS.to_owned()), true),
+        (PUBLIC, &none, gone(&[]), State::NotRewritten, true),
+        (OURS, &ours, gone(&[]), State::Missing, true),
+        (OURS, &ours, gone(&["v1"]), State::TagRemoved("no v1".to_owned()), false),
+        (PUBLIC, &none, registry(&[]), State::NotRewritten, false),
+    ];
+    for (image, records, seen, state, not_at_source) in cases {
+        let statuses = judged(&workload(image, records, WorkloadKind::Deployment), Some(&seen));
+        let [status] = statuses.as_slice() else { panic!("{statuses:?}") };
+        assert_eq!((&status.state, status.not_at_source), (&state, not_at_source), "{image} {records}");
+    }
+}
+
 /// Current image, our record, its kind, responses of registries, with what could not be read, and whether it needs
 /// attention.
 type UnreadCase<'a> = (&'a str, &'a Value, WorkloadKind, Option<&'a RegistrySnapshot>, Vec<NotChecked>, bool);

@@ -3,6 +3,9 @@ use crate::cluster::pods::{PodProblem, ProblemKind};
 use crate::model::cluster_plan::Change;
 use crate::model::image_field::ImageField;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
+use crate::model::record::Record;
+use crate::sync::rollback::SkippedImage;
+use crate::sync::rollout::NOT_AWAITED;
 
 fn workload(outcome: Outcome) -> WorkloadReport {
     let change = Change {
@@ -10,22 +13,13 @@ fn workload(outcome: Outcome) -> WorkloadReport {
         from: Some("e.example/ghcr.io/castai/x:v1".to_owned()),
         to: Some("ghcr.io/castai/x:v1".to_owned()),
     };
-    WorkloadReport {
-        not_ready: false,
-        workload: WorkloadName {
-            cluster: "c".to_owned(),
-            namespace: "castai-agent".to_owned(),
-            kind: WorkloadKind::Deployment,
-            name: "w".to_owned(),
-        },
-        changes: vec![change],
-        relinquished: Vec::new(),
-        outcome,
-        problems: Vec::new(),
-        notes: Vec::new(),
-        owners: Vec::new(),
-        ownership: None,
-    }
+    let name = WorkloadName {
+        cluster: "c".to_owned(),
+        namespace: "castai-agent".to_owned(),
+        kind: WorkloadKind::Deployment,
+        name: "w".to_owned(),
+    };
+    WorkloadReport::new(name, vec![change], outcome)
 }
 
 fn report(workloads: Vec<WorkloadReport>) -> RollbackReport {
@@ -37,27 +31,26 @@ fn the_last_line_says_what_happened() {
     let why = || "pod p: ImagePullBackOff".to_owned();
     let one = |outcome| report(vec![workload(outcome)]);
     let unlisted = |outcome| RollbackReport { unlisted: vec!["pods".to_owned()], ..one(outcome) };
+    let unwatched = WorkloadReport { notes: vec![NOT_AWAITED.to_owned()], ..workload(Outcome::Updated) };
     let recordless = WorkloadReport { changes: Vec::new(), ..workload(Outcome::Updated) };
     let rolled_back = "1 workload rolled back to the original images";
     let planned = "1 workload to roll back to the original images";
     let again = "fix the errors above and run again to continue";
     let cases = [
-        (one(Outcome::Updated), true, Some(format!("done: {rolled_back}"))),
-        (one(Outcome::Updated), false, Some(format!("done: {rolled_back}; rollouts were not watched"))),
-        (one(Outcome::DryRunOk), true, Some(format!("dry run: {planned}"))),
-        (one(Outcome::Planned), false, Some(format!("dry run: {planned}"))),
+        (one(Outcome::Updated), Some(format!("done: {rolled_back}"))),
+        (report(vec![unwatched]), Some(format!("done: {rolled_back}; rollouts were not watched"))),
+        (one(Outcome::DryRunOk), Some(format!("dry run: {planned}"))),
+        (one(Outcome::Planned), Some(format!("dry run: {planned}"))),
         (
             report(vec![workload(Outcome::DryRunOk), workload(Outcome::Failed(why()))]),
-            true,
             Some(format!("dry run: 1 workload failed; {planned}")),
         ),
-        (report(Vec::new()), true, None),
+        (report(Vec::new()), None),
         (
             report(vec![recordless]),
-            true,
             Some("done: 1 workload with an outdated record or field ownership removed".to_owned()),
         ),
-        (one(Outcome::Failed(why())), true, Some(format!("incomplete: 1 workload failed; {again}"))),
+        (one(Outcome::Failed(why())), Some(format!("incomplete: 1 workload failed; {again}"))),
         (
             report(vec![
                 workload(Outcome::Restored(why())),
@@ -65,28 +58,56 @@ fn the_last_line_says_what_happened() {
                 workload(Outcome::NotStarted),
                 workload(Outcome::NotStarted),
             ]),
-            true,
             Some(format!(
                 "incomplete: 1 workload kept private; 2 workloads not changed; {rolled_back}; {again}"
             )),
         ),
-        (unlisted(Outcome::Updated), true, Some(rolled_back.to_owned())),
+        (unlisted(Outcome::Updated), Some(rolled_back.to_owned())),
     ];
-    for (report, wait, expected) in cases {
-        assert_eq!(conclusion(&report, wait), expected, "{report:?}");
+    for (report, expected) in cases {
+        assert_eq!(conclusion(&report), expected, "{report:?}");
     }
+}
+
+#[test]
+fn a_workload_of_which_an_image_stays_is_rolled_back_in_part() {
+    let skipped = |public: bool| SkippedImage {
+        workload: workload(Outcome::Updated).workload,
+        image_field: ImageField::of_container("b"),
+        recorded: Record { from: None, to: "e.example/ghcr.io/castai/y:v1".to_owned() },
+        current: "e.example/ghcr.io/castai/y:v2".to_owned(),
+        public: public.then(|| "ghcr.io/castai/y:v2".parse().unwrap()),
+    };
+    let cases = [
+        (Outcome::DryRunOk, false, "dry run: 1 workload to roll back in part; 1 image skipped"),
+        (Outcome::Updated, false, "done: 1 workload rolled back in part; 1 image skipped"),
+        (
+            Outcome::Updated,
+            true,
+            "incomplete: 1 workload rolled back in part; 1 image skipped, upgraded since; set it as the error above \
+             says",
+        ),
+    ];
+    for (outcome, public, expected) in cases {
+        let report = RollbackReport { skipped: vec![skipped(public)], ..report(vec![workload(outcome)]) };
+        assert_eq!(conclusion(&report).as_deref(), Some(expected), "{report:?}");
+    }
+    let alone = RollbackReport { skipped: vec![skipped(true)], ..report(Vec::new()) };
+    let expected = "incomplete: 1 image skipped, upgraded since; set it as the error above says";
+    assert_eq!(conclusion(&alone).as_deref(), Some(expected));
 }
 
 #[test]
 fn nothing_to_do_is_said_only_if_nothing_is_wrong() {
     let nothing = report(Vec::new());
-    assert_eq!(nothing_to_do(&nothing), "nothing to do: no images were replaced by sync-images\n");
+    let text = |report| nothing_to_do(&report).unwrap_or_default();
+    assert_eq!(text(nothing.clone()), "nothing to do: no images were replaced by sync-images");
     let not_recorded = vec!["deployment.apps/w".to_owned()];
-    let text = nothing_to_do(&RollbackReport { not_recorded, ..nothing.clone() });
-    assert_eq!(text, "nothing to do: no images of deployment.apps/w were replaced by sync-images\n");
+    let expected = "nothing to do: no images of deployment.apps/w were replaced by sync-images";
+    assert_eq!(text(RollbackReport { not_recorded, ..nothing.clone() }), expected);
     let not_found = vec!["deployment.apps/w".to_owned()];
-    assert_eq!(nothing_to_do(&RollbackReport { not_found, ..nothing.clone() }), "");
-    assert_eq!(nothing_to_do(&RollbackReport { unlisted: vec!["pods".to_owned()], ..nothing }), "");
+    assert_eq!(text(RollbackReport { not_found, ..nothing.clone() }), "");
+    assert_eq!(text(RollbackReport { unlisted: vec!["pods".to_owned()], ..nothing }), "");
 }
 
 #[test]

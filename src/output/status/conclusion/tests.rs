@@ -14,6 +14,7 @@ fn image(state: State, not_checked: &[(Subject, &str)]) -> ImageStatus {
     let unread =
         |(subject, cause): &(Subject, &str)| NotChecked { subject: *subject, cause: (*cause).to_owned() };
     ImageStatus {
+        not_at_source: false,
         place: place("w"),
         image_field: ImageField::of_container("a"),
         image: "e.example/x:v1".parse().unwrap(),
@@ -182,6 +183,14 @@ fn unchecked_images_are_reported_with_the_cause() {
         &report(vec![image(State::TagRemoved("no v1".to_owned()), &[])]),
         "the public tag of 1 image was removed",
     );
+    assert_verdict(
+        &report(vec![ImageStatus {
+            not_at_source: true,
+            ..image(State::Upgraded("e.example/x:v0".to_owned()), &[])
+        }]),
+        "1 upgraded: run kubectl castai-privatelink sync-images; 1 image has a tag that its source does not have: \
+         use another version",
+    );
     let long = "x".repeat(5_000);
     let both = report(vec![unread(registry, &long), unread(tags, &long), elsewhere()]);
     let text = conclusion(&both, false).unwrap();
@@ -210,17 +219,30 @@ fn pods_that_cannot_pull_are_counted_once_and_named() {
         |failures| StatusReport { pull_failures: failures, ..report(vec![image(State::Mirrored, &[])]) };
     assert_verdict(
         &failing(vec![failure("a", &["a-1"])]),
-        "1 pod cannot pull its image: deployment.apps/a (ErrImagePull)",
+        "1 pod cannot pull its image: deployment.apps/a (ErrImagePull): run kubectl describe pod -n castai-agent a-1",
     );
     // Two containers of one pod.
     assert_verdict(
         &failing(vec![failure("a", &["a-1", "a-2"]), failure("a", &["a-2"])]),
-        "2 pods cannot pull their images: deployment.apps/a (ErrImagePull)",
+        "2 pods cannot pull their images: deployment.apps/a (ErrImagePull): run kubectl describe pod -n castai-agent \
+         a-1",
     );
     assert_verdict(
         &failing(["a", "b", "c", "d", "e"].map(|name| failure(name, &[name])).to_vec()),
         "5 pods cannot pull their images: deployment.apps/a (ErrImagePull), deployment.apps/b (ErrImagePull), \
-         deployment.apps/c (ErrImagePull) and 2 more",
+         deployment.apps/c (ErrImagePull) and 2 more: run kubectl describe pod -n castai-agent a",
+    );
+    // Another command fixes these.
+    let outdated = PullFailure { outdated: true, ..failure("a", &["a-1"]) };
+    assert_verdict(
+        &failing(vec![outdated]),
+        "1 pod cannot pull its image: deployment.apps/a (ErrImagePull): run kubectl delete pod -n castai-agent a-1",
+    );
+    let Place::Workload(name) = place("a") else { panic!("a workload") };
+    let job = Place::Workload(WorkloadName { kind: WorkloadKind::Job, ..name });
+    assert_verdict(
+        &failing(vec![PullFailure { place: job, ..failure("a", &["a-1"]) }]),
+        "1 pod cannot pull its image: job.batch/a (ErrImagePull): delete and recreate it with the private image",
     );
     let nothing_found = StatusReport {
         images: Vec::new(),
@@ -272,10 +294,39 @@ fn workloads_that_are_not_ready_are_named() {
     };
     let mut report = report(vec![image(State::Mirrored, &[])]);
     report.not_ready = vec![one("a", "Unschedulable")];
-    assert_verdict(&report, "1 workload is not ready: deployment.apps/a (Unschedulable)");
+    let run = "run kubectl describe";
+    let one_is = "1 workload is not ready: deployment.apps/a (Unschedulable)";
+    assert_verdict(&report, &format!("{one_is}: {run} -n castai-agent deployment.apps/a"));
+    report.not_ready[0].pods.push("a-1".to_owned());
     report.not_ready.push(one("b", "CrashLoopBackOff"));
     let both = "deployment.apps/a (Unschedulable), deployment.apps/b (CrashLoopBackOff)";
-    assert_verdict(&report, &format!("2 workloads are not ready: {both}"));
+    assert_verdict(&report, &format!("2 workloads are not ready: {both}: {run} pod -n castai-agent a-1"));
+}
+
+#[test]
+fn a_registry_before_the_first_run_is_told_apart_from_drift() {
+    let with = |state, mirrored| ImageStatus { mirrored, ..image(state, &[]) };
+    let absent = || with(State::NotRewritten, Some(false));
+    let run = "run kubectl castai-privatelink sync-images";
+    let not_mirrored = "not mirrored yet, and not used from the registry";
+    let hook = ImageStatus {
+        destination: Some("e.example/mirror/y:v1".parse().unwrap()),
+        ..with(State::Missing, Some(false))
+    };
+    let cases = [
+        (vec![absent()], format!("1 image is {not_mirrored}: {run}")),
+        (vec![absent(), hook], format!("2 images are {not_mirrored}: {run}")),
+        (
+            vec![absent(), other("y", with(State::Missing, Some(false)))],
+            format!("1 not rewritten, 1 missing in the registry: {run}"),
+        ),
+        (vec![absent(), other("y", with(State::Mirrored, Some(true)))], format!("1 not rewritten: {run}")),
+        (vec![with(State::NotRewritten, Some(true))], format!("1 not rewritten: {run}")),
+        (vec![with(State::NotRewritten, None)], format!("1 not rewritten: {run}")),
+    ];
+    for (images, expected) in cases {
+        assert_verdict(&report(images), &expected);
+    }
 }
 
 #[test]

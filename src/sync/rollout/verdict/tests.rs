@@ -45,6 +45,7 @@ fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Done { .. } => "done",
         Verdict::Started { .. } => "started",
+        Verdict::Unwatched(_) => "unwatched",
         Verdict::Waiting(_) => "waiting",
         Verdict::Blocked(_) => "blocked",
         Verdict::Failed { .. } => "failed",
