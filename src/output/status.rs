@@ -6,6 +6,7 @@ mod pods;
 use std::collections::BTreeSet;
 use std::io;
 
+use self::conclusion::{conclusion, not_checked_notes};
 use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{describe_ownership, owner_table, revert_notes};
@@ -13,7 +14,6 @@ use crate::output::pull_hint::pull_hint;
 use crate::output::restart::restart_hints;
 use crate::output::table::{Column, is_folded};
 use crate::output::unchecked::are_releases_read;
-use crate::output::verdict::{not_checked_notes, verdict};
 use crate::output::workloads::{WorkloadWords, place};
 use crate::output::{document, lines, result, say, table, width_for};
 use crate::ownership::owners::ChangedBy;

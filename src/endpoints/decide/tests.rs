@@ -137,9 +137,8 @@ fn line(action: &Action) -> String {
             assert_eq!((tags[ROUTABLE].as_str(), tags.contains_key(TAGGED_BY)), ("true", true));
             format!("tag {}", subnets.join(" "))
         }
-        Action::DeleteEndpoint { id, .. } => format!("delete {id}"),
+        Action::DeleteEndpoint { id, .. } | Action::DeleteSecurityGroup { id, .. } => format!("delete {id}"),
         Action::DetachGroup { id, group, .. } => format!("detach {group} from {id}"),
-        Action::DeleteSecurityGroup { id, .. } => format!("delete {id}"),
         Action::UntagSubnets { subnets, tags } => {
             assert_eq!(tags[ROUTABLE], "true");
             format!("untag {}", subnets.join(" "))

@@ -110,6 +110,9 @@ fn a_new_vpc_gets_everything_once_and_delete_removes_exactly_that() {
     assert_eq!(called, allowed(&lab, &[]));
 }
 
+/// What breaks something, and EC2's actions that repair it.
+type Break<'a> = (&'a dyn Fn(), &'a [&'a str]);
+
 #[test]
 fn what_was_broken_by_hand_is_fixed_and_nothing_else_is_touched() {
     let lab = own_lab();
@@ -122,7 +125,6 @@ fn what_was_broken_by_hand_is_fixed_and_nothing_else_is_touched() {
     let endpoint = |change: Value| {
         lab.control().put(&format!("/aws/endpoints/{id}"), &change).unwrap();
     };
-    type Break<'a> = (&'a dyn Fn(), &'a [&'a str]);
     let cases: [Break; 6] = [
         (&|| endpoint(json!({"private_dns": false})), &["ModifyVpcEndpoint"]),
         (&|| endpoint(json!({"subnets": [SUBNETS[0].0]})), &["ModifyVpcEndpoint"]),

@@ -97,13 +97,13 @@ fn every_start_and_interruption_leads_to_the_same_end() {
             assert!(endpoint.subnets.iter().all(|subnet| now.subnets.contains(subnet)), "seed {seed}");
             assert!(endpoint.groups.iter().all(|group| now.groups.contains(group)), "seed {seed}");
         }
-        assert_removes_ours(facts, seed);
+        assert_removes_ours(&facts, seed);
     }
 }
 
 /// Afterwards nothing of ours is left, and everything else is as before.
-fn assert_removes_ours(facts: VpcFacts, seed: u64) {
-    let plan = decide_removal(&facts, &wanted());
+fn assert_removes_ours(facts: &VpcFacts, seed: u64) {
+    let plan = decide_removal(facts, &wanted());
     let left = applied(facts.clone(), &plan);
     let is_ours = |tags: &BTreeMap<String, String>| tags.contains_key(MANAGED_BY);
     assert!(!left.endpoints.iter().any(|endpoint| is_ours(&endpoint.tags)), "seed {seed}");
@@ -111,7 +111,7 @@ fn assert_removes_ours(facts: VpcFacts, seed: u64) {
         let others = facts.endpoints.iter().filter(|endpoint| !is_ours(&endpoint.tags));
         others.map(|endpoint| (endpoint.id.clone(), endpoint.subnets.clone())).collect::<Vec<_>>()
     };
-    assert_eq!(kept(&left), kept(&facts), "seed {seed}");
+    assert_eq!(kept(&left), kept(facts), "seed {seed}");
     for (before, now) in facts.subnets.iter().zip(&left.subnets) {
         assert!(!now.tags.contains_key(TAGGED_BY), "seed {seed}");
         let is_theirs = before.tags.contains_key(ROUTABLE) && !before.tags.contains_key(TAGGED_BY);
