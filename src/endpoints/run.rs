@@ -13,8 +13,9 @@ use crate::endpoints::settings::PlanSettings;
 use crate::error::CommandError;
 use crate::model::inventory::API_VERSION;
 
-/// EC2 takes one to three minutes for an interface endpoint.
-const POLL: Duration = Duration::from_secs(2);
+/// The first delay before EC2 is read again, and the longest: each is twice as long as the one before. An interface endpoint
+/// takes one to three minutes.
+const DELAYS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(8)];
 
 /// A second round does what another run, or EC2's delay, prevented in the first one.
 const ROUNDS: usize = 4;
@@ -152,7 +153,7 @@ pub async fn run(
             break;
         }
         // EC2 may list a change later than it confirms it.
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(DELAYS[0]).await;
     }
     Ok(report)
 }
@@ -197,6 +198,7 @@ async fn wait(
     observe: &dyn Fn(&Progress<'_>),
 ) -> Result<(), CommandError> {
     let deadline = Instant::now() + timeout;
+    let mut delay = DELAYS[0];
     loop {
         let listed =
             ports.ec2.list("DescribeVpcEndpoints", "vpcEndpointSet", filter("vpc-id", &[vpc])).await?;
@@ -206,6 +208,7 @@ async fn wait(
         if pending.is_empty() || Instant::now() >= deadline {
             return Ok(());
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(DELAYS[1]);
     }
 }

@@ -45,7 +45,8 @@ pub(super) async fn change(
         Progress::Step(_) => {}
         Progress::Waiting(endpoints) => {
             if waiting.replace(endpoints.len()) != endpoints.len() && !endpoints.is_empty() {
-                output::say(&format!("waiting for {}", output::table::count(endpoints.len(), "endpoint")));
+                let endpoints = output::table::count(endpoints.len(), "endpoint");
+                output::say(&format!("waiting for {endpoints}: EC2 takes one to three minutes"));
             }
         }
     };

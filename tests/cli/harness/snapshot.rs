@@ -8,13 +8,15 @@ use super::run::{parse_json, plugin};
 use super::terminal::{COLUMNS, Terminal};
 
 /// Patterns of values that differ between runs, and their placeholders.
-const VARYING: [(&str, &str); 7] = [
+const VARYING: [(&str, &str); 8] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<TIME>"),
     // Names of pods: the hash of a template, and a suffix.
     (r"(-[0-9a-f]{8,10})-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-<POD>"),
     (r"port \d{5}", "port <PORT>"),
     (r"/[^ ]*/lab[-.][^/ ]*/", "<LAB>/"),
     (r"pid \d+", "pid <PID>"),
+    // Of a security group that was created.
+    (r"\(sg-[0-9a-f]{17}\)", "(<GROUP>)"),
     (r"\b\d+ ms\b", "<DURATION>"),
     (r"about \d+ requests", "about <COUNT> requests"),
 ];
