@@ -34,7 +34,7 @@ fn commands_on_helm_releases_are_green_only_if_everything_was_looked_at() {
             Fault::Nothing,
             "rollback --dry-run deploy/gone",
             1,
-            &["deployment.apps/gone not found"],
+            &["incomplete: 1 workload not found"],
             ("/notFound", "gone"),
         ),
     ];

@@ -91,14 +91,13 @@ fn whitespace_around_a_token_is_ignored() {
     let path = lab.folder().home().join("token.kubeconfig");
     let flag = format!("--kubeconfig={}", path.display());
     let known = ["(Forbidden)", "User \"system:serviceaccount:default:default\" cannot list"];
-    let printed = format!("status: {{token: \"{}\"}}", token.stdout.trim());
+    let version = "apiVersion: client.authentication.k8s.io/v1";
+    let printed = format!("{{{version}, status: {{token: \"{}\"}}}}", token.stdout.trim());
     for user in [
         // A relative path starts at the folder of the kubeconfig.
         "    tokenFile: token-file\n".to_owned(),
         format!("    token: {}\n", token.stdout.trim()),
-        format!(
-            "    exec: {{apiVersion: client.authentication.k8s.io/v1, command: echo, args: ['{printed}']}}\n"
-        ),
+        format!("    exec: {{{version}, command: echo, args: ['{printed}']}}\n"),
     ] {
         std::fs::write(&path, format!("{head}{user}")).unwrap();
         assert_stderr_contains(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag]), &known);
