@@ -24,6 +24,9 @@ pub fn decide_removal(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
         }
         plan.endpoints.push(planned);
     }
+    if !plan.endpoints.is_empty() {
+        plan.notes.push(format!("every cluster in {} loses these endpoints", facts.vpc.id));
+    }
     for group in facts.security_groups.iter().filter(|group| is_ours(&group.tags)) {
         remove_group(facts, wanted, group, &mut plan);
     }
@@ -84,7 +87,7 @@ fn planned(endpoint: &Endpoint, wanted: &PlanSettings) -> PlannedEndpoint {
         state: Some(endpoint.state.clone()),
         hosts: Vec::new(),
         placement: endpoint.subnets.iter().chain(&endpoint.route_tables).cloned().collect(),
-        reasons: Vec::new(),
+        reasons: vec!["created by this plugin".to_owned()],
     }
 }
 

@@ -7,7 +7,7 @@ use crate::endpoints::apply::{Outcome, Step};
 use crate::endpoints::plan::{Action, EndpointPlan, ROUTABLE};
 use crate::endpoints::run::EndpointReport;
 use crate::output::table::{count, first_names};
-use crate::output::{error, result, say, terminal_width};
+use crate::output::{error, for_terminal, result, say, terminal_width};
 use crate::printable::one_line;
 
 /// Longer than any line.
@@ -68,7 +68,9 @@ fn and(parts: &[String]) -> String {
 /// # Errors
 /// Stdout cannot be written.
 pub fn step(step: &Step) -> io::Result<()> {
-    let line = |suffix: &str, id: Option<&str>| one_line(&(done(&step.action, id) + suffix), LIMIT) + "\n";
+    let line = |suffix: &str, id: Option<&str>| {
+        for_terminal(&one_line(&(done(&step.action, id) + suffix), LIMIT), terminal_width()) + "\n"
+    };
     match &step.outcome {
         Outcome::Done { id } => result(&line("", id.as_deref())),
         Outcome::Allowed => result(&line(" (server dry run)", None)),
