@@ -2,6 +2,8 @@
 //! failure.
 
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 
@@ -114,6 +116,10 @@ async fn carry_out(
     mode: Mode,
     created: &Created,
 ) -> Result<Outcome, Error> {
+    if mode == Mode::DryRun && matches!(action, Action::EnableVpcAttribute { .. }) {
+        // `ModifyVpcAttribute` has no `DryRun` (EC2 API reference): EC2 might carry it out.
+        return Ok(Outcome::Skipped { message: "EC2 has no dry run of it".to_owned() });
+    }
     let planned = if mode == Mode::DryRun { without_new_groups(action) } else { Some(action.clone()) };
     let Some(action) = planned else {
         return Ok(Outcome::Skipped { message: "its security group does not exist yet".to_owned() });
@@ -128,6 +134,10 @@ async fn carry_out(
     let mut id = None;
     for request in &requests {
         match send(ec2, request, mode).await {
+            Ok(_) if mode == Mode::DryRun => {
+                let message = format!("EC2 carried out {} in spite of DryRun", request.action);
+                return Ok(Outcome::Failed { message });
+            }
             Ok(answer) => {
                 if let Some(message) = refusal(&answer) {
                     return Ok(Outcome::Failed { message });

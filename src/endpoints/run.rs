@@ -92,7 +92,7 @@ pub enum Progress<'p> {
     Waiting(&'p [String]),
 }
 
-/// Runs until the VPC is as `decide` wants it. Calls `confirm` before anything is changed.
+/// Makes the VPC as `decide` wants it, in at most four rounds. Calls `confirm` before anything is changed.
 ///
 /// # Errors
 /// The VPC cannot be read before the first change. After that, errors are in the report.
@@ -117,8 +117,9 @@ pub async fn run(
     }
     let mut left = plan.actions;
     for round in 1..=ROUNDS {
-        left.retain(|action| !is_settled(action, &report.steps));
-        let is_deleting = left.iter().any(|action| matches!(action, Action::DeleteEndpoint { .. }));
+        left.retain(|action| !is_not_retried(action, &report.steps));
+        let is_deleting = options.mode == Mode::Change
+            && left.iter().any(|action| matches!(action, Action::DeleteEndpoint { .. }));
         // A security group is in use until the endpoints are gone.
         let is_possible =
             |action: &&Action| !is_deleting || !matches!(action, Action::DeleteSecurityGroup { .. });
@@ -148,8 +149,8 @@ pub async fn run(
                 break;
             }
         }
-        let is_settled = left.iter().all(|action| is_failed(action, &report.steps));
-        if is_settled || !may_go_on {
+        let is_only_failed = left.iter().all(|action| is_failed(action, &report.steps));
+        if is_only_failed || !may_go_on {
             break;
         }
         // EC2 may list a change later than it confirms it.
@@ -158,15 +159,20 @@ pub async fn run(
     Ok(report)
 }
 
-/// Whether this run did it, or failed to: EC2 may list a change later than it confirms it, and what failed once would fail
-/// again.
-fn is_settled(action: &Action, steps: &[Step]) -> bool {
-    last(action, steps).is_some_and(|outcome| !matches!(outcome, Outcome::Outdated { .. }))
+/// Whether this run did it or failed to: EC2 may list a change later than it confirms it, and what failed once would fail
+/// again. What was skipped is tried again if the plan was outdated.
+fn is_not_retried(action: &Action, steps: &[Step]) -> bool {
+    let is_outdated = |outcome: &Outcome| matches!(outcome, Outcome::Outdated { .. });
+    match last(action, steps) {
+        None => false,
+        Some(Outcome::Skipped { .. }) => !steps.iter().any(|step| is_outdated(&step.outcome)),
+        Some(outcome) => !is_outdated(outcome),
+    }
 }
 
 fn is_failed(action: &Action, steps: &[Step]) -> bool {
-    last(action, steps)
-        .is_some_and(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Skipped { .. }))
+    matches!(last(action, steps), Some(Outcome::Failed { .. } | Outcome::Skipped { .. }))
+        && is_not_retried(action, steps)
 }
 
 /// What became of the action when it was tried last.
@@ -210,5 +216,38 @@ async fn wait(
         }
         tokio::time::sleep(delay).await;
         delay = (delay * 2).min(DELAYS[1]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(subnet: &str) -> Action {
+        Action::TagSubnets { subnets: vec![subnet.to_owned()], tags: [].into() }
+    }
+
+    fn step(subnet: &str, outcome: Outcome) -> Step {
+        Step { action: tag(subnet), outcome }
+    }
+
+    #[test]
+    fn only_what_is_outdated_is_tried_again_and_what_waited_for_it() {
+        let message = String::new;
+        let done = step("done", Outcome::Done { id: None });
+        let failed = step("failed", Outcome::Failed { message: message() });
+        let skipped = step("skipped", Outcome::Skipped { message: message() });
+        let outdated = step("outdated", Outcome::Outdated { message: message() });
+        let not_retried = |steps: &[Step]| -> Vec<&str> {
+            let all = ["done", "failed", "skipped", "outdated", "new"];
+            all.into_iter().filter(|subnet| is_not_retried(&tag(subnet), steps)).collect()
+        };
+        let mut steps = vec![done, failed, skipped];
+        assert_eq!(not_retried(&steps), ["done", "failed", "skipped"]);
+        steps.push(outdated);
+        assert_eq!(not_retried(&steps), ["done", "failed"]);
+        // The last attempt counts.
+        steps.push(step("outdated", Outcome::Done { id: None }));
+        assert_eq!(not_retried(&steps), ["done", "failed", "outdated"]);
     }
 }
