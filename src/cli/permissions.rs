@@ -62,7 +62,8 @@ pub enum PermissionsCommand {
     /// Print an IAM policy
     ///
     /// It allows access only to repositories below `castai-privatelink/`, where images are mirrored. If you use another
-    /// path with `--registry`, put that path into the policy.
+    /// path with `--registry`, put that path into the policy. Only with `--for endpoints` it has the rights of `endpoints`,
+    /// which apply to all VPCs.
     Iam(PolicyArguments),
 }
 
@@ -90,11 +91,11 @@ pub struct BindingArguments {
 
 #[derive(Debug, Args)]
 pub struct PolicyArguments {
-    /// Only the policy of one purpose (default: everything that the plugin's caller needs)
+    /// Only the policy of one purpose (default: mirror and preflight)
     #[arg(long = "for", value_enum, value_name = "PURPOSE")]
     pub purpose: Option<PolicyPurpose>,
 
-    /// Only what `preflight`, `status` and `sync-images --dry-run` need
+    /// Only what `preflight`, `status`, `sync-images --dry-run` and `endpoints plan` need
     #[arg(long)]
     pub read_only: bool,
 

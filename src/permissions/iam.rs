@@ -20,7 +20,10 @@ pub fn policy(purpose: Option<Purpose>, read_only: bool, registry: &Registry<'_>
     let ecr = EcrRegistry { account: account.to_owned(), region: region.to_owned() };
     let repositories = ecr.arn(&format!("{PATH}/*"));
     let mut statements: Vec<(&AwsAction, Vec<&str>)> = Vec::new();
-    for action in actions(purpose, read_only) {
+    // Rights to change a VPC are for those who need them, by name.
+    let is_wanted =
+        |action: &&AwsAction| purpose.is_some() || action.purposes != [Purpose::Endpoints].as_slice();
+    for action in actions(purpose, read_only).filter(is_wanted) {
         match statements.iter_mut().find(|(first, _)| first.statement == action.statement) {
             Some((_, actions)) => actions.push(action.action),
             None => statements.push((action, vec![action.action])),
