@@ -129,7 +129,7 @@ impl Arguments {
 }
 
 impl Command {
-    /// Whether the command may change the cluster or a registry.
+    /// Whether the command may change the cluster, a registry or AWS.
     pub fn may_change(&self) -> bool {
         match self {
             Self::SyncImages(sync) => sync.dry_run.dry_run == DryRun::None,

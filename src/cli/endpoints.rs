@@ -141,7 +141,7 @@ pub struct ChangeArguments {
     #[arg(long, short)]
     pub yes: bool,
 
-    /// Wait until the endpoints are available, or deleted
+    /// Wait until the endpoints are available (delete always waits, because security groups are in use until then)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub wait: bool,
 

@@ -2,8 +2,8 @@
 //!
 //! 1xx: cluster and location; 2xx: connection to Cast AI; 3xx: connection to ECR. Within 2xx and 3xx, the last two
 //! digits have the same meaning: x10 DNS, x20 TCP, x30 TLS, x40 the protocol on top. 4xx is reserved for AWS
-//! configuration. CPL202 (the host name of an endpoint service is known) returns with the code that can look it up in
-//! EC2: until then nothing could answer it.
+//! configuration. CPL202 (the host name of an endpoint service is known) is reserved: preflight sends no request to
+//! EC2.
 
 pub mod cluster_answers;
 pub mod components_found;
