@@ -65,13 +65,12 @@ pub enum Mode {
 }
 
 /// EC2's codes for what exists already, or is used by something that the plan did not know.
-const OUTDATED: [&str; 6] = [
+const OUTDATED: [&str; 5] = [
     "DependencyViolation",
     "DuplicateSubnetsInSameZone",
     "InvalidGroup.NotFound",
     "InvalidVpcEndpointId.NotFound",
     "RouteAlreadyExists",
-    "VpcEndpointAlreadyExists",
 ];
 
 /// Carries out `actions` in `vpc`, and passes each step to `observe`. After an error that concerns the caller or the
@@ -145,15 +144,11 @@ async fn carry_out(
                 id = created_id(&answer).or(id);
             }
             Err(error) if has_code(&error, "DryRunOperation") => return Ok(Outcome::Allowed),
-            Err(error) => match (&action, error) {
-                (Action::CreateSecurityGroup { name, .. }, error)
-                    if has_code(&error, "InvalidGroup.Duplicate") =>
-                {
+            Err(error) => match &action {
+                Action::CreateSecurityGroup { name, .. } if has_code(&error, "InvalidGroup.Duplicate") => {
                     return existing_group(ec2, vpc, name).await;
                 }
-                (Action::AuthorizeIngress { peers, .. }, error)
-                    if has_code(&error, "InvalidPermission.Duplicate") =>
-                {
+                Action::AuthorizeIngress { peers, .. } if has_code(&error, "InvalidPermission.Duplicate") => {
                     let group = request.on.as_deref().unwrap_or_default();
                     for peer in peers {
                         let one = ingress(group, std::slice::from_ref(peer));
@@ -164,7 +159,7 @@ async fn carry_out(
                         }
                     }
                 }
-                (_, error) => return Err(error),
+                _ => return Err(error),
             },
         }
     }
@@ -184,7 +179,7 @@ async fn send(ec2: &Ec2, request: &Request, mode: Mode) -> Result<Element, Error
     }
 }
 
-/// Another run has created our group, or it is of somebody else with the same name.
+/// Another run has created our group, or a group of another owner has its name.
 async fn existing_group(ec2: &Ec2, vpc: &str, name: &str) -> Result<Outcome, Error> {
     let mut parameters = filter("vpc-id", &[vpc]);
     parameters.push(("Filter.2.Name".to_owned(), "group-name".to_owned()));

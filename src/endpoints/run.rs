@@ -70,25 +70,30 @@ impl EndpointReport {
         self.after.as_ref().unwrap_or(&self.plan)
     }
 
+    /// The services whose endpoints still change their state.
+    pub fn pending(&self) -> Vec<&str> {
+        let pending =
+            self.current().endpoints.iter().filter(|endpoint| is_pending(endpoint.state.as_deref()));
+        pending.map(|endpoint| endpoint.name.as_str()).collect()
+    }
+
     /// Whether something is not as it was planned.
     pub fn needs_attention(&self, waited: bool) -> bool {
         let is_left = self.after.as_ref().is_some_and(|after| !after.actions.is_empty());
         let is_failed = |step: &Step| matches!(step.outcome, Outcome::Failed { .. });
-        let is_pending =
-            self.current().endpoints.iter().any(|endpoint| is_pending(endpoint.state.as_deref()));
         self.is_declined
             || self.unread.is_some()
             || is_left
             || self.after.is_none() && self.steps.iter().any(is_failed)
             || !self.current().problems.is_empty()
-            || waited && is_pending
+            || waited && !self.pending().is_empty()
     }
 }
 
 /// What a run tells while it goes on.
 pub enum Progress<'p> {
     Step(&'p Step),
-    /// Endpoints that are not available yet, by service.
+    /// Identifiers of endpoints that still change their state.
     Waiting(&'p [String]),
 }
 
@@ -107,8 +112,7 @@ pub async fn run(
     let plan = decide(&gather::facts(ports, settings).await?, settings);
     let vpc = plan.vpc.clone();
     let mut report = EndpointReport::new(plan.clone());
-    if plan.actions.is_empty() && !plan.endpoints.iter().any(|endpoint| is_pending(endpoint.state.as_deref()))
-    {
+    if plan.actions.is_empty() && report.pending().is_empty() {
         return Ok(report);
     }
     if options.mode == Mode::Change && !plan.actions.is_empty() && !confirm(&plan).await? {

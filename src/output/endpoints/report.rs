@@ -144,15 +144,7 @@ fn conclusion(report: &EndpointReport, waited: bool) -> String {
         );
     }
     let made_text = if made > 0 { format!("{} made; ", count(made, "change")) } else { String::new() };
-    let pending: Vec<_> = current
-        .endpoints
-        .iter()
-        .filter(|endpoint| {
-            let state = endpoint.state.as_deref().unwrap_or_default();
-            state.eq_ignore_ascii_case("pending") || state.eq_ignore_ascii_case("deleting")
-        })
-        .map(|endpoint| endpoint.name.clone())
-        .collect();
+    let pending = report.pending();
     if !current.actions.is_empty() || report.unread.is_some() {
         return format!("incomplete: {made_text}{}; run again to continue", left(current));
     }
@@ -161,7 +153,7 @@ fn conclusion(report: &EndpointReport, waited: bool) -> String {
         return format!("incomplete: {made_text}{problems} left, see above; run again when it is solved");
     }
     if !pending.is_empty() {
-        let names = first_names(pending.into_iter());
+        let names = first_names(pending.into_iter().map(str::to_owned));
         return if waited {
             format!(
                 "incomplete: {made_text}still not available or deleted: {names}; run again to wait longer"

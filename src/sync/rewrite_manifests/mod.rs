@@ -91,10 +91,10 @@ impl Settings {
     ) -> Vec<PublicImage> {
         let manifests = self.parts.iter().flat_map(|part| &part.manifests);
         let mut found: Vec<_> = manifests.flat_map(|manifest| invalid_images(manifest, filter)).collect();
-        let places: BTreeSet<_> = found.iter().map(PublicImage::place).collect();
+        let locations: BTreeSet<_> = found.iter().map(PublicImage::location).collect();
         let others = self.parts.iter().zip(texts);
         let others = others.flat_map(|(part, text)| public_images(&part.text.path, text, &filter.knowledge));
-        let others: Vec<_> = others.filter(|public| !places.contains(&public.place())).collect();
+        let others: Vec<_> = others.filter(|public| !locations.contains(&public.location())).collect();
         found.extend(others);
         let is_wanted =
             |public: &PublicImage| filter.admits(&public.image, None) && !filter.excludes(&public.written);

@@ -26,7 +26,7 @@ pub struct PublicImage {
 
 impl PublicImage {
     /// File, manifest and field.
-    pub fn place(&self) -> (String, String, String) {
+    pub fn location(&self) -> (String, String, String) {
         (self.path.clone(), self.manifest.clone(), self.field.clone())
     }
 }

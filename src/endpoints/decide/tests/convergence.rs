@@ -17,7 +17,7 @@ fn random_start(random: &mut StdRng) -> VpcFacts {
     let plan = decide(&facts, &wanted());
     let done = random.random_range(0..=plan.actions.len());
     facts = after(facts, &plan.actions[..done]);
-    // What somebody broke or made by hand.
+    // What was broken or made by hand.
     for endpoint in &mut facts.endpoints {
         match random.random_range(0..6) {
             0 => endpoint.private_dns = false,

@@ -45,7 +45,7 @@ fn what_others_made_stays() {
     ];
     facts.endpoints[2].state = "deleting".to_owned();
     facts.security_groups = vec![group("sg-ours", ours()), group("sg-theirs", Tags::new())];
-    // The user's own tag, and one of ours whose value somebody changed.
+    // The user's own tag, and one of ours whose value was changed.
     facts.subnets[0].tags.insert(ROUTABLE.to_owned(), "true".to_owned());
     facts.subnets[1]
         .tags
