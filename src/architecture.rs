@@ -319,7 +319,9 @@ fn only_the_records_know_components_by_their_parts() {
         "us-docker.pkg.dev",
         "ghcr.io/castai",
     ];
-    let others = files().into_iter().filter(|file| !file.starts_with("castai/"));
+    // The module's data is made from the records.
+    let is_record = |file: &String| file.starts_with("castai/") || file.ends_with("module/services.tf");
+    let others = files().into_iter().filter(|file| !is_record(file));
     let found: Vec<_> = others.flat_map(|file| lines_with(&file, &words)).collect();
     assert!(found.is_empty(), "{found:#?}");
 }

@@ -42,6 +42,7 @@ pub use self::endpoints::{
     ChangeArguments, CreateArguments as EndpointsCreateArguments,
     DeleteArguments as EndpointsDeleteArguments, EndpointsArguments, EndpointsCommand, EndpointsFormat,
     ListArguments as EndpointsListArguments, PlanArguments as EndpointsPlanArguments, TargetArguments,
+    TerraformArguments as EndpointsTerraformArguments,
 };
 pub use self::files::RecursiveArguments;
 pub use self::images::ImagesArguments;

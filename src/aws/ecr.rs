@@ -146,6 +146,16 @@ impl Ecr {
         Ok(present)
     }
 
+    /// Whether a repository exists.
+    pub async fn has_repository(&self, name: &str) -> Result<bool, Error> {
+        let call = self.client.describe_repositories().registry_id(&self.registry.account);
+        match call.repository_names(name).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if has_code(&error, "RepositoryNotFoundException") => Ok(false),
+            Err(error) => Err(self.error("ecr:DescribeRepositories", name, &error)),
+        }
+    }
+
     /// Whether the account allows mounting blobs from one repository into another (Amazon ECR user guide, "Blob
     /// mounting").
     pub async fn blob_mounting(&self) -> Result<bool, Error> {

@@ -1,15 +1,19 @@
 //! `endpoints`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::{DryRun, duration, region};
 use crate::endpoints::apply::Mode;
 use crate::endpoints::gather::Selection;
 use crate::endpoints::run::Options;
 use crate::endpoints::settings::{self, NamedService, Peer, PlanSettings};
+use crate::model::image::Mirror;
+use crate::model::name_map::NameMap;
+use crate::sync::settings::MirrorSettings;
 
 /// The VPC endpoints through which a cluster reaches Cast AI
 ///
@@ -30,6 +34,10 @@ use crate::endpoints::settings::{self, NamedService, Peer, PlanSettings};
 
   # Create it, after a confirmation prompt
   kubectl castai-privatelink endpoints create --with-aws-endpoints
+
+  # Terraform code for the same, with repositories for the images
+  kubectl castai-privatelink images -o json >inventory.json
+  kubectl castai-privatelink endpoints terraform --inventory inventory.json --out castai-privatelink
 
   # Without access to the cluster, as the owner of a shared VPC
   kubectl castai-privatelink endpoints plan --region us-east-1 --vpc vpc-0123 --subnet subnet-0456 --subnet subnet-0789")]
@@ -58,6 +66,12 @@ pub enum EndpointsCommand {
     /// it continues what was interrupted, fixes what was changed by hand since, and changes nothing else. Nothing is
     /// removed or narrowed. The exit code is 1 if something of the plan could not be done.
     Create(CreateArguments),
+    /// Print Terraform code that leads to the same as `create`, or write it into a folder
+    ///
+    /// A module, and a configuration that calls it for the VPC of the cluster. What `create` made is imported; endpoints of
+    /// others stay theirs and get what they lack. Needs Terraform 1.5 or later, or `OpenTofu`. The exit code is 1 if a
+    /// problem prevents a part of the plan.
+    Terraform(TerraformArguments),
     /// Delete what `create` made: endpoints, security groups and subnet tags that carry this plugin's tag
     ///
     /// Everything else stays, also attributes of the VPC that were turned on. All clusters in the VPC lose their private
@@ -69,7 +83,7 @@ impl EndpointsCommand {
     /// Whether it may change something in AWS.
     pub fn may_change(&self) -> bool {
         match self {
-            Self::List(_) | Self::Plan(_) => false,
+            Self::List(_) | Self::Plan(_) | Self::Terraform(_) => false,
             Self::Create(CreateArguments { change, .. }) | Self::Delete(DeleteArguments { change, .. }) => {
                 change.dry_run == DryRun::None
             }
@@ -96,6 +110,43 @@ pub struct PlanArguments {
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = EndpointsFormat::Table)]
     pub output: EndpointsFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct TerraformArguments {
+    #[command(flatten)]
+    pub target: TargetArguments,
+
+    /// Folder to write the files into (default: print them)
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+
+    /// Replace files that exist and differ
+    #[arg(long, requires = "out")]
+    pub overwrite: bool,
+
+    /// Inventory of `images -o json`: also generate an ECR repository for each of its images
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub inventory: Option<PathBuf>,
+
+    /// Registry of the repositories (default: `castai-privatelink` in the ECR of the cluster's account and region)
+    #[arg(long, value_name = "HOST[/PATH]", requires = "inventory")]
+    pub registry: Option<Mirror>,
+
+    /// Name of a public repository in the mirror; may be repeated
+    #[arg(long = "map", value_name = "PRIVATE=PUBLIC", requires = "inventory")]
+    pub maps: Vec<NameMap>,
+}
+
+impl TerraformArguments {
+    /// Where the images are mirrored to.
+    pub fn mirror(&self) -> MirrorSettings {
+        MirrorSettings {
+            registries: self.registry.iter().cloned().collect(),
+            region: self.target.region.clone(),
+            maps: self.maps.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod list;
 mod plan;
+mod terraform;
 
 use super::{CommandError, ExitStatus, aws_login};
 use crate::cli::{Arguments, EndpointsArguments, EndpointsCommand};
@@ -17,6 +18,7 @@ pub(super) async fn run(
         EndpointsCommand::List(list) => list::run(list),
         EndpointsCommand::Plan(plan) => Box::pin(plan::run(arguments, plan)).await,
         EndpointsCommand::Create(create) => Box::pin(create::run(arguments, create)).await,
+        EndpointsCommand::Terraform(wanted) => Box::pin(terraform::run(arguments, wanted)).await,
         EndpointsCommand::Delete(delete) => Box::pin(delete::run(arguments, delete)).await,
     }
 }

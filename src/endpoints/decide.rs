@@ -8,11 +8,12 @@ mod placement;
 mod removal;
 mod subnets;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 
 use self::groups::Groups;
+pub use self::groups::{group_names, our_group};
 pub use self::removal::decide_removal;
 use crate::endpoints::facts::VpcFacts;
 use crate::endpoints::plan::{

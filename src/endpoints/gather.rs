@@ -16,8 +16,10 @@ use crate::aws::signed::Client;
 use crate::aws::xml::Element;
 use crate::cluster::Connection;
 use crate::cluster::environment::Environment;
+use crate::endpoints::decide::our_group;
 use crate::endpoints::facts::{Cluster, Service, SubnetReason, SubnetUse, Vpc, VpcFacts};
-use crate::endpoints::settings::PlanSettings;
+use crate::endpoints::settings::{PlanSettings, Provider};
+use crate::endpoints::terraform::configuration::IdentifiedRule;
 use crate::error::CommandError;
 use crate::transport::Settings;
 
@@ -48,6 +50,7 @@ pub struct Ports {
     selection: Selection,
     client: Client,
     pub ec2: Ec2,
+    pub aws: SdkConfig,
 }
 
 /// Connects to AWS in the region of the cluster, or in the one that the user names.
@@ -76,7 +79,7 @@ pub async fn connect(
         Err(_) => None,
     };
     let client = Client::new(&aws, network)?;
-    Ok(Ports { region, account, environment, selection, ec2: Ec2::new(&client), client })
+    Ok(Ports { region, account, environment, selection, ec2: Ec2::new(&client), client, aws })
 }
 
 /// Reads everything that the plan for `wanted` depends on.
@@ -144,6 +147,22 @@ pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, Com
         return Err(CommandError::with_hint(message, "choose the VPC with --vpc, or another subnet"));
     }
     Ok(facts)
+}
+
+/// The rules of our security groups that admit TCP on port 443 and nothing else.
+///
+/// # Errors
+/// EC2 refuses or cannot be reached.
+pub async fn rules_of_ours(ports: &Ports, facts: &VpcFacts) -> Result<Vec<IdentifiedRule>, CommandError> {
+    let ours =
+        [Provider::CastAi, Provider::Aws].into_iter().filter_map(|provider| our_group(facts, provider));
+    let ours: Vec<_> = ours.map(|group| group.id.as_str()).collect();
+    if ours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of_ours = filter("group-id", &ours);
+    let rules = ports.ec2.list("DescribeSecurityGroupRules", "securityGroupRuleSet", of_ours).await?;
+    Ok(rules.iter().filter_map(parse::https_rule).collect())
 }
 
 async fn read_vpc(ec2: &Ec2, id: &str) -> Result<Vpc, CommandError> {

@@ -9,3 +9,4 @@ pub mod offer;
 pub mod plan;
 pub mod run;
 pub mod settings;
+pub mod terraform;

@@ -184,6 +184,7 @@ pub const AWS: &[AwsAction] = &[
     for_endpoints("ec2:DescribeSubnets", "endpoints: subnets with zones and tags"),
     for_endpoints("ec2:DescribeRouteTables", "endpoints: routes of the S3 gateway"),
     for_endpoints("ec2:DescribeSecurityGroups", "endpoints: who may connect"),
+    for_endpoints("ec2:DescribeSecurityGroupRules", "endpoints terraform: rules of our security groups"),
     for_endpoints("ec2:DescribeVpcEndpoints", "endpoints: endpoints that exist"),
     for_endpoints("ec2:DescribeVpcEndpointServices", "endpoints: zones and hosts of the services"),
     for_endpoints("ec2:DescribeInstances", "endpoints: subnets and security groups of nodes"),

@@ -2,6 +2,7 @@
 
 pub mod artifact;
 mod cluster_rewrites;
+pub mod destination_repositories;
 mod destinations;
 pub mod discover;
 mod distance;

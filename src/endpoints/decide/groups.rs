@@ -24,20 +24,36 @@ pub(super) struct Groups<'f> {
     needed: BTreeSet<Provider>,
 }
 
-/// What a group of ours is called, and the value of its tag.
-const fn names(provider: Provider) -> (&'static str, &'static str, &'static str) {
+/// What a group of ours is called.
+pub struct GroupNames {
+    pub name: &'static str,
+    /// The value of its tag.
+    pub purpose: &'static str,
+    pub description: &'static str,
+}
+
+/// The names of our group for endpoints of `provider`.
+pub const fn group_names(provider: Provider) -> GroupNames {
     match provider {
-        Provider::CastAi => (
-            "castai-privatelink-endpoints",
-            "cast-ai",
-            "HTTPS from nodes and pods to the VPC endpoints of Cast AI",
-        ),
-        Provider::Aws => (
-            "castai-privatelink-aws-endpoints",
-            "aws",
-            "HTTPS from the VPC to the VPC endpoints of AWS services",
-        ),
+        Provider::CastAi => GroupNames {
+            name: "castai-privatelink-endpoints",
+            purpose: "cast-ai",
+            description: "HTTPS from nodes and pods to the VPC endpoints of Cast AI",
+        },
+        Provider::Aws => GroupNames {
+            name: "castai-privatelink-aws-endpoints",
+            purpose: "aws",
+            description: "HTTPS from the VPC to the VPC endpoints of AWS services",
+        },
     }
+}
+
+/// The group of ours for endpoints of `provider`, if it exists.
+pub fn our_group(facts: &VpcFacts, provider: Provider) -> Option<&SecurityGroup> {
+    let purpose = group_names(provider).purpose;
+    let is_ours = |group: &&SecurityGroup| group.tags.get(GROUP_FOR).is_some_and(|tag| tag == purpose);
+    // The oldest is not known; the lowest id makes the choice stable.
+    facts.security_groups.iter().filter(is_ours).min_by_key(|group| &group.id)
 }
 
 impl<'f> Groups<'f> {
@@ -57,17 +73,10 @@ impl<'f> Groups<'f> {
     /// The group of ours for endpoints of `provider`, which is needed from now on.
     pub(super) fn ours(&mut self, provider: Provider) -> GroupRef {
         self.needed.insert(provider);
-        match self.existing(provider) {
+        match our_group(self.facts, provider) {
             Some(group) => GroupRef::Id(group.id.clone()),
-            None => GroupRef::Name(names(provider).0.to_owned()),
+            None => GroupRef::Name(group_names(provider).name.to_owned()),
         }
-    }
-
-    fn existing(&self, provider: Provider) -> Option<&'f SecurityGroup> {
-        let (_, purpose, _) = names(provider);
-        let is_ours = |group: &&SecurityGroup| group.tags.get(GROUP_FOR).is_some_and(|tag| tag == purpose);
-        // The oldest is not known; the lowest id makes the choice stable.
-        self.facts.security_groups.iter().filter(is_ours).min_by_key(|group| &group.id)
     }
 
     /// The group to attach to an endpoint that exists, with `attached` groups, if they do not admit all that have to
@@ -78,7 +87,7 @@ impl<'f> Groups<'f> {
         attached: &[String],
         is_for_vpc: bool,
     ) -> Option<GroupRef> {
-        if let Some(ours) = self.existing(provider)
+        if let Some(ours) = our_group(self.facts, provider)
             && attached.contains(&ours.id)
         {
             self.needed.insert(provider);
@@ -115,9 +124,9 @@ impl<'f> Groups<'f> {
     pub(super) fn actions(&self) -> Vec<Action> {
         let mut actions = Vec::new();
         for provider in &self.needed {
-            let (name, purpose, description) = names(*provider);
+            let GroupNames { name, purpose, description } = group_names(*provider);
             let peers = if *provider == Provider::Aws { &self.vpc } else { &self.clients };
-            let existing = self.existing(*provider);
+            let existing = our_group(self.facts, *provider);
             let group = if let Some(group) = existing {
                 GroupRef::Id(group.id.clone())
             } else {

@@ -19,7 +19,7 @@ const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "123456789012";
 const VPC: &str = "vpc-1";
 
-fn subnet(id: &str, zone: &str, cidr: &str) -> Subnet {
+pub(in crate::endpoints) fn subnet(id: &str, zone: &str, cidr: &str) -> Subnet {
     Subnet {
         id: id.to_owned(),
         owner: Some(ACCOUNT.to_owned()),
@@ -35,7 +35,7 @@ fn used(subnet: &str, reason: SubnetReason) -> SubnetUse {
 }
 
 /// A cluster with nodes in two zones of a VPC without endpoints; a third subnet is not the cluster's.
-fn facts() -> VpcFacts {
+pub(in crate::endpoints) fn facts() -> VpcFacts {
     let services = cast_ai(REGION, None, &[]).into_iter().map(|wanted| Service {
         private_dns_names: wanted.hosts.first().cloned().into_iter().collect(),
         name: wanted.service_name,
@@ -73,7 +73,7 @@ fn facts() -> VpcFacts {
     }
 }
 
-fn cast_ai_wanted() -> PlanSettings {
+pub(in crate::endpoints) fn cast_ai_wanted() -> PlanSettings {
     PlanSettings { services: cast_ai(REGION, None, &[]), ..PlanSettings::default() }
 }
 
@@ -83,11 +83,11 @@ fn only(name: &str) -> PlanSettings {
     wanted
 }
 
-fn with_aws() -> PlanSettings {
+pub(in crate::endpoints) fn with_aws() -> PlanSettings {
     PlanSettings { services: aws(REGION, &[]), ..PlanSettings::default() }
 }
 
-fn aws_service(name: &str) -> Service {
+pub(in crate::endpoints) fn aws_service(name: &str) -> Service {
     Service {
         name: format!("com.amazonaws.{REGION}.{name}"),
         zones: ["us-east-1a", "us-east-1b"].map(str::to_owned).to_vec(),

@@ -6,6 +6,7 @@ use crate::aws::xml::Element;
 use crate::endpoints::facts::{
     Endpoint, RouteTable, Rule, RuleSource, SecurityGroup, Service, Subnet, Tags, Vpc,
 };
+use crate::endpoints::terraform::configuration::IdentifiedRule;
 
 /// An instance of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +92,24 @@ fn rules(permission: &Element) -> Vec<Rule> {
         .chain(permission.texts("groups", Some("groupId")).into_iter().map(RuleSource::Group))
         .chain(permission.items("prefixListIds").map(|_| RuleSource::Other));
     sources.map(|source| Rule { admits_https, source }).collect()
+}
+
+/// An ingress rule of TCP port 443 alone.
+pub(super) fn https_rule(item: &Element) -> Option<IdentifiedRule> {
+    let is_https = !item.is_true("isEgress")
+        && item.text("ipProtocol") == Some("tcp")
+        && ["fromPort", "toPort"].iter().all(|port| item.text(port) == Some("443"));
+    let cidr = item.text("cidrIpv4").or_else(|| item.text("cidrIpv6"));
+    let group = || item.child("referencedGroupInfo").and_then(|group| group.text("groupId"));
+    let source = match cidr {
+        Some(cidr) => RuleSource::Cidr(cidr.parse().ok()?),
+        None => RuleSource::Group(group()?.to_owned()),
+    };
+    is_https.then(|| IdentifiedRule {
+        id: item.string("securityGroupRuleId"),
+        group: item.string("groupId"),
+        source,
+    })
 }
 
 pub(in crate::endpoints) fn endpoint(item: &Element) -> Endpoint {

@@ -107,8 +107,9 @@ fn a_new_vpc_gets_everything_once_and_delete_removes_exactly_that() {
     // The printed policy has exactly the actions that were called.
     called.append(&mut actions(&lab));
     called.remove("GetCallerIdentity");
-    // Other runs modify endpoints; attributes are for --enable-vpc-dns.
-    called.extend(["ModifyVpcAttribute", "ModifyVpcEndpoint"].map(str::to_owned));
+    // Other runs modify endpoints; attributes are for --enable-vpc-dns, and rules for `endpoints terraform`.
+    called
+        .extend(["DescribeSecurityGroupRules", "ModifyVpcAttribute", "ModifyVpcEndpoint"].map(str::to_owned));
     assert_eq!(called, allowed(&lab, &[]));
 }
 

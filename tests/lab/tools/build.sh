@@ -15,7 +15,7 @@ folder() {
 	echo "$cache/$1-$(cat "$here/$1"/* | sha256sum | cut -c1-12)"
 }
 
-sets="kubernetes registry krew helm3 helm4 moto"
+sets="kubernetes registry krew helm3 helm4 tofu terraform-provider moto"
 bin=$cache/tools-$(for set in $sets; do folder "$set"; done | sed 's|.*/||' | sha256sum | cut -c1-12)
 
 if [ "${1:-}" = --print ]; then
@@ -81,6 +81,9 @@ for major in 3 4; do
 	build "helm$major" "helm$major" "helm.sh/helm/v$major/cmd/helm" -ldflags "-s -w"
 done
 
+build tofu tofu github.com/opentofu/opentofu/cmd/tofu -ldflags "-s -w"
+build terraform-provider terraform-provider-aws . -ldflags "-s -w"
+
 moto=$(folder moto)
 if [ ! -x "$moto/bin/moto_server" ]; then
 	need python3 "Python 3.10 or later with venv"
@@ -100,5 +103,7 @@ for program in $control_plane; do link "$assets/$program" "$program"; done
 link "$(folder registry)/registry" registry
 for program in kubectl-krew validate-krew-manifest; do link "$(folder krew)/$program" "$program"; done
 for program in helm3 helm4; do link "$(folder $program)/$program" "$program"; done
+link "$(folder tofu)/tofu" tofu
+link "$(folder terraform-provider)/terraform-provider-aws" terraform-provider-aws
 link "$moto" moto
 echo "$bin"

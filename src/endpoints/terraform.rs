@@ -1,0 +1,53 @@
+//! The plan as Terraform code: a module, and a configuration that calls it for one VPC.
+//!
+//! What this plugin or an earlier run of the code created is imported. Endpoints of others stay theirs: what they lack is
+//! added with resources of its own.
+
+pub mod configuration;
+mod hcl;
+mod root;
+#[cfg(test)]
+mod tests;
+
+use self::configuration::Configuration;
+
+/// A file of the generated code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Below the folder that the user names.
+    pub path: String,
+    pub text: String,
+}
+
+/// The folder of the module.
+const MODULE: &str = "modules/castai-privatelink";
+
+const MODULE_FILES: [(&str, &str); 11] = [
+    ("README.md", include_str!("terraform/module/README.md")),
+    ("endpoints.tf", include_str!("terraform/module/endpoints.tf")),
+    ("existing.tf", include_str!("terraform/module/existing.tf")),
+    ("outputs.tf", include_str!("terraform/module/outputs.tf")),
+    ("repositories.tf", include_str!("terraform/module/repositories.tf")),
+    ("security-groups.tf", include_str!("terraform/module/security-groups.tf")),
+    ("services.tf", include_str!("terraform/module/services.tf")),
+    ("subnets.tf", include_str!("terraform/module/subnets.tf")),
+    ("tests/module.tftest.hcl", include_str!("terraform/module/tests/module.tftest.hcl")),
+    ("variables.tf", include_str!("terraform/module/variables.tf")),
+    ("versions.tf", include_str!("terraform/module/versions.tf")),
+];
+
+/// All files, sorted by path.
+pub fn files(configuration: &Configuration) -> Vec<File> {
+    let module = MODULE_FILES.into_iter().map(|(name, text)| (format!("{MODULE}/{name}"), text.to_owned()));
+    let mut files: Vec<_> = module
+        .chain([
+            ("README.md".to_owned(), include_str!("terraform/root/README.md").to_owned()),
+            ("main.tf".to_owned(), root::main(configuration)),
+            ("versions.tf".to_owned(), include_str!("terraform/module/versions.tf").to_owned()),
+        ])
+        .chain(root::imports(configuration).map(|text| ("imports.tf".to_owned(), text)))
+        .map(|(path, text)| File { path, text })
+        .collect();
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    files
+}

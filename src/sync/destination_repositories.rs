@@ -1,0 +1,50 @@
+//! The repositories that the images of an inventory need, without asking their sources.
+
+use std::collections::BTreeSet;
+
+use crate::error::CommandError;
+use crate::model::image::Mirror;
+use crate::model::image::ecr::EcrRegistry;
+use crate::model::inventory::Inventory;
+use crate::store::default_mirror::{AccountFacts, default_mirror};
+use crate::sync::mirror_choice;
+use crate::sync::plan::assignment::{ImageSource, assign};
+use crate::sync::settings::MirrorSettings;
+
+/// The ECR registry, and the repositories below it. `region` and `account` are those of the VPC.
+///
+/// # Errors
+/// The registry is unknown or not an ECR, or a name in `settings` is not below it.
+pub fn names(
+    inventory: &Inventory,
+    settings: &MirrorSettings,
+    region: &str,
+    account: Option<&str>,
+) -> Result<(Mirror, BTreeSet<String>), CommandError> {
+    let cluster = inventory.clusters.first();
+    let mirror = if let Some(mirror) = settings.registries.first() {
+        mirror.clone()
+    } else {
+        let facts = AccountFacts {
+            cluster_account: cluster.and_then(|cluster| cluster.account.clone()),
+            region: cluster.and_then(|cluster| cluster.region.clone()).or_else(|| Some(region.to_owned())),
+            own_account: account.map(str::to_owned),
+            ..AccountFacts::default()
+        };
+        default_mirror(&facts)
+            .map_err(|error| CommandError::with_hint(format!("error: {error}"), error.hint()))?
+    };
+    if EcrRegistry::of_host(&mirror.registry).is_none() {
+        return Err(CommandError::with_hint(
+            format!("error: {} is not an ECR registry", mirror.registry),
+            "without --inventory, no repositories are generated",
+        ));
+    }
+    mirror_choice::refuse_maps(std::slice::from_ref(&mirror), &settings.maps)?;
+    let maps = settings.maps_below(&mirror);
+    let region = settings.region_of(cluster, &mirror);
+    let assignments = assign(inventory, &mirror, &maps, region.as_deref());
+    let known = assignments.iter().filter(|assigned| matches!(assigned.source, ImageSource::Known(_)));
+    let names = known.map(|assigned| assigned.destination.path().to_owned()).collect();
+    Ok((mirror, names))
+}
