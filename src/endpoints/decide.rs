@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use self::groups::Groups;
 pub use self::groups::{group_names, our_group};
 pub use self::removal::decide_removal;
-use crate::endpoints::facts::VpcFacts;
+use crate::endpoints::facts::{SubnetReason, VpcFacts};
 use crate::endpoints::plan::{
     Action, Cost, EndpointChange, EndpointPlan, MANAGED_BY, PLUGIN, PlannedEndpoint, Problem, Redirection,
 };
@@ -37,6 +37,13 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
             hint: "name the subnets of the nodes with --subnet".to_owned(),
         });
         return plan;
+    }
+    if let Some(problem) = unknown_nodes(facts) {
+        plan.problems.push(problem);
+        // Nodes may be elsewhere than the control plane: a tag or an address there may be wrong.
+        if used.is_of_control_plane() {
+            return plan;
+        }
     }
     let shared = shared_vpc(facts);
     let attributes = vpc_attributes(facts, wanted);
@@ -67,6 +74,19 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     plan.redirection = redirection(&plan, facts);
     plan.cost = cost(&facts.region, plan.cost.endpoint_zones);
     plan
+}
+
+/// That subnets of nodes may be missing, unless the user names them.
+fn unknown_nodes(facts: &VpcFacts) -> Option<Problem> {
+    let why = facts.nodes_unread.as_ref()?;
+    let is_named = facts.uses.iter().any(|used| used.reason == SubnetReason::Flag);
+    (!is_named).then(|| Problem {
+        subject: facts.vpc.id.clone(),
+        message: format!("the subnets of the nodes are not known: {why}"),
+        hint: "let an administrator apply the output of `kubectl castai-privatelink permissions rbac`, or name the \
+               subnets with --subnet"
+            .to_owned(),
+    })
 }
 
 /// The tags of what we create.

@@ -27,7 +27,9 @@ pub struct VpcFacts {
     pub services: Vec<Service>,
     /// Private hosted zones of Route 53 that the VPC resolves with.
     pub hosted_zones: Vec<HostedZone>,
-    /// What could not be read, one sentence each.
+    /// Why nodes could not be listed, so that subnets of nodes may be missing.
+    pub nodes_unread: Option<String>,
+    /// What else could not be read, one sentence each.
     pub unread: Vec<String>,
 }
 

@@ -100,6 +100,7 @@ pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, Com
             }
         }
         kubernetes::read(connection, &mut facts).await;
+        facts.nodes_unread.clone_from(&environment.nodes.forbidden);
         let found = instances(ports, environment, &mut facts).await;
         vpc = vpc.or(found);
     }

@@ -44,6 +44,9 @@ pub struct EndpointPlan {
     /// Remarks, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// That it removes what this plugin created.
+    #[serde(skip)]
+    pub is_removal: bool,
 }
 
 impl EndpointPlan {
@@ -62,6 +65,7 @@ impl EndpointPlan {
             cost: Cost { endpoint_zones: 0, hourly_usd: None },
             problems: Vec::new(),
             notes: Vec::new(),
+            is_removal: false,
         }
     }
 

@@ -10,8 +10,8 @@ use lab::aws::{CLUSTER_GROUP, FILES_HOST, SUBNETS, cast_ai_services};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    QUICK, assert_stderr_contains, own_lab, parse_json, plugin, snapshot_document, snapshot_in_pipe,
-    snapshot_on_terminals,
+    QUICK, assert_stderr_contains, grant_access, own_lab, parse_json, plugin, snapshot_document,
+    snapshot_in_pipe, snapshot_on_terminals,
 };
 
 /// The plan as JSON.
@@ -103,6 +103,26 @@ fn names_of_a_hub_and_denied_requests_are_explained() {
     assert_stderr_contains(
         &denied,
         &["error: access denied for ec2:DescribeVpcEndpoints", "no identity-based policy"],
+    );
+    // What could not be read is noted by `create`, too, also if nothing is left to do.
+    aws(
+        &lab,
+        "faults",
+        &json!([{"service": "ec2", "action": "DescribeInstances", "fault": "access-denied"}]),
+    );
+    let create = [&["endpoints", "create", "--yes"], QUICK].concat();
+    let unread =
+        "note: the instances of the nodes could not be read: access denied for ec2:DescribeInstances";
+    for last in ["done: ", "up to date: "] {
+        assert_stderr_contains(&plugin(&lab, 0, &create), &[unread, last]);
+    }
+    // Without a look at the nodes, no subnet is certain.
+    aws(&lab, "faults", &json!([]));
+    let kubeconfig = grant_access(&lab, "viewer", "get,list", "pods");
+    let blind = plugin(&lab, 1, &[&["endpoints", "plan", &kubeconfig], QUICK].concat());
+    assert_stderr_contains(
+        &blind,
+        &["the subnets of the nodes are not known: cannot list nodes:", "permissions rbac"],
     );
     // Throttling is retried.
     let throttled =

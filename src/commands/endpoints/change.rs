@@ -27,7 +27,9 @@ pub(super) async fn change(
         }
         return Ok(if plan.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Attention });
     }
+    let is_noted = Cell::new(false);
     let confirm = async |plan: &EndpointPlan| {
+        is_noted.set(true);
         if wanted.yes {
             text::notes(plan);
             return Ok(true);
@@ -53,6 +55,9 @@ pub(super) async fn change(
     let report = run(ports, settings, decide, &wanted.options(), confirm, &observe).await?;
     if !is_table {
         output::document(&report, format(wanted.output))?;
+    }
+    if !is_noted.get() {
+        text::notes(&report.plan);
     }
     text::conclude(&report, wanted.wait);
     written.into_inner()?;

@@ -13,6 +13,7 @@ use crate::endpoints::settings::{PlanSettings, Provider};
 /// The plan that removes everything of ours from the VPC. Attributes of the VPC stay on: others may rely on them.
 pub fn decide_removal(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     let mut plan = EndpointPlan::new(facts.region.clone(), facts.vpc.id.clone());
+    plan.is_removal = true;
     plan.account.clone_from(&facts.account);
     plan.cluster = facts.cluster.as_ref().map(|cluster| cluster.name.clone());
     let ours = facts.endpoints.iter().filter(|endpoint| is_ours(&endpoint.tags));

@@ -50,6 +50,11 @@ impl<'f> Used<'f> {
         self.nodes.is_empty()
     }
 
+    /// Whether nothing names a subnet of a node but the control plane.
+    pub(super) fn is_of_control_plane(&self) -> bool {
+        self.reasons.values().flatten().any(|reason| **reason == SubnetReason::ControlPlane)
+    }
+
     /// Every block that nodes or pods have addresses of.
     pub(super) fn cidrs(&self) -> impl Iterator<Item = &'f IpNet> {
         self.nodes.iter().chain(&self.pods).flat_map(|subnet| &subnet.cidrs)
@@ -61,7 +66,7 @@ impl<'f> Used<'f> {
             self.reasons.values().flatten().any(|reason| wanted(reason))
         };
         let mut notes = Vec::new();
-        if has(&|reason| *reason == SubnetReason::ControlPlane) {
+        if self.is_of_control_plane() && facts.nodes_unread.is_none() {
             notes.push(
                 "no node, node group or node class names a subnet: those of the cluster's control plane are taken; \
                  name others with --subnet"

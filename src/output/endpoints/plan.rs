@@ -122,7 +122,7 @@ fn endpoints(endpoints: &[PlannedEndpoint], width: Option<usize>) -> String {
         Column::whole("ENDPOINT"),
         Column::whole("STATE"),
         Column::wrapped("HOSTS", 20).yielding(0),
-        Column::wrapped("WHY", 20),
+        Column::wrapped("WHY", 16),
     ];
     table::fitted(columns, &rows, width)
 }
@@ -209,31 +209,54 @@ pub(super) const fn group_name(group: &GroupRef) -> &str {
 /// What would be done, in one line.
 fn conclusion(plan: &EndpointPlan) -> String {
     if plan.is_complete() {
-        return format!("up to date: {} has every endpoint, rule and tag", plan.vpc);
+        return nothing_to_do(plan);
     }
     let of = |change| plan.endpoints.iter().filter(|endpoint| endpoint.change == change).count();
-    let tagged = plan.actions.iter().map(|action| match action {
-        Action::TagSubnets { subnets, .. } => subnets.len(),
+    let actions = |is_wanted: fn(&Action) -> bool| plan.actions.iter().filter(|one| is_wanted(one)).count();
+    let subnets = plan.actions.iter().map(|action| match action {
+        Action::TagSubnets { subnets, .. } | Action::UntagSubnets { subnets, .. } => subnets.len(),
         _ => 0,
     });
     let parts = [
         (of(EndpointChange::Create), "endpoint", "to create"),
         (of(EndpointChange::Modify), "endpoint", "to modify"),
+        (of(EndpointChange::Delete), "endpoint", "to delete"),
         (of(EndpointChange::Blocked), "endpoint", "blocked"),
-        (tagged.sum(), "subnet", "to tag"),
+        (
+            actions(|action| matches!(action, Action::DeleteSecurityGroup { .. })),
+            "security group",
+            "to delete",
+        ),
+        (subnets.sum(), "subnet", if plan.is_removal { "to untag" } else { "to tag" }),
+        (plan.problems.len(), "problem", "above"),
     ];
+    let is_only_rules = !plan.actions.is_empty() && parts[..6].iter().all(|(number, ..)| *number == 0);
     let parts = parts.into_iter().filter(|(number, ..)| *number > 0);
     let mut parts: Vec<_> =
         parts.map(|(number, noun, what)| format!("{} {what}", count(number, noun))).collect();
-    if parts.is_empty() {
-        parts.push(if plan.actions.is_empty() { "nothing can be done" } else { "rules to add" }.to_owned());
+    if is_only_rules {
+        parts.insert(0, "rules to add".to_owned());
     }
-    // AWS counts each endpoint once per zone, where it has a network interface.
+    let cost = if plan.is_removal || plan.actions.is_empty() { String::new() } else { cost(plan) };
+    format!("plan: {}{cost}", parts.join(", "))
+}
+
+/// A VPC that is as it should be.
+pub(super) fn nothing_to_do(plan: &EndpointPlan) -> String {
+    if plan.is_removal {
+        format!("nothing to delete: nothing in {} carries this plugin's tag", plan.vpc)
+    } else {
+        format!("up to date: {} has every endpoint, rule and tag", plan.vpc)
+    }
+}
+
+/// AWS counts each endpoint once per zone, where it has a network interface.
+fn cost(plan: &EndpointPlan) -> String {
     let interfaces = count(plan.cost.endpoint_zones, "network interface");
     let cost = match plan.cost.hourly_usd {
         _ if plan.cost.endpoint_zones == 0 => "no further cost".to_owned(),
         Some(dollars) => format!("USD {dollars:.2} per hour for {interfaces}, plus traffic"),
         None => format!("the price of {interfaces} (aws.amazon.com/privatelink/pricing), plus traffic"),
     };
-    format!("plan: {}; cost: {cost}", parts.join(", "))
+    format!("; cost: {cost}")
 }

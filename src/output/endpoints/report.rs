@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::plan::{describe_one, group_name, peers, text};
+use super::plan::{describe_one, group_name, nothing_to_do, peers, text};
 use crate::endpoints::apply::{Outcome, Step};
 use crate::endpoints::plan::{Action, EndpointPlan, ROUTABLE};
 use crate::endpoints::run::EndpointReport;
@@ -163,7 +163,7 @@ fn conclusion(report: &EndpointReport, waited: bool) -> String {
         };
     }
     if made == 0 {
-        return format!("up to date: {} needs no change", current.vpc);
+        return nothing_to_do(current);
     }
     format!("done: {made_text}nothing is left to do in {}", current.vpc)
 }

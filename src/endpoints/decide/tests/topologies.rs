@@ -213,3 +213,22 @@ fn a_service_of_another_region_is_used_if_it_allows_that() {
     };
     assert_eq!((service_region.as_deref(), subnets.len()), (Some(REGION), 2));
 }
+
+#[test]
+fn nodes_that_cannot_be_listed_are_a_problem() {
+    let mut facts = facts();
+    facts.nodes_unread = Some("cannot list nodes: Forbidden".to_owned());
+    // What is known otherwise is planned, but the plan is not complete.
+    let plan = decide(&facts, &cast_ai_wanted());
+    assert!(plan.problems[0].message.ends_with("not known: cannot list nodes: Forbidden"), "{plan:#?}");
+    assert!(!plan.actions.is_empty());
+    // The control plane's subnets say nothing about nodes.
+    facts.uses = vec![used("subnet-a", SubnetReason::ControlPlane)];
+    let plan = decide(&facts, &cast_ai_wanted());
+    assert_eq!((plan.problems.len(), plan.actions.len()), (1, 0));
+    // The user knows them.
+    facts.uses.push(used("subnet-b", SubnetReason::Flag));
+    let plan = decide(&facts, &cast_ai_wanted());
+    assert_eq!(plan.problems, []);
+    assert!(!plan.actions.is_empty());
+}
