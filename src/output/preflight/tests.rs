@@ -145,6 +145,8 @@ Private connectivity not verified; not checked: 2 subjects (CPL110 and 2 more)
 #[test]
 fn an_unused_endpoint_only_warns_and_explains_why() {
     let mut unused = host("CPL210", "grpc.cast.ai", Judgement::fail("NXDOMAIN"));
+    unused.subject.needed_by.clear();
+    unused.subject.usually_needed_by = ["kentroller".to_owned(), "pod-pinner".to_owned()].into();
     unused = Finding::new(
         unused.check,
         Severity::Warning,
@@ -154,7 +156,8 @@ fn an_unused_endpoint_only_warns_and_explains_why() {
     );
     let problems = problems_of(&report(vec![inside(), unused]));
     assert!(problems.starts_with("Warn CPL210 grpc.cast.ai\n"), "{problems}");
-    assert!(problems.contains("severity   warning: no installed component needs it"), "{problems}");
+    let severity = "  severity   warning: no installed component needs it\n  usually    needed by kentroller, pod-pinner\n";
+    assert!(problems.contains(severity), "{problems}");
     assert!(problems.ends_with(
         "\nCast AI is privately reachable from this machine; see the warnings above; not checked: pods, AWS \
          settings, S3, endpoint service files\n"
