@@ -68,6 +68,9 @@ pub struct ImageStatus {
     /// Whether the registry has it under its tag; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirrored: Option<bool>,
+    /// The command that restores it from the archive of the registry, from which it cannot be pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_command: Option<String>,
     /// Its source does not have the tag, so that it cannot be copied from there; with `--upstream`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub not_at_source: bool,
@@ -137,6 +140,8 @@ pub enum State {
     NotRewritten,
     /// The registry does not have an image that is pulled from it.
     Missing,
+    /// It is pulled from the registry, which has archived it: it cannot be pulled before it is restored.
+    Archived,
     /// The public tag has this digest by now, and the registry has another.
     Behind(String),
     /// The registry has it, but its source no longer has the tag.
@@ -159,6 +164,7 @@ impl State {
                 | Self::Upgraded(_)
                 | Self::NotRewritten
                 | Self::Missing
+                | Self::Archived
                 | Self::Behind(_)
                 | Self::TagRemoved(_)
                 | Self::OtherRegistry(_)

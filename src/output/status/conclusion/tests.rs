@@ -22,6 +22,7 @@ fn image(state: State, not_checked: &[(Subject, &str)]) -> ImageStatus {
         destination: None,
         state,
         mirrored: None,
+        restore_command: None,
         not_checked: not_checked.iter().map(unread).collect(),
         newer: None,
         changed_by: None,
@@ -94,6 +95,34 @@ fn pods_with_an_older_digest_are_counted_and_named() {
         &with(vec![older("w", &["w-1", "w-2"]), older("v", &["v-1"])]),
         "3 pods of deployment.apps/v, deployment.apps/w run an older digest of the image's tag: see the hint above",
     );
+}
+
+#[test]
+fn archived_images_are_copied_again_or_restored_by_hand() {
+    let archived = |state, source: Option<&str>| ImageStatus {
+        source: source.map(|source| source.parse().unwrap()),
+        destination: Some("e.example/x:v1".parse().unwrap()),
+        mirrored: Some(false),
+        restore_command: Some("aws ecr update-image-storage-class".to_owned()),
+        ..image(state, &[])
+    };
+    let known = || archived(State::Archived, Some("x:v1"));
+    let unknown = || archived(State::Archived, None);
+    let sync = "run kubectl castai-privatelink sync-images";
+    let by_hand = "1 image of unknown source is archived in the registry: restore with the hint above";
+    let command = ["hint: restore archived images:", "  aws ecr update-image-storage-class"];
+    let cases: [(Vec<ImageStatus>, String, &[&str]); 4] = [
+        (vec![known()], format!("1 archived in the registry: {sync}"), &[]),
+        (vec![unknown(), unknown()], by_hand.to_owned(), &command),
+        (vec![known(), unknown()], format!("1 archived in the registry: {sync}; {by_hand}"), &command),
+        // The registry is not new: it has had the image before.
+        (vec![archived(State::NotRewritten, Some("x:v1"))], format!("1 not rewritten: {sync}"), &[]),
+    ];
+    for (images, verdict, hint) in cases {
+        let report = report(images);
+        assert_verdict(&report, &verdict);
+        assert_eq!(restore_hint(&report), hint, "{verdict}");
+    }
 }
 
 #[test]
