@@ -1,6 +1,7 @@
 //! Exit code 0 and a good last line mean that everything that was asked for was looked at and found good. Each row is
 //! something that cannot be looked at, with the exit code, the last line and the field of the JSON document that say so.
 
+mod denied_rights;
 mod gitops;
 mod malformed;
 mod releases_and_files;
@@ -140,6 +141,7 @@ const DAEMONSETS: Fault<'_> = Fault::Forbidden("/daemonsets");
 const PODS: Fault<'_> = Fault::Forbidden("/pods");
 const NODES: Fault<'_> = Fault::Forbidden("/nodes");
 const SECRETS: Fault<'_> = Fault::Forbidden("/secrets");
+const CONFIG_MAPS: Fault<'_> = Fault::Forbidden("/configmaps");
 const COMPONENTS: Fault<'_> = Fault::Forbidden("/components");
 const UNLISTED: &[&str] = &["incomplete: cannot list daemonsets.apps"];
 const NO_PODS: &[&str] = &["incomplete: cannot list pods"];
@@ -173,7 +175,7 @@ fn preflight_is_green_only_if_everything_was_looked_at() {
             (unread, "secret/castai-hibernate in castai-agent: Forbidden"),
         ),
         (
-            Fault::Forbidden("/configmaps"),
+            CONFIG_MAPS,
             "preflight",
             1,
             &[UNVERIFIED, "(CPL103"],

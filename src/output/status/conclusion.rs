@@ -45,6 +45,9 @@ pub(super) fn conclusion(report: &StatusReport, has_flags: bool) -> Option<Strin
     if cluster_only {
         parts.push("the registry was not checked (--cluster-only)".to_owned());
     }
+    if !report.selected_by.is_empty() {
+        parts.push(format!("the rest of the cluster was not checked ({})", report.selected_by.join(", ")));
+    }
     Some(parts.join("; ") + &not_read(&report.not_read))
 }
 

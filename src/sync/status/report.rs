@@ -36,6 +36,9 @@ pub struct StatusReport {
     /// What the flags exclude.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Subject>,
+    /// Flags that select a part of the cluster: the rest was not checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub selected_by: Vec<&'static str>,
     /// What could not be read, one sentence each.
     pub notes: Vec<String>,
     /// Kinds of workloads and of Cast AI's custom resources that could not be listed, pods included.
@@ -184,6 +187,7 @@ impl StatusReport {
             not_ready: Vec::new(),
             older_digests: Vec::new(),
             skipped: Vec::new(),
+            selected_by: Vec::new(),
             notes: inventory.notes.clone(),
             unlisted: inventory.unlisted.clone(),
             unreadable: inventory.unreadable.clone(),

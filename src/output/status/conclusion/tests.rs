@@ -62,6 +62,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
         not_ready: Vec::new(),
         older_digests: Vec::new(),
         skipped: vec![Subject::PublicTags],
+        selected_by: Vec::new(),
         notes: Vec::new(),
         unlisted: Vec::new(),
         unreadable: Vec::new(),
@@ -145,6 +146,10 @@ fn the_verdict_nothing_to_do_covers_only_what_was_checked() {
     let good = || vec![image(State::Mirrored, &[])];
     assert_verdict(&report(good()), &format!("up to date{UNKNOWN_TAGS}"));
     assert_verdict(&StatusReport { skipped: Vec::new(), ..report(good()) }, "up to date");
+    assert_verdict(
+        &StatusReport { selected_by: vec!["-n", "--only"], skipped: Vec::new(), ..report(good()) },
+        "up to date; the rest of the cluster was not checked (-n, --only)",
+    );
     let notes = vec!["cannot list secrets".to_owned()];
     assert_verdict(
         &StatusReport { notes: notes.clone(), ..report(good()) },
