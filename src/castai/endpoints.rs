@@ -27,7 +27,7 @@ pub struct Service {
     pub name: &'static str,
     pub purpose: &'static str,
     pub protocol: Protocol,
-    needed_by: &'static str,
+    usual_users: &'static str,
     /// Its name in Cast AI's guide.
     pub guide_name: &'static str,
     /// Its variable in Cast AI's Terraform code.
@@ -47,9 +47,10 @@ impl Service {
         }
     }
 
-    /// What needs it, one by one.
+    /// What needs it in its usual configuration, one by one. What the components of a cluster are configured with is read
+    /// from their variables (`preflight::configured`).
     pub fn users(&self) -> impl Iterator<Item = &'static str> {
-        self.needed_by.split(';').map(str::trim)
+        self.usual_users.split(';').map(str::trim)
     }
 
     /// The regions that have it, each with the full service name.
@@ -101,7 +102,7 @@ fn read(table: &'static str) -> Vec<Service> {
                 name: field("service"),
                 purpose: field("purpose"),
                 protocol: if field("protocol") == "grpc" { Protocol::Grpc } else { Protocol::Https },
-                needed_by: field("needed_by"),
+                usual_users: field("usual_users"),
                 guide_name: field("guide_name"),
                 guide_variable: field("guide_variable"),
                 us_host: host("usual_host_us"),

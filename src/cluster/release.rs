@@ -85,6 +85,10 @@ pub struct Releases {
     pub not_stored: Vec<(String, String)>,
     /// Whether listing Secrets is forbidden, at least in a namespace, so that releases are missing.
     pub is_forbidden: bool,
+    /// Whether listing `ConfigMaps` is forbidden, and a release that a workload names is not in a Secret.
+    pub are_maps_forbidden: bool,
+    /// Releases that were found, and whose content cannot be read or parsed, one sentence each.
+    pub unreadable: Vec<String>,
 }
 
 /// Where to search for releases, and which ones to read: other releases are not read, because their values may be
@@ -133,6 +137,7 @@ pub async fn list_releases(connection: &Connection, search: Search<'_>) -> Resul
     found.notes.extend(forbidden.iter().map(|refusal| unseen("secrets", refusal)));
     if forbidden.is_none() && !missing.is_empty() {
         // Almost no cluster has releases in ConfigMaps: the permission is only missed where one was not found.
+        found.are_maps_forbidden = maps_forbidden.is_some();
         found.notes.extend(maps_forbidden.iter().map(|refusal| unseen("configmaps", refusal)));
         if maps_forbidden.is_none() {
             found.not_stored = missing.into_iter().collect();
@@ -142,14 +147,20 @@ pub async fn list_releases(connection: &Connection, search: Search<'_>) -> Resul
         .into_iter()
         .filter(|revision| (search.is_wanted)(&revision.release.0, &revision.release.1));
     let read: Vec<_> = stream::iter(wanted)
-        .map(|revision| read(connection, revision))
+        .map(async |revision| {
+            let described = described(&revision.release);
+            Ok((described, read(connection, revision).await?))
+        })
         .buffered(CONCURRENCY)
         .try_collect()
         .await?;
-    for release in read {
+    for (described, release) in read {
         match release {
             Ok(release) => found.releases.push(release),
-            Err(note) => found.notes.push(note),
+            Err(note) => {
+                found.unreadable.push(format!("{described} cannot be read"));
+                found.notes.push(note);
+            }
         }
     }
     Ok(found)
@@ -190,10 +201,14 @@ async fn search_revisions(
     Ok((found, forbidden))
 }
 
+fn described((namespace, name): &(String, String)) -> String {
+    format!("Helm release {name} in namespace {namespace}")
+}
+
 /// The outer error ends the run; the inner one becomes a note.
 async fn read(connection: &Connection, revision: Revision) -> Result<Result<Release, String>, Error> {
+    let described = described(&revision.release);
     let (namespace, name) = revision.release;
-    let described = format!("Helm release {name} in namespace {namespace}");
     let content = match revision.storage.content(connection, &namespace, &revision.object).await {
         Ok(content) => content,
         Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) => {

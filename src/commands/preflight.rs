@@ -27,7 +27,7 @@ pub(super) async fn run(
         OutputFormat::Json | OutputFormat::Yaml => output::document(&report.document(), preflight.output)?,
     }
     if !matches!(preflight.output, OutputFormat::Table | OutputFormat::Wide) {
-        output::say(&text::verdict(&report));
+        output::say(&text::verdict_alone(&report));
     }
     // Without the cluster the report is incomplete, whatever its checks say.
     for unread in &inputs.unread {

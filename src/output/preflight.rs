@@ -7,7 +7,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-pub use self::verdict::verdict;
+pub use self::verdict::verdict_alone;
 use crate::output::table::Column;
 use crate::output::{for_terminal, style, table};
 use crate::preflight::check::Step;
@@ -73,6 +73,8 @@ fn facts(report: &Report, width: Option<usize>) -> String {
             let worst = findings.iter().max_by_key(|finding| finding.outcome.urgency())?;
             let passed = findings.iter().filter(|finding| finding.outcome == Outcome::Pass).count();
             let seen = match findings.as_slice() {
+                // Problems are printed in full below.
+                [only] if only.outcome.is_problem() => "see below".to_owned(),
                 [only] => observation(only),
                 all => format!("{passed} of {} passed", all.len()),
             };
@@ -84,7 +86,6 @@ fn facts(report: &Report, width: Option<usize>) -> String {
         Column::whole("RESULT"),
         Column::whole("CODE"),
         Column::wrapped("CHECK", 20),
-        // Problems are printed in full below.
         Column::wrapped("OBSERVED", 28).yielding(0),
     ];
     table::fitted(columns, &rows, width)
@@ -175,8 +176,7 @@ fn summary(report: &Report, width: Option<usize>) -> String {
             parts.push(format!("{count} {word}"));
         }
     }
-    let verdict = verdict(report);
-    let verdict = for_terminal(&verdict, width);
+    let verdict = for_terminal(&verdict::verdict(report), width);
     format!("{}\n{verdict}\n", parts.join(", "))
 }
 

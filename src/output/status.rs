@@ -6,7 +6,7 @@ mod pods;
 use std::collections::BTreeSet;
 use std::io;
 
-use self::conclusion::{conclusion, not_checked_notes};
+use self::conclusion::{conclusion, not_checked_notes, restore_hint};
 use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{describe_ownership, owner_table, revert_notes};
@@ -57,7 +57,7 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
     for hint in hint.into_iter().chain(pods::log_hint(report)) {
         say(&hint);
     }
-    for line in restart_hints(&report.older_digests) {
+    for line in restore_hint(report).into_iter().chain(restart_hints(&report.older_digests)) {
         say(&line);
     }
     if let Some(verdict) = conclusion(report, has_flags) {
@@ -139,6 +139,7 @@ const fn word(image: &ImageStatus) -> &'static str {
         State::Upgraded(_) => "upgraded",
         State::NotRewritten => "not rewritten",
         State::Missing => "missing",
+        State::Archived => "archived",
         State::Behind(_) => "behind",
         State::TagRemoved(_) => "tag removed",
         State::OtherRegistry(_) => "other registry",
@@ -196,9 +197,11 @@ fn state_detail(image: &ImageStatus, registry: &CommonRegistry) -> String {
         }
         State::NotRewritten => match image.mirrored {
             Some(true) => "mirrored".to_owned(),
+            Some(false) if image.restore_command.is_some() => "archived in the registry".to_owned(),
             Some(false) => "not mirrored yet".to_owned(),
             None => "-".to_owned(),
         },
+        State::Archived => "nodes cannot pull it from the archive".to_owned(),
         State::Missing => match &image.destination {
             Some(destination) => {
                 format!("{} not found in the registry", registry.relative(destination.as_written()))

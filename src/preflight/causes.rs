@@ -39,7 +39,7 @@ impl<'a> Cause<'a> {
 pub fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
     let mut causes: Vec<Cause<'_>> = Vec::new();
     for finding in findings {
-        if matches!(finding.outcome, Outcome::Pass | Outcome::Skipped { .. }) {
+        if !finding.outcome.is_problem() {
             continue;
         }
         match causes.iter_mut().find(|cause| is_same(cause.first, finding)) {

@@ -102,7 +102,9 @@ pub fn resolve(workload: &Workload, objects: &Objects, known: Known<'_>) -> Comp
         }
         endpoints.extend(derived(container, &values.known, known));
         if endpoints.is_empty() {
-            component.unreadable.extend(values.unreadable_sources);
+            let is_new = |source: &String| !component.unreadable.iter().any(|why| why.ends_with(source));
+            let sources = values.unreadable_sources.into_iter().filter(is_new).collect::<Vec<_>>();
+            component.unreadable.extend(sources);
         } else {
             component.notes.extend(values.unreadable_sources);
         }

@@ -42,6 +42,11 @@ impl Outcome {
         }
     }
 
+    /// Whether it is reported as a problem of its own. What was skipped is the consequence of one.
+    pub const fn is_problem(&self) -> bool {
+        !matches!(self, Self::Pass | Self::Skipped { .. })
+    }
+
     /// Why there is no observation, if there is none.
     pub fn reason(&self) -> Option<String> {
         match self {

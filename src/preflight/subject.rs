@@ -12,9 +12,13 @@ use serde::Serialize;
 pub struct Subject {
     pub kind: SubjectKind,
     pub name: String,
-    /// Components or purposes that need it.
+    /// What needs it in this cluster: the components that are configured with it, before the installation those that
+    /// usually are, or nodes.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub needed_by: BTreeSet<String>,
+    /// What needs it in its usual configuration, although no component of this cluster is configured with it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub usually_needed_by: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +50,7 @@ impl SubjectKind {
 
 impl Subject {
     pub fn new(kind: SubjectKind, name: impl Into<String>) -> Self {
-        Self { kind, name: name.into(), needed_by: BTreeSet::new() }
+        Self { kind, name: name.into(), needed_by: BTreeSet::new(), usually_needed_by: BTreeSet::new() }
     }
 }
 

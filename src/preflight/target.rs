@@ -19,8 +19,10 @@ pub struct Target {
     pub kind: TargetKind,
     /// The region of its endpoint service.
     pub region: Option<String>,
-    /// Components that are configured with it, else the purpose of the service.
+    /// The components that are configured with it, before the installation those that usually are, or nodes.
     pub needed_by: BTreeSet<String>,
+    /// If it is optional: what needs its service in the usual configuration.
+    pub usually_needed_by: BTreeSet<String>,
     /// Workloads of the components that are configured with it.
     pub configured_in: BTreeSet<String>,
     /// Whether there are components, but none is configured with it.
@@ -45,6 +47,7 @@ impl Target {
     pub fn subject(&self) -> Subject {
         Subject {
             needed_by: self.needed_by.clone(),
+            usually_needed_by: self.usually_needed_by.clone(),
             ..Subject::new(SubjectKind::Host, self.endpoint.to_string())
         }
     }
@@ -134,7 +137,8 @@ pub fn cast_ai(
         if target.needed_by.is_empty()
             && let TargetKind::CastAi { service: Some(service), .. } = target.kind
         {
-            target.needed_by = service.users().map(str::to_owned).collect();
+            let users = service.users().map(str::to_owned).collect();
+            *(if target.optional { &mut target.usually_needed_by } else { &mut target.needed_by }) = users;
         }
     }
     targets.found
@@ -156,6 +160,7 @@ pub fn ecr(region: Option<&str>, account: Option<&str>, host: Option<&str>) -> V
             kind: TargetKind::Aws { service },
             region: Some(region.to_owned()),
             needed_by: std::iter::once("nodes that pull images".to_owned()).collect(),
+            usually_needed_by: BTreeSet::new(),
             configured_in: BTreeSet::new(),
             optional: false,
         })
@@ -189,6 +194,7 @@ impl Targets<'_> {
             kind,
             region: self.region.map(ToOwned::to_owned),
             needed_by: BTreeSet::new(),
+            usually_needed_by: BTreeSet::new(),
             configured_in: BTreeSet::new(),
             optional: false,
         })

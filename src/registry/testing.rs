@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use self::blobs::{blob, upload_blob};
 use self::ecr::ecr;
@@ -48,6 +49,8 @@ pub(crate) struct World {
     pub(crate) moves: Option<Moves>,
     /// If set, the body of an upload is read only after the one before is complete.
     pub(crate) one_upload_at_a_time: Option<Arc<tokio::sync::Mutex<()>>>,
+    /// The blob whose upload is read first; the semaphore is closed once it is.
+    pub(crate) first_upload: Option<(Digest, Arc<Semaphore>)>,
     /// Blobs whose bytes are followed by others, and those that end early, in complete responses.
     pub(crate) resized: HashMap<Digest, Resize>,
     /// Number of blob responses to cut off after half of the bytes.
@@ -295,11 +298,20 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
         world.leaked.extend(seen.map(|value| format!("{value:?}")));
         return blob(&mut world, &bytes.parse().unwrap(), &parts.headers);
     }
-    let uploading = lock(&world).one_upload_at_a_time.clone().filter(|_| is_upload);
+    let uploading = lock(&world).one_upload_at_a_time.clone().filter(|_| parts.method == Method::PUT);
+    let first = lock(&world).first_upload.clone().filter(|_| is_upload && parts.method == Method::PUT);
+    let is_first = |(digest, _): &(Digest, _)| query.get("digest") == Some(&digest.to_string());
+    if let Some((_, begun)) = first.as_ref().filter(|first| !is_first(first)) {
+        // It has no permits.
+        let _ = begun.acquire().await;
+    }
     let _uploading = match &uploading {
         Some(uploading) => Some(uploading.lock().await),
         None => None,
     };
+    if let Some((_, begun)) = first.filter(is_first) {
+        begun.close();
+    }
     // An aborted body is never committed.
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();

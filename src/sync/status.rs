@@ -37,6 +37,8 @@ use crate::sync::rewrite_workload::derived_image::{self, MissingDerivedImage};
 pub struct RegistrySnapshot {
     /// By path in the destination: its listing, `None` if it does not exist, or the error.
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
+    /// Images that the destination has archived, so that they cannot be pulled, with the command that restores each.
+    pub archived: BTreeMap<Image, String>,
     /// `None` if sources were not read.
     pub sources: Option<SourceSnapshot>,
 }
@@ -166,6 +168,7 @@ fn status(
         newer: versions(assignment, seen)
             .and_then(|(source, tags)| newer::newer(source.version().tag()?, tags.as_ref().ok()?)),
         mirrored: registry_digest.ok().filter(|_| is_named).map(|registry_digest| registry_digest.is_some()),
+        restore_command: restore_command(assignment, seen).filter(|_| is_named).cloned(),
         state,
     }
 }
@@ -239,7 +242,7 @@ fn in_registry(
         ImageSource::InvalidName(why) => return State::InvalidName(why.clone()),
         ImageSource::Unknown(why) => {
             return match registry_digest {
-                Ok(None) => State::Missing,
+                Ok(None) => not_in_registry(assignment, seen),
                 Ok(Some(_)) | Err(_) => State::SourceUnknown(why.clone()),
             };
         }
@@ -247,7 +250,7 @@ fn in_registry(
     };
     let registry_digest = match registry_digest {
         Err(why) => return State::Unchecked(why.clone()),
-        Ok(None) => return State::Missing,
+        Ok(None) => return not_in_registry(assignment, seen),
         Ok(Some(registry_digest)) => registry_digest,
     };
     let is_reduced = |upstream: &Digest| {
@@ -263,6 +266,18 @@ fn in_registry(
         Some(PublicTag::Unread(cause)) => State::Unchecked(cause.clone()),
         Some(PublicTag::Names(_)) | None => State::Mirrored,
     }
+}
+
+/// The state of an image that cannot be pulled from the registry.
+fn not_in_registry(assignment: &Assignment, seen: Option<&RegistrySnapshot>) -> State {
+    match restore_command(assignment, seen) {
+        Some(_) => State::Archived,
+        None => State::Missing,
+    }
+}
+
+fn restore_command<'s>(assignment: &Assignment, seen: Option<&'s RegistrySnapshot>) -> Option<&'s String> {
+    seen?.archived.get(&assignment.destination)
 }
 
 fn is_missing_at_source(assignment: &Assignment, seen: Option<&RegistrySnapshot>) -> bool {

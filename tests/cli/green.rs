@@ -1,6 +1,7 @@
 //! Exit code 0 and a good last line mean that everything that was asked for was looked at and found good. Each row is
 //! something that cannot be looked at, with the exit code, the last line and the field of the JSON document that say so.
 
+mod denied_rights;
 mod gitops;
 mod malformed;
 mod releases_and_files;
@@ -135,10 +136,12 @@ fn assert_all(lab: &Lab, rows: &[Row<'_>]) {
 }
 
 const NONE: (&str, &str) = ("", "");
+const UNVERIFIED: &str = "Private connectivity not verified; not checked: ";
 const DAEMONSETS: Fault<'_> = Fault::Forbidden("/daemonsets");
 const PODS: Fault<'_> = Fault::Forbidden("/pods");
 const NODES: Fault<'_> = Fault::Forbidden("/nodes");
 const SECRETS: Fault<'_> = Fault::Forbidden("/secrets");
+const CONFIG_MAPS: Fault<'_> = Fault::Forbidden("/configmaps");
 const COMPONENTS: Fault<'_> = Fault::Forbidden("/components");
 const UNLISTED: &[&str] = &["incomplete: cannot list daemonsets.apps"];
 const NO_PODS: &[&str] = &["incomplete: cannot list pods"];
@@ -160,70 +163,40 @@ fn preflight_is_green_only_if_everything_was_looked_at() {
     let unread = "/notChecked";
     let rows: &[Row<'_>] = &[
         (Fault::Nothing, "preflight", 0, &good, ("/notCovered", "pods")),
-        (
-            DAEMONSETS,
-            "preflight",
-            1,
-            &["Private connectivity not verified: ", "cannot list daemonsets.apps", "permissions rbac"],
-            (unread, "CPL101"),
-        ),
-        (
-            PODS,
-            "preflight",
-            1,
-            &["Private connectivity not verified: ", "cannot list pods", "permissions rbac"],
-            (unread, "CPL101"),
-        ),
-        (
-            NODES,
-            "preflight",
-            1,
-            &["Private connectivity not verified: ", "cannot list nodes", "permissions rbac"],
-            (unread, "CPL110"),
-        ),
+        (DAEMONSETS, "preflight", 1, &[UNVERIFIED, "(CPL101"], (unread, "cannot list daemonsets.apps")),
+        (PODS, "preflight", 1, &[UNVERIFIED, "(CPL101"], (unread, "cannot list pods")),
+        (NODES, "preflight", 1, &[UNVERIFIED, "(CPL110"], (unread, "cannot list nodes")),
         (NODES, "preflight --here=inside --region=us-east-1", 0, &good, ("/notCovered", "pods")),
         (
             SECRETS,
             "preflight",
             1,
-            &["Private connectivity not verified: ", "Forbidden", "permissions rbac"],
-            (unread, "CPL103"),
+            &[UNVERIFIED, "(CPL103"],
+            (unread, "secret/castai-hibernate in castai-agent: Forbidden"),
         ),
         (
-            Fault::Forbidden("/configmaps"),
+            CONFIG_MAPS,
             "preflight",
             1,
-            &["Private connectivity not verified: ", "Forbidden"],
-            (unread, "CPL103"),
+            &[UNVERIFIED, "(CPL103"],
+            (unread, "configmap/castai-agent-metadata in castai-agent: Forbidden"),
         ),
-        (
-            Fault::Forbidden("/"),
-            "preflight",
-            1,
-            &["Private connectivity not verified: ", "permissions rbac"],
-            (unread, "CPL101"),
-        ),
+        (Fault::Forbidden("/"), "preflight", 1, &[UNVERIFIED, "(CPL101"], (unread, "CPL101")),
         (
             Fault::Nothing,
             "preflight --here=outside",
             1,
-            &["Private connectivity not verified: ", "run from a machine in the VPC"],
-            (unread, "CPL110"),
+            &[UNVERIFIED, "(CPL110"],
+            (unread, "set by --here=outside"),
         ),
         (Fault::Nothing, "preflight --only=CPL101", 0, &["The selected checks passed"], NONE),
-        (
-            NODES,
-            "preflight --only=CPL240",
-            1,
-            &["Private connectivity not verified: ", "permissions rbac"],
-            (unread, "CPL240"),
-        ),
+        (NODES, "preflight --only=CPL240", 1, &[UNVERIFIED, "(CPL240"], (unread, "CPL240")),
         (
             Fault::NoCredentials,
             "preflight --here=inside",
             1,
-            &["Private connectivity not verified: ", "no AWS credentials"],
-            (unread, "CPL302"),
+            &[UNVERIFIED, "(CPL302)"],
+            (unread, "no AWS credentials"),
         ),
         (
             Fault::NoCredentials,
@@ -236,8 +209,8 @@ fn preflight_is_green_only_if_everything_was_looked_at() {
             Fault::Denied("DescribeRepositories"),
             "preflight",
             1,
-            &["Private connectivity not verified: ", "ecr:DescribeRepositories"],
-            (unread, "CPL303"),
+            &[UNVERIFIED, "(CPL303)"],
+            (unread, "ecr:DescribeRepositories"),
         ),
         (Fault::Rejected, "preflight", 1, &["Not ready for PrivateLink: ECR of"], ("/counts/fail", "1")),
     ];

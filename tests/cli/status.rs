@@ -140,6 +140,28 @@ fn reverted_missing_and_outdated_images_are_reported_with_the_owner() {
 }
 
 #[test]
+fn archived_images_are_told_from_missing_ones_and_restored_by_a_copy() {
+    let lab = &own_lab();
+    sync(lab, 0, &[]);
+    wait_until_ready(lab);
+    let repository = format!("castai-privatelink/{AGENT}");
+    let tag = json!({"repository": repository, "tag": "v0.161.1"});
+    lab.control().post("/ecr/archive", &tag).unwrap();
+    let output = snapshot_in_pipe(lab, "status-archived", 1, &["status"]);
+    assert_stderr_contains(
+        &output,
+        &["2 archived in the registry: run kubectl castai-privatelink sync-images"],
+    );
+    let report = parse_json(&plugin(lab, 1, &["status", "-o", "json"]));
+    let agent = of(&report, "castai-agent", "container/agent");
+    assert_eq!((&agent["state"]["type"], &agent["mirrored"]), (&json!("archived"), &json!(false)));
+    let command = agent["restoreCommand"].as_str().unwrap();
+    assert!(command.starts_with("aws ecr update-image-storage-class --region us-east-1 "), "{command}");
+    sync(lab, 0, &[]);
+    assert_stderr_contains(&plugin(lab, 0, &["status"]), &["up to date"]);
+}
+
+#[test]
 fn upgrades_older_digests_and_newer_versions_are_told_apart() {
     let lab = &own_lab();
     sync(lab, 0, &[]);

@@ -184,6 +184,13 @@ fn every_image_is_found_with_its_reason_and_every_endpoint_with_its_component() 
     assert_eq!(set(&seen), set(&expected), "exactly these");
     assert_eq!(seen.len(), expected.len(), "each once");
 
+    // A namespace with a single component.
+    let output = plugin(&lab, 1, &["status", "-n", LOGS]);
+    assert_stderr_contains(&output, &["; the rest of the cluster was not checked (-n)"]);
+    let report = parse_json(&plugin(&lab, 1, &["status", "-n", LOGS, "-o", "json"]));
+    let [only] = &report["images"].as_array().unwrap()[..] else { panic!("{report:#}") };
+    assert_eq!((&only["place"]["namespace"], &only["state"]["type"]), (&json!(LOGS), &json!("notRewritten")));
+
     let report = parse_json(&plugin(&lab, 0, &["preflight", "-o", "json"]));
     let findings = report["findings"].as_array().unwrap();
     let needed_by = |host: &str| -> Vec<&str> {

@@ -35,16 +35,20 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     text::not_stored(not_stored);
     text::not_covered(decided.values());
     text::components(&components);
+    let unlisted: Vec<_> = images.snapshot.unlisted_release_storage().map(str::to_owned).collect();
+    let unlisted = [&unlisted[..], &images.unlisted].concat();
+    let unreadable = [&images.unreadable[..], &images.snapshot.unreadable_releases].concat();
     let in_registry = named_images::check_registry(arguments, &images).await;
     let is_complete = not_stored.is_empty()
         && in_registry == ExitStatus::Done
-        && !images.is_incomplete()
+        && unlisted.is_empty()
+        && unreadable.is_empty()
         && decided.values().all(|values| values.gaps.is_empty())
         && components.iter().all(Component::is_applicable);
     let of_releases = decided.values().map(|values| document(values, Occasion::Upgrade, wanted.output()));
     let documents: Vec<_> =
         of_releases.chain(components.into_iter().filter_map(|component| component.patch)).collect();
     documents::print(&documents, wanted)?;
-    output::inventory::incomplete(&images.unlisted, &images.unreadable);
+    output::inventory::incomplete(&unlisted, &unreadable);
     Ok(if is_complete { ExitStatus::Done } else { ExitStatus::Attention })
 }

@@ -10,13 +10,9 @@ use crate::output::{result, say, terminal_width};
 pub fn offer(offer: &Offer) -> io::Result<()> {
     let width = terminal_width();
     result(&(services(&offer.services, width) + "\n" + &service_names(&offer.services, width)))?;
-    let unpublished = offer.services.iter().find(|service| service.hosts.is_empty());
-    if let Some((service, offered)) = unpublished.and_then(|found| Some((found, found.regions.first()?))) {
-        say(&format!(
-            "note: the host of {} is not published: aws ec2 describe-vpc-endpoint-services --region {} \
-             --service-names {}",
-            service.name, offered.region, offered.service_name
-        ));
+    if let Some(service) = offer.services.iter().find(|service| service.hosts.is_empty()) {
+        let plan = "`kubectl castai-privatelink endpoints plan`";
+        say(&format!("note: the host of {} is not published: {plan} shows it", service.name));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The problems: one block each, the worst first, with the observation and the fix.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::output::style;
@@ -7,7 +8,7 @@ use crate::preflight::causes::{Cause, causes, distinct};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
 use crate::preflight::report::Report;
-use crate::preflight::subject::SubjectKind;
+use crate::preflight::subject::{Subject, SubjectKind};
 use crate::printable::one_line;
 
 /// Maximum length of a sentence, in characters. Tables are truncated, so the full text is here.
@@ -51,12 +52,14 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
     for (index, reason) in reasons.iter().enumerate() {
         block.line(if index == 0 { "reason" } else { "" }, reason);
     }
-    let users = same.iter().flat_map(|finding| &finding.subject.needed_by);
-    let users = distinct(users.map(String::as_str)).join(", ");
+    let names = |users: fn(&Subject) -> &BTreeSet<String>| {
+        distinct(same.iter().flat_map(|finding| users(&finding.subject)).map(String::as_str)).join(", ")
+    };
     if first.is_optional() {
-        block.line("severity", &format!("warning: no installed component needs it; used by {users}"));
+        block.line("severity", "warning: no installed component needs it");
+        block.line("usually", &format!("needed by {}", names(|subject| &subject.usually_needed_by)));
     } else if matches!(first.outcome, Outcome::Fail | Outcome::Warn) {
-        block.line("needed by", &users);
+        block.line("needed by", &names(|subject| &subject.needed_by));
     }
     let skipped = report.findings.iter().filter(|finding| {
         finding.outcome == Outcome::Skipped { blocked_by: first.check.code }

@@ -14,8 +14,20 @@ const NAMED: usize = 4;
 /// Maximum length of a cause, in characters.
 const CAUSE_LIMIT: usize = 400;
 
-/// The conclusion, in one sentence.
-pub fn verdict(report: &Report) -> String {
+/// The conclusion below the blocks of all problems, in one sentence: it only names them.
+pub(super) fn verdict(report: &Report) -> String {
+    conclusion(report, |unknown| {
+        format!("Private connectivity not verified; not checked: {}", names(unknown))
+    })
+}
+
+/// The conclusion where no problem is printed above it: with the first reason and its fix if nothing failed.
+pub fn verdict_alone(report: &Report) -> String {
+    conclusion(report, |unknown| not_verified(report, unknown))
+}
+
+/// `unverified` is the sentence for causes because of which checks could not run, if nothing failed.
+fn conclusion(report: &Report, unverified: impl Fn(&[&Cause<'_>]) -> String) -> String {
     let causes = causes(&report.findings);
     let of =
         |name: &str| -> Vec<_> { causes.iter().filter(|cause| cause.first.outcome.name() == name).collect() };
@@ -28,8 +40,8 @@ pub fn verdict(report: &Report) -> String {
             format!("{failed}; not checked: {}", names(&unknown))
         };
     }
-    if let [first, others @ ..] = unknown.as_slice() {
-        return not_proven(report, first, others);
+    if !unknown.is_empty() {
+        return unverified(&unknown);
     }
     let mut blocked = report.findings.iter().filter(|finding| finding.needs_attention());
     if let Some(reason) = blocked.next().and_then(|finding| finding.outcome.reason()) {
@@ -51,23 +63,21 @@ pub fn verdict(report: &Report) -> String {
 }
 
 /// Nothing failed, but not everything was looked at: the first cause, and its fix.
-fn not_proven(report: &Report, first: &Cause<'_>, others: &[&Cause<'_>]) -> String {
+fn not_verified(report: &Report, causes: &[&Cause<'_>]) -> String {
     let unknown = |outcome: &Outcome| matches!(outcome, Outcome::Unknown { .. });
     let number = report.findings.iter().filter(|finding| unknown(&finding.outcome)).count();
-    let reason = reason(first.first);
-    let mut text = format!(
-        "Private connectivity not verified: {}: {}",
-        could_not_run(number),
-        one_line(&reason, CAUSE_LIMIT)
-    );
-    if let Some(Fix { text: fix, command }) = first.first.fixes.first() {
-        let command = command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
-        text = format!("{text}; {fix}{command}");
+    let mut text = format!("Private connectivity not verified: {}", could_not_run(number));
+    if let Some(cause) = causes.first() {
+        text = format!("{text}: {}", one_line(&reason(cause.first), CAUSE_LIMIT));
+        if let Some(Fix { text: fix, command }) = cause.first.fixes.first() {
+            let command = command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
+            text = format!("{text}; {fix}{command}");
+        }
     }
-    match others.len() {
-        0 => text,
-        1 => format!("{text}; and another cause, see Unknown above"),
-        more => format!("{text}; and {more} other causes, see Unknown above"),
+    match causes.len() {
+        0 | 1 => text,
+        2 => format!("{text}; and another cause"),
+        causes => format!("{text}; and {} other causes", causes - 1),
     }
 }
 

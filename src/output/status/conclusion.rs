@@ -16,6 +16,7 @@ use crate::sync::status::{ImageStatus, State, StatusReport, Subject};
 pub(super) fn conclusion(report: &StatusReport, has_flags: bool) -> Option<String> {
     let findings = [
         to_sync(report, has_flags),
+        to_restore(report),
         cannot_pull(report),
         not_ready(report),
         older_digests(report),
@@ -44,6 +45,9 @@ pub(super) fn conclusion(report: &StatusReport, has_flags: bool) -> Option<Strin
     if cluster_only {
         parts.push("the registry was not checked (--cluster-only)".to_owned());
     }
+    if !report.selected_by.is_empty() {
+        parts.push(format!("the rest of the cluster was not checked ({})", report.selected_by.join(", ")));
+    }
     Some(parts.join("; ") + &not_read(&report.not_read))
 }
 
@@ -56,6 +60,7 @@ fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
         (of(|state| matches!(state, State::Upgraded(_))), "upgraded"),
         (of(|state| *state == State::NotRewritten), "not rewritten"),
         (of(|state| *state == State::Missing), "missing in the registry"),
+        (archived(report, true).count(), "archived in the registry"),
         (of(|state| matches!(state, State::Behind(_))), "behind the public tag"),
         (of(|state| matches!(state, State::InvalidName(_))), "without a valid name in the registry"),
         (
@@ -78,8 +83,9 @@ fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
 fn nothing_mirrored(report: &StatusReport) -> Option<String> {
     // A workload that names the registry already would not find the image.
     let is_new = |image: &&ImageStatus| {
-        matches!(image.state, State::NotRewritten | State::NotRewritable(_))
-            || (image.state == State::Missing && image.destination.is_some())
+        image.restore_command.is_none()
+            && (matches!(image.state, State::NotRewritten | State::NotRewritable(_))
+                || (image.state == State::Missing && image.destination.is_some()))
     };
     let wanted = report.images.iter().filter(|image| image.mirrored.is_some());
     let (new, other): (Vec<_>, Vec<_>) = wanted.partition(is_new);
@@ -91,6 +97,31 @@ fn nothing_mirrored(report: &StatusReport) -> Option<String> {
         1 => "1 image is not mirrored yet, and not used from the registry".to_owned(),
         number => format!("{number} images are not mirrored yet, and not used from the registry"),
     })
+}
+
+/// The places of archived images that sync-images copies again, which restores them, or cannot copy.
+fn archived(report: &StatusReport, is_copied: bool) -> impl Iterator<Item = &ImageStatus> {
+    let archived = report.images.iter().filter(|image| image.state == State::Archived);
+    archived.filter(move |image| image.source.is_some() == is_copied)
+}
+
+/// Archived images of unknown source, which sync-images cannot copy.
+fn to_restore(report: &StatusReport) -> Option<String> {
+    let images: BTreeSet<_> = archived(report, false).map(name).collect();
+    let archived = match images.len() {
+        0 => return None,
+        1 => "1 image of unknown source is archived in the registry".to_owned(),
+        number => format!("{number} images of unknown source are archived in the registry"),
+    };
+    Some(format!("{archived}: restore with the hint above"))
+}
+
+/// How to restore them, one command each.
+pub(super) fn restore_hint(report: &StatusReport) -> Vec<String> {
+    let commands: BTreeSet<_> =
+        archived(report, false).filter_map(|image| image.restore_command.as_deref()).collect();
+    let hint = (!commands.is_empty()).then(|| "hint: restore archived images:".to_owned());
+    hint.into_iter().chain(commands.iter().map(|command| format!("  {command}"))).collect()
 }
 
 /// The number of places with an image in such a state.

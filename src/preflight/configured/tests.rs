@@ -103,6 +103,8 @@ fn unreadable_objects_are_reported_and_optional_ones_may_be_missing() {
         json!({"name": "API_URL", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "url"}}});
     let cases = [
         (json!({"name": "a", "env": [from_secret]}), 1, 0),
+        // One object is one cause.
+        (json!({"name": "a", "env": [from_secret], "envFrom": [{"secretRef": {"name": "keys"}}]}), 1, 0),
         (json!({"name": "a", "envFrom": [{"secretRef": {"name": "keys"}}]}), 1, 0),
         (
             json!({

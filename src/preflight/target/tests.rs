@@ -36,7 +36,7 @@ fn without_components_all_services_are_needed() {
             "telemetry.prod-master.cast.ai"
         ]
     );
-    assert!(targets.iter().all(|target| !target.optional));
+    assert!(targets.iter().all(|target| !target.optional && !target.needed_by.is_empty()));
 }
 
 #[test]
@@ -54,6 +54,9 @@ fn a_host_is_one_target_however_many_need_it() {
     assert_eq!(needed, ["castai-agent", "castai-pod-pinner"]);
     let optional: Vec<_> = targets.iter().map(|target| target.optional).collect();
     assert_eq!(optional, [false, false, true, true, true]);
+    // What this cluster is configured with is told from what usually needs a service.
+    assert!(targets.iter().all(|target| target.needed_by.is_empty() == target.optional));
+    assert!(targets.iter().all(|target| target.usually_needed_by.is_empty() != target.optional));
 }
 
 #[test]

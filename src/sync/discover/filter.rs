@@ -75,7 +75,15 @@ impl ImageFilter {
 
     /// Whether `--only` or `--exclude` selects images.
     pub fn is_narrowed(&self) -> bool {
-        self.only.is_some() || !self.exclude.is_empty()
+        self.has_only() || self.has_exclude()
+    }
+
+    pub const fn has_only(&self) -> bool {
+        self.only.is_some()
+    }
+
+    pub fn has_exclude(&self) -> bool {
+        !self.exclude.is_empty()
     }
 
     /// The same, but admitting every name.

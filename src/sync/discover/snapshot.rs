@@ -37,8 +37,12 @@ pub struct ClusterSnapshot {
     pub releases: Vec<Release>,
     /// Releases that workloads name and that are not stored in the cluster, by namespace and name.
     pub releases_not_stored: Vec<(String, String)>,
-    /// Whether releases may be missing because listing them is forbidden.
+    /// Whether releases may be missing because listing Secrets is forbidden.
     pub releases_forbidden: bool,
+    /// Whether releases may be missing because listing `ConfigMaps` is forbidden.
+    release_maps_forbidden: bool,
+    /// Releases whose content could not be read, one sentence each.
+    pub unreadable_releases: Vec<String>,
     pub resources: Vec<Resource>,
     /// Pods that wait for an image, if they were listed.
     pub pods: Vec<WaitingPod>,
@@ -82,6 +86,8 @@ impl ClusterSnapshot {
             notes: unopened,
             not_stored: releases_not_stored,
             is_forbidden: releases_forbidden,
+            are_maps_forbidden: release_maps_forbidden,
+            unreadable: unreadable_releases,
         } = releases(connection, namespace, selector, filter, &workloads).await?;
         notes.extend(unread.into_iter().chain(unopened));
         let no_nodes = environment.nodes.forbidden.iter();
@@ -95,6 +101,8 @@ impl ClusterSnapshot {
             releases,
             releases_not_stored,
             releases_forbidden,
+            release_maps_forbidden,
+            unreadable_releases,
             resources,
             pods,
             ownership_context,
@@ -131,6 +139,12 @@ impl ClusterSnapshot {
         let notes = listed.notes.into_iter().filter(|note| !self.notes.contains(note)).collect();
         let unlisted = listed.unlisted.into_iter().filter(|kind| !self.unlisted.contains(kind)).collect();
         Ok(Unread { notes, unlisted })
+    }
+
+    /// The kinds of objects with Helm releases that could not be listed.
+    pub fn unlisted_release_storage(&self) -> impl Iterator<Item = &'static str> {
+        let kinds = [("secrets", self.releases_forbidden), ("configmaps", self.release_maps_forbidden)];
+        kinds.into_iter().filter(|(_, is_forbidden)| *is_forbidden).map(|(kind, _)| kind)
     }
 
     /// The releases that cannot be read, in one sentence, if there are any.
@@ -180,12 +194,13 @@ pub fn inventory(
     inventory.unlisted = unlisted.into_iter().collect();
     let is_any = |is: fn(&ClusterSnapshot) -> bool| clusters.iter().any(is);
     let optional = [
-        ("secrets", is_any(|cluster| cluster.releases_forbidden)),
+        ("content of Helm releases", is_any(|cluster| !cluster.unreadable_releases.is_empty())),
         ("Helm releases", is_any(|cluster| !cluster.releases_not_stored.is_empty())),
         ("nodes", is_any(|cluster| cluster.environment.nodes.forbidden.is_some())),
     ];
-    let not_read = optional.into_iter().filter(|(_, is_unread)| *is_unread);
-    inventory.not_read = not_read.map(|(what, _)| what.to_owned()).collect();
+    let storage: BTreeSet<_> = clusters.iter().flat_map(ClusterSnapshot::unlisted_release_storage).collect();
+    let not_read = optional.into_iter().filter(|(_, is_unread)| *is_unread).map(|(what, _)| what);
+    inventory.not_read = storage.into_iter().rev().chain(not_read).map(str::to_owned).collect();
     inventory.unreadable.extend(clusters.iter().flat_map(|cluster| cluster.unreadable.iter().cloned()));
     inventory
 }

@@ -74,6 +74,7 @@ pub async fn run(
         observer(Event::Note(hint));
     }
     report.skipped = skipped(settings);
+    report.selected_by = selected_by(settings);
     if !inventory.images.is_empty() {
         observer(Event::Stage(Stage::Plan));
         let running = Running { pods: &pods, workloads: &snapshot.workloads };
@@ -91,6 +92,17 @@ pub async fn run(
 fn skipped(settings: &Settings) -> Vec<Subject> {
     let subjects = [(Subject::Registry, settings.cluster_only), (Subject::PublicTags, !settings.upstream)];
     subjects.into_iter().filter(|(_, is_skipped)| *is_skipped).map(|(subject, _)| subject).collect()
+}
+
+/// The flags that select a part of the cluster.
+fn selected_by(settings: &Settings) -> Vec<&'static str> {
+    let flags = [
+        ("-n", settings.scope.namespace.is_some()),
+        ("-l", settings.scope.selector.is_some()),
+        ("--only", settings.filter.has_only()),
+        ("--exclude", settings.filter.has_exclude()),
+    ];
+    flags.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag).collect()
 }
 
 /// Adds pods of Cast AI that cannot pull, in the namespaces where it was found, to `report`. With a

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, future, stream};
 
 use crate::model::image::{Image, Mirror};
 use crate::store::{Reference, Store};
 use crate::sync::plan::assignment::{Assignment, ImageSource};
 use crate::sync::plan::attestations::ReducedImages;
-use crate::sync::plan::repositories::list;
+use crate::sync::plan::repositories::{Repositories, list, repository_at};
 use crate::sync::plan::resolve::Pair;
-use crate::sync::plan::wanted_images::wanted_images;
+use crate::sync::plan::wanted_images::{WantedImage, wanted_images};
 use crate::sync::status::{PublicTag, RegistrySnapshot, held_digest};
 
 /// The content of the destination for `assignments`. A failure is stored as the cause, in each repository if it
@@ -31,7 +31,33 @@ pub async fn list_destination(
             repositories.insert(wanted_image.destination.path().to_owned(), Err(fault));
         }
     }
-    RegistrySnapshot { repositories, ..RegistrySnapshot::default() }
+    let archived = archived(destination, mirror, &wanted_images, &repositories).await;
+    RegistrySnapshot { repositories, archived, ..RegistrySnapshot::default() }
+}
+
+/// The images that are archived, with the commands that restore them. If an archive cannot be read, its images are missing
+/// all the same.
+async fn archived(
+    destination: &Store<'_>,
+    mirror: &Mirror,
+    wanted_images: &[WantedImage],
+    repositories: &Repositories,
+) -> BTreeMap<Image, String> {
+    let is_unlisted = |image: &Image| {
+        let listing = repositories.get(image.path()).and_then(|listed| listed.as_ref().ok()?.as_ref());
+        listing.is_some_and(|listing| listing.digest(image.version()).is_none())
+    };
+    let images = wanted_images.iter().map(|wanted_image| &wanted_image.destination);
+    stream::iter(images.filter(|image| is_unlisted(image)))
+        .map(|image| async move {
+            let repository = repository_at(mirror, image.path());
+            let command = destination.restore_command(&repository, image.version()).await;
+            Some((image.clone(), command.ok()??))
+        })
+        .buffer_unordered(destination.limits().reads)
+        .filter_map(future::ready)
+        .collect()
+        .await
 }
 
 /// The current digests of the public tags of `assignments`: one request each.

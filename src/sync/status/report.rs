@@ -36,6 +36,9 @@ pub struct StatusReport {
     /// What the flags exclude.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Subject>,
+    /// Flags that select a part of the cluster: the rest was not checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub selected_by: Vec<&'static str>,
     /// What could not be read, one sentence each.
     pub notes: Vec<String>,
     /// Kinds of workloads and of Cast AI's custom resources that could not be listed, pods included.
@@ -68,6 +71,9 @@ pub struct ImageStatus {
     /// Whether the registry has it under its tag; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirrored: Option<bool>,
+    /// The command that restores it from the archive of the registry, from which it cannot be pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_command: Option<String>,
     /// Its source does not have the tag, so that it cannot be copied from there; with `--upstream`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub not_at_source: bool,
@@ -137,6 +143,8 @@ pub enum State {
     NotRewritten,
     /// The registry does not have an image that is pulled from it.
     Missing,
+    /// It is pulled from the registry, which has archived it: it cannot be pulled before it is restored.
+    Archived,
     /// The public tag has this digest by now, and the registry has another.
     Behind(String),
     /// The registry has it, but its source no longer has the tag.
@@ -159,6 +167,7 @@ impl State {
                 | Self::Upgraded(_)
                 | Self::NotRewritten
                 | Self::Missing
+                | Self::Archived
                 | Self::Behind(_)
                 | Self::TagRemoved(_)
                 | Self::OtherRegistry(_)
@@ -178,6 +187,7 @@ impl StatusReport {
             not_ready: Vec::new(),
             older_digests: Vec::new(),
             skipped: Vec::new(),
+            selected_by: Vec::new(),
             notes: inventory.notes.clone(),
             unlisted: inventory.unlisted.clone(),
             unreadable: inventory.unreadable.clone(),

@@ -113,7 +113,11 @@ fn every_image_has_its_state() {
     let flat = json!({"container/a": {"from": PUBLIC, "to": "o.example/flat:v1"}});
     let short = json!({"container/a": {"from": "castai/z:v1", "to": "e.example/castai/z:v1"}});
     let forged = json!({"container/a": {"from": "not an image", "to": PUBLIC}});
-    let cases: [Case<'_>; 25] = [
+    let archived = RegistrySnapshot {
+        archived: [(OURS.parse().unwrap(), "aws ecr …".to_owned())].into(),
+        ..registry(&["v0"])
+    };
+    let cases: [Case<'_>; 27] = [
         (&there, &none, Some(&holds), State::Mirrored, Some(true)),
         // Its tag exists, but has another digest.
         (&gone, &none, Some(&holds), State::Missing, Some(false)),
@@ -125,6 +129,8 @@ fn every_image_has_its_state() {
         (PUBLIC, &none, Some(&silent), State::NotRewritten, Some(true)),
         (OURS, &ours, Some(&moved), State::Behind(digest("v1, again").to_string()), Some(true)),
         (OURS, &ours, Some(&empty), State::Missing, Some(false)),
+        (OURS, &ours, Some(&archived), State::Archived, Some(false)),
+        (PUBLIC, &none, Some(&archived), State::NotRewritten, Some(false)),
         (OURS, &ours, None, State::Unchecked("the registry was not read".to_owned()), None),
         (OURS, &ours, Some(&unreadable), State::Unchecked("denied".to_owned()), None),
         // Set by a Helm value, without a record of ours.
@@ -158,6 +164,8 @@ fn every_image_has_its_state() {
         assert_eq!((&status.state, status.mirrored), (&state, mirrored), "{image} {records}");
         let is_changed = matches!(state, State::Reverted(_) | State::Upgraded(_));
         assert_eq!(status.changed_by.is_some(), is_changed, "{image}");
+        let is_archived = seen.is_some_and(|seen| !seen.archived.is_empty());
+        assert_eq!(status.restore_command.is_some(), is_archived, "{image}");
         assert_eq!(status.owners.len(), 1, "its Helm release is named");
     }
 }

@@ -34,8 +34,7 @@ fn ecr_failures_are_reported_and_a_missing_permission_is_unknown() {
     assert_eq!(text(listing, "result"), "Unknown");
     assert_eq!(text(listing, "reason"), "no permission for ecr:DescribeRepositories");
     let table = plugin(&lab, 1, &["preflight"]).stdout;
-    let last = "Private connectivity not verified: 1 check could not run: no permission for ecr:DescribeRepositories; allow \
-                ecr:DescribeRepositories to these AWS credentials\n";
+    let last = "\nPrivate connectivity not verified; not checked: ECR of 123456789012 (CPL303)\n";
     assert!(table.ends_with(last), "{table}");
 
     access(json!({ "denied": ["GetAuthorizationToken"] }));

@@ -22,6 +22,7 @@ fn image(state: State, not_checked: &[(Subject, &str)]) -> ImageStatus {
         destination: None,
         state,
         mirrored: None,
+        restore_command: None,
         not_checked: not_checked.iter().map(unread).collect(),
         newer: None,
         changed_by: None,
@@ -61,6 +62,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
         not_ready: Vec::new(),
         older_digests: Vec::new(),
         skipped: vec![Subject::PublicTags],
+        selected_by: Vec::new(),
         notes: Vec::new(),
         unlisted: Vec::new(),
         unreadable: Vec::new(),
@@ -97,6 +99,34 @@ fn pods_with_an_older_digest_are_counted_and_named() {
 }
 
 #[test]
+fn archived_images_are_copied_again_or_restored_by_hand() {
+    let archived = |state, source: Option<&str>| ImageStatus {
+        source: source.map(|source| source.parse().unwrap()),
+        destination: Some("e.example/x:v1".parse().unwrap()),
+        mirrored: Some(false),
+        restore_command: Some("aws ecr update-image-storage-class".to_owned()),
+        ..image(state, &[])
+    };
+    let known = || archived(State::Archived, Some("x:v1"));
+    let unknown = || archived(State::Archived, None);
+    let sync = "run kubectl castai-privatelink sync-images";
+    let by_hand = "1 image of unknown source is archived in the registry: restore with the hint above";
+    let command = ["hint: restore archived images:", "  aws ecr update-image-storage-class"];
+    let cases: [(Vec<ImageStatus>, String, &[&str]); 4] = [
+        (vec![known()], format!("1 archived in the registry: {sync}"), &[]),
+        (vec![unknown(), unknown()], by_hand.to_owned(), &command),
+        (vec![known(), unknown()], format!("1 archived in the registry: {sync}; {by_hand}"), &command),
+        // The registry is not new: it has had the image before.
+        (vec![archived(State::NotRewritten, Some("x:v1"))], format!("1 not rewritten: {sync}"), &[]),
+    ];
+    for (images, verdict, hint) in cases {
+        let report = report(images);
+        assert_verdict(&report, &verdict);
+        assert_eq!(restore_hint(&report), hint, "{verdict}");
+    }
+}
+
+#[test]
 fn newer_versions_are_counted_by_image() {
     let newer = Some(crate::sync::status::NewerVersions { count: 2, latest: "v3".to_owned() });
     let outdated = || ImageStatus { newer: newer.clone(), ..image(State::Mirrored, &[]) };
@@ -116,6 +146,10 @@ fn the_verdict_nothing_to_do_covers_only_what_was_checked() {
     let good = || vec![image(State::Mirrored, &[])];
     assert_verdict(&report(good()), &format!("up to date{UNKNOWN_TAGS}"));
     assert_verdict(&StatusReport { skipped: Vec::new(), ..report(good()) }, "up to date");
+    assert_verdict(
+        &StatusReport { selected_by: vec!["-n", "--only"], skipped: Vec::new(), ..report(good()) },
+        "up to date; the rest of the cluster was not checked (-n, --only)",
+    );
     let notes = vec!["cannot list secrets".to_owned()];
     assert_verdict(
         &StatusReport { notes: notes.clone(), ..report(good()) },

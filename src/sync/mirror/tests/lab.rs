@@ -88,8 +88,12 @@ pub(super) fn ecr_world() -> World {
 
 impl Lab {
     pub(super) fn wanted(&self, detail: Detail) -> NeededImages {
+        self.wanted_in(&self.mirror, detail)
+    }
+
+    fn wanted_in(&self, mirror: &Mirror, detail: Detail) -> NeededImages {
         let assignment = |name: &str| Assignment {
-            destination: format!("{}/{name}", self.mirror).parse().unwrap(),
+            destination: format!("{mirror}/{name}").parse().unwrap(),
             source: ImageSource::Known(format!("{}/{name}", self.source_host).parse().unwrap()),
             provenance: Some(Provenance::Known),
             used_by: Vec::new(),
@@ -119,16 +123,20 @@ impl Lab {
         missing.into_iter().map(|missing| format!("{:?}", missing.why)).collect()
     }
 
-    /// A whole run, as a new process does it.
-    pub(super) async fn run_with(&self, detail: Detail) -> Ran {
-        let settings = Settings {
+    fn settings(&self) -> Settings {
+        Settings {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: self.idle_timeout,
             upload_start_timeout: self.upload_start_timeout,
             retries: 2,
             retry_delay: Duration::from_millis(1),
             aws: AwsLogin::default(),
-        };
+        }
+    }
+
+    /// A whole run, as a new process does it.
+    pub(super) async fn run_with(&self, detail: Detail) -> Ran {
+        let settings = self.settings();
         let observer = |event| self.events.lock().unwrap().push(event);
         let limits = Limits { blobs: self.blobs, ..Limits::default() };
         let host = &self.mirror.registry;
@@ -176,27 +184,27 @@ impl Lab {
 
     /// One run to two destinations: two paths in the same registry.
     pub(super) async fn run_to_two(&self, detail: Detail) -> (Vec<Upload>, Mirrored) {
-        let settings = Settings::default();
+        let second = format!("{}/second", self.mirror.registry).parse().unwrap();
+        self.run_to([self.mirror.clone(), second], detail).await
+    }
+
+    /// One run to two destinations.
+    pub(super) async fn run_to(&self, mirrors: [Mirror; 2], detail: Detail) -> (Vec<Upload>, Mirrored) {
+        let (settings, host) = (self.settings(), &self.mirror.registry);
         let observer = |event| self.events.lock().unwrap().push(event);
-        let host = &self.mirror.registry;
-        let stores = open_for_test(host, self.api.clone(), &settings, Limits::default(), &observer);
-        let (sources, destination) = (&stores.sources(), &stores.destination(&self.mirror));
+        let limits = Limits { blobs: self.blobs, ..Limits::default() };
+        let stores = open_for_test(host, self.api.clone(), &settings, limits, &observer);
+        let sources = &stores.sources();
         let cache = ManifestCache::default();
         let mut prepared = Vec::new();
-        for path in ["mirror", "second"] {
-            let mirror: Mirror = format!("{host}/{path}").parse().unwrap();
-            let mut wanted = self.wanted(detail);
-            for assignment in &mut wanted.assignments {
-                let name = assignment.destination.as_written().replace("/mirror/", &format!("/{path}/"));
-                assignment.destination = name.parse().unwrap();
-            }
-            prepared.push(prepare(sources, destination, &mirror, wanted, &cache).await.unwrap());
+        for mirror in &mirrors {
+            let (store, wanted) = (stores.destination(mirror), self.wanted_in(mirror, detail));
+            let planned = prepare(sources, &store, mirror, wanted, &cache).await.unwrap();
+            prepared.push((store, planned));
         }
-        let uploads = join_uploads(prepared.iter().map(|prepared| prepared.uploads.clone()));
-        let destinations: Vec<_> = prepared
-            .iter()
-            .map(|prepared| Destination { store: destination, plan: &prepared.plan })
-            .collect();
+        let uploads = join_uploads(prepared.iter().map(|(_, planned)| planned.uploads.clone()));
+        let destinations: Vec<_> =
+            prepared.iter().map(|(store, planned)| Destination { store, plan: &planned.plan }).collect();
         let mirrored = mirror(sources, &destinations, &uploads, self.attestations, &cache, &observer).await;
         (uploads, mirrored)
     }

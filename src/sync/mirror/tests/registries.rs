@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::model::image::Algorithm;
-use crate::registry::testing::{Moves, Resize};
+use crate::registry::testing::{Moves, Resize, with_registry};
 
 /// A layer that is larger than all buffers on the way.
 fn large() -> Vec<u8> {
@@ -150,6 +151,49 @@ async fn a_registry_may_take_one_upload_at_a_time() {
         // The uploads that were set aside have reads of their own.
         assert!(reads.iter().all(|reads| *reads == 3), "{reads:?}");
         assert!(!lab.events.lock().unwrap().iter().any(|event| matches!(event, Event::Retry { .. })));
+    })
+    .await;
+}
+
+/// Each registry begins with another blob, so the read of each blob waits for the other one.
+#[tokio::test]
+async fn two_registries_that_take_one_upload_at_a_time_do_not_wait_for_each_other() {
+    let layers: [Vec<u8>; 2] = [large(), large().into_iter().rev().collect()];
+    let digests = layers.each_ref().map(|layer| Digest::compute(layer));
+    let begins_with = |digest: &Digest| World {
+        one_upload_at_a_time: Some(Arc::default()),
+        first_upload: Some((digest.clone(), Arc::new(Semaphore::new(0)))),
+        ..World::default()
+    };
+    with_lab(begins_with(&digests[0]), async |lab| {
+        lab.idle_timeout = Duration::from_mins(1);
+        lab.upload_start_timeout = Duration::from_millis(50);
+        {
+            let mut source = lab.source.lock().unwrap();
+            for repository in ["a/one", "a/two", "a/three"] {
+                source.add_image(repository, "v1", &[&layers[0], &layers[1]]);
+            }
+        }
+        with_registry(begins_with(&digests[1]), async |second, host| {
+            let mirrors = [lab.mirror.clone(), format!("{host}/mirror").parse().unwrap()];
+            let copy = lab.run_to(mirrors, Detail::Digest);
+            let (uploads, mirrored) = tokio::time::timeout(lab.idle_timeout / 2, copy).await.unwrap();
+            let hosts = |digest: &Digest| {
+                let upload = uploads.iter().find(|upload| upload.blob.digest == *digest).unwrap();
+                upload.to.iter().map(|to| to.destination.registry.clone()).collect::<BTreeSet<_>>().len()
+            };
+            assert!(digests.iter().all(|digest| hosts(digest) == 2), "an upload names both registries");
+            assert_eq!(mirrored.len(), 2 * 3, "{mirrored:?}");
+            assert!(mirrored.values().all(Result::is_ok), "{mirrored:?}");
+            for world in [&lab.target, &second] {
+                let world = world.lock().unwrap();
+                for digest in &digests {
+                    assert_eq!(world.blobs.iter().filter(|(_, held)| held == digest).count(), 3);
+                }
+            }
+            assert!(!lab.events.lock().unwrap().iter().any(|event| matches!(event, Event::Retry { .. })));
+        })
+        .await;
     })
     .await;
 }

@@ -36,15 +36,22 @@ struct Selection {
 #[serde(rename_all = "camelCase")]
 struct Filter {
     tag_status: Option<String>,
+    image_status: Option<String>,
 }
 
 impl Filter {
-    fn takes(filter: Option<&Self>, tagged: bool) -> bool {
-        match filter.and_then(|filter| filter.tag_status.as_deref()) {
+    fn takes(filter: Option<&Self>, tagged: bool, archived: bool) -> bool {
+        let is_tag_wanted = match filter.and_then(|filter| filter.tag_status.as_deref()) {
             Some("TAGGED") => tagged,
             Some("UNTAGGED") => !tagged,
             _ => true,
-        }
+        };
+        is_tag_wanted
+            && match filter.and_then(|filter| filter.image_status.as_deref()) {
+                Some("ARCHIVED") => archived,
+                Some("ANY") => true,
+                _ => !archived,
+            }
     }
 }
 
@@ -53,9 +60,9 @@ pub fn list(service: &Service, input: Value) -> Result<Value, ApiError> {
     let items = service.store.read(|state| {
         let repository = find(state, &input.repository_name)?;
         let mut items = Vec::new();
-        for digest in repository.images.keys() {
+        for (digest, image) in &repository.images {
             let tags = repository.tags_of(digest);
-            if !Filter::takes(input.filter.as_ref(), !tags.is_empty()) {
+            if !Filter::takes(input.filter.as_ref(), !tags.is_empty(), image.archived) {
                 continue;
             }
             if tags.is_empty() {
@@ -95,7 +102,8 @@ pub fn describe(service: &Service, input: Value) -> Result<Value, ApiError> {
         let mut details = Vec::new();
         for digest in &digests {
             let tags = repository.tags_of(digest);
-            if Filter::takes(input.filter.as_ref(), !tags.is_empty()) {
+            let archived = repository.images.get(digest).is_some_and(|image| image.archived);
+            if Filter::takes(input.filter.as_ref(), !tags.is_empty(), archived) {
                 details.push(detail(repository, name, digest, &tags));
             }
         }
@@ -112,7 +120,7 @@ fn detail(repository: &Repository, name: &str, digest: &str, tags: &[&str]) -> V
     let mut detail = json!({
         "registryId": ACCOUNT, "repositoryName": name, "imageDigest": digest,
         "imageSizeInBytes": image.size, "imagePushedAt": image.pushed_at,
-        "imageManifestMediaType": image.media_type, "imageStatus": "ACTIVE",
+        "imageManifestMediaType": image.media_type, "imageStatus": if image.archived { "ARCHIVED" } else { "ACTIVE" },
     });
     if !tags.is_empty() {
         detail["imageTags"] = json!(tags);

@@ -126,6 +126,7 @@ fn describe(media_type: &str, manifest: &Value, manifest_size: u64) -> Image {
         blobs: list("layers").iter().chain([config]).filter_map(digest).collect(),
         children: list("manifests").iter().filter_map(digest).collect(),
         subject: digest(&manifest["subject"]),
+        archived: false,
     }
 }
 
@@ -152,7 +153,7 @@ impl Service {
             if let Some(tag) = tag {
                 existing.tags.insert(tag.into(), digest.clone());
             }
-            existing.images.entry(digest).or_insert(image);
+            existing.images.entry(digest).or_insert(image).archived = false;
         })
     }
 }

@@ -82,7 +82,8 @@ async fn manifest(service: &Service, name: &str, reference: &str, mut request: R
     let found = service.store.read(|state| {
         let existing = state.repositories.get(name)?;
         let digest = existing.tags.get(reference).map_or(reference, String::as_str);
-        existing.images.get(digest).map(|image| (digest.to_owned(), image.media_type.clone()))
+        let image = existing.images.get(digest).filter(|image| !image.archived)?;
+        Some((digest.to_owned(), image.media_type.clone()))
     });
     let Some((digest, media_type)) = found else {
         return refuse(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "Requested image not found");

@@ -60,6 +60,7 @@ pub fn control(service: &Service) -> Router {
         .route("/access", put(access))
         .route("/passwords", delete(expire))
         .route("/repositories", put(put_repository).delete(delete_repository))
+        .route("/archive", post(archive))
         .route("/images", post(add_image).put(move_tag).delete(delete_tag))
         .with_state(service.clone())
 }
@@ -180,6 +181,21 @@ async fn delete_tag(State(service): State<Service>, Query(tag): Query<Tag>) -> R
     let removed =
         service.store.change(|state| state.repositories.get_mut(&tag.repository)?.tags.remove(&tag.tag))?;
     removed.with_context(|| format!("{} has no tag {}", tag.repository, tag.tag))?;
+    Ok(())
+}
+
+/// Moves the image of a tag to the archive, as a lifecycle rule or `UpdateImageStorageClass` does.
+async fn archive(State(service): State<Service>, Json(tag): Json<Tag>) -> Result<(), Failure> {
+    let archived = service.store.change(|state| {
+        let existing = state.repositories.get_mut(&tag.repository)?;
+        let digest = existing.tags.get(&tag.tag)?.clone();
+        let children = existing.images.get(&digest)?.children.clone();
+        for digest in children.into_iter().chain([digest]) {
+            existing.images.get_mut(&digest)?.archived = true;
+        }
+        Some(())
+    })?;
+    archived.with_context(|| format!("{} has no tag {}", tag.repository, tag.tag))?;
     Ok(())
 }
 

@@ -57,6 +57,10 @@ pub struct Image {
     pub blobs: BTreeSet<String>,
     pub children: BTreeSet<String>,
     pub subject: Option<String>,
+    /// Whether it is in the archive: it is listed only if asked for, and cannot be pulled (Amazon ECR user guide,
+    /// "Archiving an image").
+    #[serde(default)]
+    pub archived: bool,
 }
 
 /// The state, and the file in which it is stored.
