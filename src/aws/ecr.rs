@@ -148,11 +148,11 @@ impl Ecr {
 
     /// Whether a repository exists.
     pub async fn has_repository(&self, name: &str) -> Result<bool, Error> {
-        let call = self.client.describe_repositories().registry_id(&self.registry.account);
-        match call.repository_names(name).send().await {
+        let call = self.client.list_images().registry_id(&self.registry.account).repository_name(name);
+        match call.max_results(1).send().await {
             Ok(_) => Ok(true),
             Err(error) if has_code(&error, "RepositoryNotFoundException") => Ok(false),
-            Err(error) => Err(self.error("ecr:DescribeRepositories", name, &error)),
+            Err(error) => Err(self.error("ecr:ListImages", name, &error)),
         }
     }
 

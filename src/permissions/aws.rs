@@ -45,17 +45,8 @@ pub const AWS: &[AwsAction] = &[
         reason: "logging in to the registry",
     },
     AwsAction {
-        action: "ecr:DescribeRepositories",
-        purposes: &[Purpose::Preflight],
-        statement: "OptionalPreflight",
-        resource: Resource::Repositories,
-        access: Access::Read,
-        need: Need::Optional,
-        reason: "preflight: whether ECR is available; Unknown without it",
-    },
-    AwsAction {
         action: "ecr:ListImages",
-        purposes: &[Purpose::Mirror],
+        purposes: &[Purpose::Mirror, Purpose::Preflight],
         statement: "ListAndVerifyImages",
         resource: Resource::Repositories,
         access: Access::Read,

@@ -205,13 +205,7 @@ fn preflight_is_green_only_if_everything_was_looked_at() {
             &["The selected checks passed"],
             NONE,
         ),
-        (
-            Fault::Denied("DescribeRepositories"),
-            "preflight",
-            1,
-            &[UNVERIFIED, "(CPL303)"],
-            (unread, "ecr:DescribeRepositories"),
-        ),
+        (Fault::Denied("ListImages"), "preflight", 1, &[UNVERIFIED, "(CPL303)"], (unread, "ecr:ListImages")),
         (Fault::Rejected, "preflight", 1, &["Not ready for PrivateLink: ECR of"], ("/counts/fail", "1")),
     ];
     assert_all(&lab, rows);

@@ -142,7 +142,7 @@ fn the_printed_policy_is_sufficient_and_allows_nothing_outside_of_our_path() {
             ],
         );
         let blind = plugin(lab, 1, &["preflight", "--only=CPL303", &registry]);
-        assert!(blind.stdout.contains("no permission for ecr:DescribeRepositories"), "{}", blind.stdout);
+        assert!(blind.stdout.contains("no permission for ecr:ListImages"), "{}", blind.stdout);
     }
     assert_eq!(outside(lab), others);
 

@@ -1,4 +1,4 @@
-//! CPL303: ECR lists the mirror's repositories.
+//! CPL303: ECR lists the images of the mirror.
 
 use super::ecr_token;
 use crate::preflight::check::{Category, Check, FactSource, Judge, Need, Requires, Severity};
@@ -7,14 +7,14 @@ use crate::preflight::judgement::Judgement;
 
 pub static CHECK: Check = Check {
     code: "CPL303",
-    title: "ECR lists the mirror's repositories",
+    title: "ECR lists the images of the mirror",
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL301"), Requires::Same("CPL302")],
     source: FactSource::AwsApi,
-    permissions: &["ecr:DescribeRepositories"],
+    permissions: &["ecr:ListImages"],
     explanation: "Mirroring lists existing images, and creates missing repositories.",
-    remediation: "allow ecr:DescribeRepositories for these credentials",
+    remediation: "allow ecr:ListImages for these credentials",
     judge: Judge::Registry { needs: &[Need::EcrToken, Need::EcrRepository], judge },
 };
 

@@ -12,7 +12,7 @@ use crate::castai::built_in;
 
 /// Read actions in IAM's notation.
 pub(super) const TOKEN: &str = "ecr:GetAuthorizationToken";
-pub(super) const REPOSITORIES: &str = "ecr:DescribeRepositories";
+pub(super) const IMAGES: &str = "ecr:ListImages";
 
 /// The repository to look up, below the mirror's path: that of Cast AI's agent, which every cluster has.
 fn agent() -> &'static str {
@@ -40,8 +40,8 @@ pub(super) async fn fetch_token(
     answer(TOKEN, timeout, call).await.map(|_| "received a token")
 }
 
-/// Looks up one repository below `path` by name. Listing all repositories would need a permission for the whole
-/// registry, and mirroring needs none outside its path.
+/// Lists an image of one repository below `path`, as mirroring does. Listing all repositories would need a permission for the
+/// whole registry, and mirroring needs none outside its path.
 ///
 /// # Errors
 /// AWS rejects the request or does not respond within `timeout`.
@@ -53,8 +53,8 @@ pub(super) async fn fetch_repository(
 ) -> Result<&'static str, Error> {
     let agent = agent();
     let repository = path.map_or_else(|| agent.to_owned(), |path| format!("{path}/{agent}"));
-    let call = client.describe_repositories().registry_id(account).repository_names(repository).send();
-    match answer(REPOSITORIES, timeout, call).await {
+    let call = client.list_images().registry_id(account).repository_name(repository).max_results(1).send();
+    match answer(IMAGES, timeout, call).await {
         Ok(_) => Ok("the repository of Cast AI's agent exists"),
         Err(Error::Service { code, .. }) if code == "RepositoryNotFoundException" => {
             Ok("allowed; the repository of Cast AI's agent does not exist yet: sync-images creates it")
@@ -95,7 +95,7 @@ mod tests {
                 let body = r#"{"authorizationData":[{"authorizationToken":"QVdTOng="}]}"#;
                 ("200 OK", body.to_owned())
             } else if request.contains(&format!("\"ours/{}\"", agent())) {
-                ("200 OK", r#"{"repositories":[{}]}"#.to_owned())
+                ("200 OK", r#"{"imageIds":[]}"#.to_owned())
             } else if request.contains(&format!("\"{}\"", agent())) {
                 failed("RepositoryNotFoundException")
             } else {
@@ -113,7 +113,7 @@ mod tests {
         let client = client(&config, "us-east-1");
         let timeout = Duration::from_secs(10);
         assert_eq!(fetch_token(&client, timeout).await, Ok("received a token"));
-        let denied = Error::Denied { call: REPOSITORIES.to_owned(), message: "not authorized".to_owned() };
+        let denied = Error::Denied { call: IMAGES.to_owned(), message: "not authorized".to_owned() };
         for (path, expected) in [
             (Some("ours"), Ok("the repository of Cast AI's agent exists")),
             (

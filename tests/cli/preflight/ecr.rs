@@ -28,11 +28,11 @@ fn ecr_failures_are_reported_and_a_missing_permission_is_unknown() {
     let token = finding(&report, "CPL302", &registry);
     assert!(token["fixes"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
 
-    access(json!({ "denied": ["DescribeRepositories"] }));
+    access(json!({ "denied": ["ListImages"] }));
     let report = preflight(&lab, 1, &[]);
     let listing = finding(&report, "CPL303", &registry);
     assert_eq!(text(listing, "result"), "Unknown");
-    assert_eq!(text(listing, "reason"), "no permission for ecr:DescribeRepositories");
+    assert_eq!(text(listing, "reason"), "no permission for ecr:ListImages");
     let table = plugin(&lab, 1, &["preflight"]).stdout;
     let last = "\nPrivate connectivity not verified; not checked: ECR of 123456789012 (CPL303)\n";
     assert!(table.ends_with(last), "{table}");
