@@ -15,7 +15,7 @@ folder() {
 	echo "$cache/$1-$(cat "$here/$1"/* | sha256sum | cut -c1-12)"
 }
 
-sets="kubernetes registry krew helm3 helm4 moto"
+sets="kubernetes registry krew helm3 helm4 moto awscli"
 bin=$cache/tools-$(for set in $sets; do folder "$set"; done | sed 's|.*/||' | sha256sum | cut -c1-12)
 
 if [ "${1:-}" = --print ]; then
@@ -81,14 +81,19 @@ for major in 3 4; do
 	build "helm$major" "helm$major" "helm.sh/helm/v$major/cmd/helm" -ldflags "-s -w"
 done
 
-moto=$(folder moto)
-if [ ! -x "$moto/bin/moto_server" ]; then
+# install SET PROGRAM ABOUT: installs the set's Python packages unless the program exists.
+install() {
+	local set=$1 program=$2 about=$3 to
+	to=$(folder "$set")
+	[ -x "$to/bin/$program" ] && return
 	need python3 "Python 3.10 or later with venv"
-	say "installing moto (simulates STS and EC2)"
-	rm -rf "$moto"
-	python3 -m venv "$moto"
-	"$moto/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/moto/requirements.txt"
-fi
+	say "installing $set ($about)"
+	rm -rf "$to"
+	python3 -m venv "$to"
+	"$to/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/$set/requirements.txt"
+}
+install moto moto_server "simulates STS and EC2"
+install awscli aws "runs scripts of \`endpoints aws-cli\`"
 
 # link TARGET NAME: swaps the link in one step, because other labs may be starting programs through it.
 link() {
@@ -100,5 +105,6 @@ for program in $control_plane; do link "$assets/$program" "$program"; done
 link "$(folder registry)/registry" registry
 for program in kubectl-krew validate-krew-manifest; do link "$(folder krew)/$program" "$program"; done
 for program in helm3 helm4; do link "$(folder $program)/$program" "$program"; done
-link "$moto" moto
+link "$(folder moto)" moto
+link "$(folder awscli)/bin/aws" aws
 echo "$bin"
