@@ -41,7 +41,7 @@ pub fn word<'n>(name: &'n str, otherwise: &'n str) -> &'n str {
 }
 
 /// Control characters, and characters that change the direction of text (Unicode TR 9).
-fn is_harmful(c: char) -> bool {
+pub fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

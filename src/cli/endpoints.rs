@@ -31,6 +31,10 @@ use crate::endpoints::settings::{self, NamedService, Peer, PlanSettings};
   # Create it, after a confirmation prompt
   kubectl castai-privatelink endpoints create --with-aws-endpoints
 
+  # Print a script that creates it with the AWS CLI, and run that
+  kubectl castai-privatelink endpoints aws-cli >endpoints.sh
+  bash endpoints.sh
+
   # Without access to the cluster, as the owner of a shared VPC
   kubectl castai-privatelink endpoints plan --region us-east-1 --vpc vpc-0123 --subnet subnet-0456 --subnet subnet-0789")]
 pub struct EndpointsArguments {
@@ -63,13 +67,19 @@ pub enum EndpointsCommand {
     /// Everything else stays, also attributes of the VPC that were turned on. All clusters in the VPC lose their private
     /// way to Cast AI.
     Delete(DeleteArguments),
+    /// Print a script of AWS CLI calls that leads to the same state as `create`
+    ///
+    /// For those who may run AWS commands only themselves, or want to read each one before. The script is for bash. It looks
+    /// up what exists and adds what is missing, so that it may run again, and waits until the endpoints are available.
+    /// The exit code is 1 if a problem prevents a part of the plan; the script then has the other parts.
+    AwsCli(TargetArguments),
 }
 
 impl EndpointsCommand {
     /// Whether it may change something in AWS.
     pub fn may_change(&self) -> bool {
         match self {
-            Self::List(_) | Self::Plan(_) => false,
+            Self::List(_) | Self::Plan(_) | Self::AwsCli(_) => false,
             Self::Create(CreateArguments { change, .. }) | Self::Delete(DeleteArguments { change, .. }) => {
                 change.dry_run == DryRun::None
             }

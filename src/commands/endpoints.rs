@@ -1,5 +1,6 @@
 //! `endpoints`: the VPC endpoints for Cast AI's services.
 
+mod aws_cli;
 mod change;
 mod create;
 mod delete;
@@ -18,5 +19,6 @@ pub(super) async fn run(
         EndpointsCommand::Plan(plan) => Box::pin(plan::run(arguments, plan)).await,
         EndpointsCommand::Create(create) => Box::pin(create::run(arguments, create)).await,
         EndpointsCommand::Delete(delete) => Box::pin(delete::run(arguments, delete)).await,
+        EndpointsCommand::AwsCli(target) => Box::pin(aws_cli::run(arguments, target)).await,
     }
 }

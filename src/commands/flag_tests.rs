@@ -16,7 +16,7 @@ const MAP: &str = "--map";
 const REGISTRY: &str = "--registry";
 
 /// Every command, and those of the flags that it takes. What it does not take, it has no use for.
-const COMMANDS: [(&str, &[&str]); 25] = [
+const COMMANDS: [(&str, &[&str]); 26] = [
     ("images -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("sync-images", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("rewrite -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
@@ -38,6 +38,7 @@ const COMMANDS: [(&str, &[&str]); 25] = [
     ("endpoints plan", &[]),
     ("endpoints create", &[]),
     ("endpoints delete", &[]),
+    ("endpoints aws-cli", &[]),
     ("completion install", &[]),
     ("completion uninstall", &[]),
     ("completion bash", &[]),
