@@ -63,5 +63,5 @@ man: setup ## Read the manual pages
 	@cargo run --quiet --locked --package kubectl-castai-privatelink -- man | man -l -
 
 .PHONY: tools
-tools: ## Build the lab's tools (Kubernetes, etcd, registry, moto) into a cache outside the checkout
+tools: ## Build the lab's tools (Kubernetes, etcd, registry, moto, AWS CLI) into a cache outside the checkout
 	@tests/lab/tools/build.sh >/dev/null

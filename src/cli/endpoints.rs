@@ -39,6 +39,10 @@ use crate::sync::settings::MirrorSettings;
   kubectl castai-privatelink images -o json >inventory.json
   kubectl castai-privatelink endpoints terraform --inventory inventory.json --out castai-privatelink
 
+  # Print a script that creates it with the AWS CLI, and run that
+  kubectl castai-privatelink endpoints aws-cli >endpoints.sh
+  bash endpoints.sh
+
   # Without access to the cluster, as the owner of a shared VPC
   kubectl castai-privatelink endpoints plan --region us-east-1 --vpc vpc-0123 --subnet subnet-0456 --subnet subnet-0789")]
 pub struct EndpointsArguments {
@@ -72,6 +76,12 @@ pub enum EndpointsCommand {
     /// others stay theirs and get what they lack. Needs Terraform 1.5 or later, or `OpenTofu`. The exit code is 1 if a
     /// problem prevents a part of the plan.
     Terraform(TerraformArguments),
+    /// Print a script of AWS CLI calls that leads to the same state as `create`
+    ///
+    /// For those who may run AWS commands only themselves, or want to read each one before. The script is for bash. It looks
+    /// up what exists and adds what is missing, so that it may run again, and waits until the endpoints are available.
+    /// The exit code is 1 if a problem prevents a part of the plan; the script then has the other parts.
+    AwsCli(TargetArguments),
     /// Delete what `create` made: endpoints, security groups and subnet tags that carry this plugin's tag
     ///
     /// Everything else stays, also attributes of the VPC that were turned on. All clusters in the VPC lose their private
@@ -83,7 +93,7 @@ impl EndpointsCommand {
     /// Whether it may change something in AWS.
     pub fn may_change(&self) -> bool {
         match self {
-            Self::List(_) | Self::Plan(_) | Self::Terraform(_) => false,
+            Self::List(_) | Self::Plan(_) | Self::Terraform(_) | Self::AwsCli(_) => false,
             Self::Create(CreateArguments { change, .. }) | Self::Delete(DeleteArguments { change, .. }) => {
                 change.dry_run == DryRun::None
             }

@@ -1,5 +1,6 @@
 //! `endpoints`: the VPC endpoints for Cast AI's services.
 
+mod aws_cli;
 mod change;
 mod create;
 mod delete;
@@ -20,5 +21,6 @@ pub(super) async fn run(
         EndpointsCommand::Create(create) => Box::pin(create::run(arguments, create)).await,
         EndpointsCommand::Terraform(wanted) => Box::pin(terraform::run(arguments, wanted)).await,
         EndpointsCommand::Delete(delete) => Box::pin(delete::run(arguments, delete)).await,
+        EndpointsCommand::AwsCli(target) => Box::pin(aws_cli::run(arguments, target)).await,
     }
 }

@@ -16,7 +16,7 @@ const MAP: &str = "--map";
 const REGISTRY: &str = "--registry";
 
 /// Every command, and those of the flags that it takes. What it does not take, it has no use for.
-const COMMANDS: [(&str, &[&str]); 26] = [
+const COMMANDS: [(&str, &[&str]); 27] = [
     ("images -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("sync-images", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("rewrite -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
@@ -40,6 +40,7 @@ const COMMANDS: [(&str, &[&str]); 26] = [
     // Names in the mirror need an inventory.
     ("endpoints terraform", &[]),
     ("endpoints delete", &[]),
+    ("endpoints aws-cli", &[]),
     ("completion install", &[]),
     ("completion uninstall", &[]),
     ("completion bash", &[]),

@@ -1,7 +1,7 @@
 //! VPC endpoints for Cast AI's services: facts (I/O) → plan (pure) → changes (I/O).
 
 pub mod apply;
-
+pub mod aws_cli;
 pub mod decide;
 pub mod facts;
 pub mod gather;

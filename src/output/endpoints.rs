@@ -5,5 +5,5 @@ mod plan;
 mod report;
 
 pub use self::offer::offer;
-pub use self::plan::plan;
-pub use self::report::{conclude, notes, show_planned, step, work};
+pub use self::plan::{notes, plan, problems};
+pub use self::report::{conclude, show_planned, step, work};

@@ -1,5 +1,6 @@
 //! VPC endpoints, against EC2, EKS and Route 53.
 
+mod aws_cli;
 mod create;
 mod terraform;
 

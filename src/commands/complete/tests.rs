@@ -51,7 +51,7 @@ async fn candidates_follow_the_words_before() {
         ("preflight --only CPL301 --exclude=CPL30", &["CPL301", "CPL302", "CPL303"], NO_FILES),
         ("sync-images --dry", &["--dry-run"], NO_FILES),
         ("sync-images --registry ", &[], NO_FILES),
-        ("endpoints ", &["list", "plan", "create", "terraform", "delete", "help"], NO_FILES),
+        ("endpoints ", &["list", "plan", "create", "terraform", "aws-cli", "delete", "help"], NO_FILES),
         ("endpoints list -o ", &["table", "json", "yaml"], NO_FILES),
         ("permissions ", &["rbac", "iam", "help"], NO_FILES),
         ("sync-images --lock ", &[], FILES),

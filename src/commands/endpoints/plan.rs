@@ -26,7 +26,10 @@ pub(super) async fn run(
 }
 
 /// The plan for the VPC as it is now.
-async fn planned(arguments: &Arguments, target: &TargetArguments) -> Result<EndpointPlan, CommandError> {
+pub(super) async fn planned(
+    arguments: &Arguments,
+    target: &TargetArguments,
+) -> Result<EndpointPlan, CommandError> {
     let (ports, wanted) = connected(arguments, target).await?;
     Ok(decide(&gather::facts(&ports, &wanted).await?, &wanted))
 }

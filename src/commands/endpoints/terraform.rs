@@ -47,9 +47,7 @@ pub(super) async fn run(
         None => print(&files)?,
     }
     text::notes(&plan);
-    for problem in &plan.problems {
-        output::error(&format!("error: {}: {}", problem.subject, problem.message), Some(&problem.hint));
-    }
+    text::problems(&plan);
     if let Some(directory) = wanted.out.as_ref().filter(|_| plan.problems.is_empty()) {
         output::say(&format!("next: terraform -chdir={} init, then plan", directory.display()));
     }

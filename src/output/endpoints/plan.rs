@@ -16,14 +16,22 @@ const LIMIT: usize = 2000;
 /// Prints a plan to stdout, and notes, problems and the conclusion to stderr.
 pub fn plan(plan: &EndpointPlan) -> io::Result<()> {
     result(&text(plan, terminal_width()))?;
-    for note in &plan.notes {
-        say(&format!("note: {note}"));
-    }
+    notes(plan);
+    problems(plan);
+    say(&conclusion(plan));
+    Ok(())
+}
+
+/// Prints the notes of a plan to stderr.
+pub fn notes(plan: &EndpointPlan) {
+    plan.notes.iter().for_each(|note| say(&format!("note: {note}")));
+}
+
+/// Prints the problems of a plan to stderr.
+pub fn problems(plan: &EndpointPlan) {
     for problem in &plan.problems {
         error(&format!("error: {}: {}", problem.subject, problem.message), Some(&problem.hint));
     }
-    say(&conclusion(plan));
-    Ok(())
 }
 
 pub(super) fn text(plan: &EndpointPlan, width: Option<usize>) -> String {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::plan::{describe_one, group_name, nothing_to_do, peers, text};
+use super::plan::{describe_one, group_name, notes, nothing_to_do, peers, problems, text};
 use crate::endpoints::apply::{Outcome, Step};
 use crate::endpoints::plan::{Action, EndpointPlan, ROUTABLE};
 use crate::endpoints::run::EndpointReport;
@@ -17,10 +17,6 @@ const LIMIT: usize = 2000;
 pub fn show_planned(plan: &EndpointPlan) {
     text(plan, terminal_width()).lines().for_each(say);
     notes(plan);
-}
-
-pub fn notes(plan: &EndpointPlan) {
-    plan.notes.iter().for_each(|note| say(&format!("note: {note}")));
 }
 
 /// What would be done, for the question: `create 6 endpoints and tag 2 subnets in vpc-1 of cluster demo`.
@@ -121,9 +117,7 @@ pub fn conclude(report: &EndpointReport, waited: bool) {
     if let Some(why) = &report.unread {
         error(&format!("error: the result could not be read: {why}"), None);
     }
-    for problem in &current.problems {
-        error(&format!("error: {}: {}", problem.subject, problem.message), Some(&problem.hint));
-    }
+    problems(current);
     say(&conclusion(report, waited));
 }
 

@@ -18,12 +18,12 @@ fn run(lab: &Lab, code: i32, command: &[&str], flags: &[&str]) -> Output {
 }
 
 /// The endpoints of the VPC.
-fn endpoints(lab: &Lab) -> Vec<Value> {
+pub(super) fn endpoints(lab: &Lab) -> Vec<Value> {
     lab.control().get("/aws/endpoints").unwrap()
 }
 
 /// EC2's response to a request that is neither recorded nor refused by a fault.
-fn ec2(lab: &Lab, request: &Value) -> String {
+pub(super) fn ec2(lab: &Lab, request: &Value) -> String {
     String::from_utf8(lab.control().post("/aws/ec2", request).unwrap()).unwrap()
 }
 
@@ -52,19 +52,19 @@ fn state(lab: &Lab) -> Value {
 }
 
 /// EC2's actions that a run has called, without those that only read.
-fn writes(lab: &Lab) -> Vec<String> {
+pub(super) fn writes(lab: &Lab) -> Vec<String> {
     let requests: Vec<Value> = lab.control().get("/aws/requests").unwrap();
     let actions = requests.iter().map(|request| request["action"].as_str().unwrap().to_owned());
     actions.filter(|action| !action.starts_with("Describe") && action != "GetCallerIdentity").collect()
 }
 
 /// EC2's actions that were called.
-fn actions(lab: &Lab) -> BTreeSet<String> {
+pub(super) fn actions(lab: &Lab) -> BTreeSet<String> {
     let requests: Vec<Value> = lab.control().get("/aws/requests").unwrap();
     requests.iter().map(|request| request["action"].as_str().unwrap().to_owned()).collect()
 }
 
-fn forget_requests(lab: &Lab) {
+pub(super) fn forget_requests(lab: &Lab) {
     lab.control().delete("/aws/requests").unwrap();
 }
 

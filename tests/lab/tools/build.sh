@@ -15,7 +15,7 @@ folder() {
 	echo "$cache/$1-$(cat "$here/$1"/* | sha256sum | cut -c1-12)"
 }
 
-sets="kubernetes registry krew helm3 helm4 tofu terraform-provider moto"
+sets="kubernetes registry krew helm3 helm4 tofu terraform-provider moto awscli"
 bin=$cache/tools-$(for set in $sets; do folder "$set"; done | sed 's|.*/||' | sha256sum | cut -c1-12)
 
 if [ "${1:-}" = --print ]; then
@@ -84,14 +84,19 @@ done
 build tofu tofu github.com/opentofu/opentofu/cmd/tofu -ldflags "-s -w"
 build terraform-provider terraform-provider-aws . -ldflags "-s -w"
 
-moto=$(folder moto)
-if [ ! -x "$moto/bin/moto_server" ]; then
+# install SET PROGRAM ABOUT: installs the set's Python packages unless the program exists.
+install() {
+	local set=$1 program=$2 about=$3 to
+	to=$(folder "$set")
+	[ -x "$to/bin/$program" ] && return
 	need python3 "Python 3.10 or later with venv"
-	say "installing moto (simulates STS and EC2)"
-	rm -rf "$moto"
-	python3 -m venv "$moto"
-	"$moto/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/moto/requirements.txt"
-fi
+	say "installing $set ($about)"
+	rm -rf "$to"
+	python3 -m venv "$to"
+	"$to/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/$set/requirements.txt"
+}
+install moto moto_server "simulates STS and EC2"
+install awscli aws "runs scripts of \`endpoints aws-cli\`"
 
 # link TARGET NAME: swaps the link in one step, because other labs may be starting programs through it.
 link() {
@@ -105,5 +110,6 @@ for program in kubectl-krew validate-krew-manifest; do link "$(folder krew)/$pro
 for program in helm3 helm4; do link "$(folder $program)/$program" "$program"; done
 link "$(folder tofu)/tofu" tofu
 link "$(folder terraform-provider)/terraform-provider-aws" terraform-provider-aws
-link "$moto" moto
+link "$(folder moto)" moto
+link "$(folder awscli)/bin/aws" aws
 echo "$bin"
