@@ -16,7 +16,7 @@ use tower::filter::AsyncFilterLayer;
 
 use super::connection_flags::ConnectionFlags;
 use super::credentials::{self, Authorization};
-use super::error::{Error, ServerRoute};
+use super::error::{Error, ForeignResponses, ServerRoute};
 use super::exec_plugin::{Call, Plugin};
 use super::identity::Identity;
 use super::kubeconfig::{self, Cluster, EksIdentity, Selection, User};
@@ -147,6 +147,7 @@ async fn client(
     }
     let builder = ClientBuilder::try_from(config).map_err(|error| Error::from_kube(&error, server_route))?;
     let builder = builder.with_layer(&RequestLog(server_route.server.as_str().into()));
+    let builder = builder.with_layer(&ForeignResponses);
     if !authorization.is_renewed() {
         return Ok(builder.build());
     }
