@@ -22,7 +22,7 @@ use super::identity::Identity;
 use super::kubeconfig::{self, Cluster, EksIdentity, Selection, User};
 use super::request_limit::RequestLimit;
 use super::request_log::RequestLog;
-use super::url::{proxy_url, server_url};
+use super::url::{proxy_url, server_login, server_url};
 use super::value_source::ValueSource;
 use crate::model::image_field::Variables;
 use crate::transport::aws_login::AwsLogin;
@@ -135,6 +135,14 @@ async fn client(
             let plugin = Plugin::start(call).await?;
             identity = plugin.identity().await;
             authorization = Authorization::Plugin(plugin);
+        }
+        let server = flags.server.as_ref().or(selection.cluster.server.as_ref());
+        if let (Authorization::None, Some((user, password))) =
+            (&authorization, server.and_then(|url| server_login(url)))
+        {
+            let value_source =
+                ValueSource::cluster("server", selection.cluster_name.as_deref().unwrap_or_default());
+            authorization = Authorization::Fixed(credentials::basic(&user, Some(&password), &value_source)?);
         }
         if let Some(Identity { certificate, key }) = identity {
             let encode = |pem| base64::engine::general_purpose::STANDARD.encode(pem);

@@ -131,7 +131,8 @@ pub(super) fn authorization(
     }
 }
 
-fn basic(
+/// The header of a login with user and password.
+pub(super) fn basic(
     user: &str,
     password: Option<&SecretString>,
     value_source: &ValueSource,
