@@ -1,5 +1,6 @@
 //! The command line: clap types, and their conversion into settings.
 
+mod boolean_flags;
 pub mod candidates;
 mod command_line;
 mod completion;
@@ -155,7 +156,9 @@ impl Command {
 /// # Errors
 /// The command line is invalid, or asks for help or the version.
 pub fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {
-    let parsed = help::command().try_get_matches_from(logging::joined(words));
+    let command = help::command();
+    let words = boolean_flags::without_values(&logging::joined(words), &command);
+    let parsed = command.try_get_matches_from(words);
     let parsed = parsed.and_then(|matches| Arguments::from_arg_matches(&matches));
     let mut arguments = parsed.map_err(without_logins)?;
     arguments.connection.drop_empty();

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     let task = if let Some(line) = complete::words_to_complete(&words) {
         Task::Complete(line)
-    } else if stdio::was_stdout_closed() {
+    } else if startup::was_stdout_closed() {
         return commands::stdout_closed().exit_code();
     } else {
         match cli::parse(&words) {

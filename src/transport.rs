@@ -6,6 +6,7 @@ pub mod fault;
 pub mod request_log;
 pub mod roots;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,15 @@ pub enum Error {
     Tls(#[from] rustls::Error),
     #[error("cannot set up the HTTP client: {0}")]
     Http(#[from] reqwest::Error),
+    #[error("invalid {0}: expected a URL such as https://ecr.us-east-1.amazonaws.com")]
+    Endpoint(String),
+    /// Without text of the file, which may be secret.
+    #[error("invalid AWS configuration {}: {why}", .path.display())]
+    AwsFile { path: PathBuf, why: String },
+    #[error(
+        "incomplete AWS credentials in the environment: AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not"
+    )]
+    HalfKeys,
     #[error("invalid AWS region {region:?}: set --region")]
     Region { region: String },
     #[error(

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
-use crate::aws::profile::MfaRequired;
+use crate::aws::credential_problem::{CredentialProblem, LOG_IN};
 use crate::error::CommandError;
 use crate::printable::one_line;
 use crate::transport::fault::{Fault, causes};
@@ -12,28 +12,15 @@ use crate::transport::fault::{Fault, causes};
 /// Maximum length of repeated AWS text, in characters.
 const LIMIT: usize = 300;
 
-/// Prefix of aws-config's errors of an external program (1.13.0, `credential_process.rs`).
-const PROCESS: &str = "external process";
-const PROCESS_FAILED: &str =
-    "the credential_process of the AWS profile failed or printed no credentials; run it by hand to see why";
-
-const LOG_IN: &str = "log in (aws login, aws sso login, aws configure) or set AWS_PROFILE";
-
-/// The AWS CLI prompts for the code, and prints credentials of a session.
-fn mfa_hint(profile: &str) -> String {
-    format!(
-        "run: eval \"$(aws configure export-credentials --profile {profile} --format env)\", and run again"
-    )
-}
-
 /// A failed call to AWS. `call` is the action as IAM writes it, with the resource if there is one: `ecr:ListImages on
 /// arn:aws:ecr:…`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("no AWS credentials ({reason}): {LOG_IN}")]
     NoCredentials { reason: String },
-    #[error("the AWS profile {profile} requires an MFA code, which only the AWS CLI asks for: {}", mfa_hint(.profile))]
-    Mfa { profile: String },
+    /// There are credentials, or a profile that should have some, but they cannot be used.
+    #[error(transparent)]
+    Credentials(CredentialProblem),
     #[error("the AWS credentials have expired: renew them (for example with aws sso login) and run again")]
     Expired,
     #[error("invalid AWS credentials ({code}): check AWS_PROFILE, the access key and this machine's clock")]
@@ -77,8 +64,8 @@ impl Error {
     {
         let call = call.to_owned();
         let sources = error.source().map(causes).unwrap_or_default();
-        if let Some(required) = sources.iter().find_map(|source| source.downcast_ref::<MfaRequired>()) {
-            return Self::Mfa { profile: required.profile.clone() };
+        if let Some(problem) = sources.iter().find_map(|source| source.downcast_ref::<CredentialProblem>()) {
+            return Self::Credentials(problem.clone());
         }
         if let Some(fault) = error.source().and_then(Fault::classify) {
             return Self::Blocked { call, fault };
@@ -92,8 +79,6 @@ impl Error {
             Some(text) if text.starts_with("failed to lookup address") => {
                 "host name not found in DNS".to_owned()
             }
-            // The rest is output of the profile's credential_process, which may be secret.
-            Some(text) if text.contains(PROCESS) => PROCESS_FAILED.to_owned(),
             innermost => innermost.map(|text| one_line(text, LIMIT)).unwrap_or_default(),
         };
         match error {
@@ -145,7 +130,7 @@ impl Error {
     pub const fn stops_everything(&self) -> bool {
         match self {
             Self::NoCredentials { .. }
-            | Self::Mfa { .. }
+            | Self::Credentials(_)
             | Self::Expired
             | Self::NotAccepted { .. }
             | Self::Clock { .. }
@@ -165,12 +150,9 @@ impl From<Error> for CommandError {
             Error::NoCredentials { reason } => {
                 Self::with_hint(format!("error: no AWS credentials ({reason})"), LOG_IN)
             }
-            Error::Mfa { profile } => Self::with_hint(
-                format!(
-                    "error: the AWS profile {profile} requires an MFA code, which only the AWS CLI asks for"
-                ),
-                mfa_hint(&profile),
-            ),
+            Error::Credentials(CredentialProblem { problem, hint }) => {
+                Self::with_hint(format!("error: {problem}"), hint)
+            }
             error => Self::new(format!("error: {error}")),
         }
     }

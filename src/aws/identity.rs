@@ -21,12 +21,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use probe::proxy::Proxies;
 
-use crate::aws::client;
+use crate::aws::credential_problem::CredentialProblem;
 use crate::aws::error::Error;
-use crate::aws::profile::MfaRequired;
+use crate::aws::profile::{Profile, Profiles};
+use crate::aws::{client, endpoint};
 use crate::model::aws_partition::Partition;
 use crate::printable::one_line;
-use crate::transport::fault::causes;
 use crate::transport::{self, roots};
 
 /// The account and principal that our credentials belong to.
@@ -47,6 +47,15 @@ pub async fn configuration(
     if !is_sendable(region) {
         return Err(transport::Error::Region { region: one_line(region, 100) });
     }
+    endpoint::check_variables()?;
+    let has_keys = std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
+    let has_secret =
+        ["AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY"].iter().any(|name| std::env::var_os(name).is_some());
+    // As in the AWS CLI. The SDK would use another identity.
+    if settings.aws.profile.is_none() && has_keys && !has_secret {
+        return Err(transport::Error::HalfKeys);
+    }
+    let Profiles { files, profile } = Profiles::read(settings.aws.profile.as_deref()).await?;
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.idle_timeout)
@@ -62,17 +71,22 @@ pub async fn configuration(
         .http_client(http_client.clone())
         .region(region.clone())
         .timeout_config(timeouts.clone())
-        .retry_config(retries.clone());
+        .retry_config(retries.clone())
+        .profile_files(files.clone());
+    if profile.is_named {
+        // The SDK does not know AWS_DEFAULT_PROFILE.
+        loader = loader.profile_name(&profile.name);
+    }
     // The default chain would prefer keys in the environment, other than the AWS CLI with `--profile`.
-    if let Some(profile) = &settings.aws.profile {
+    if settings.aws.profile.is_some() {
         let provider = ProviderConfig::default()
             .with_http_client(http_client)
             .with_region(Some(region))
             .with_timeout_config(timeouts)
             .with_retry_config(retries);
         let provider = provider.clone().with_use_fips(Box::pin(use_fips_provider(&provider)).await);
-        let profiles = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile);
-        loader = loader.profile_name(profile).credentials_provider(profiles.build());
+        let profiles = ProfileFileCredentialsProvider::builder().configure(&provider).profile_files(files);
+        loader = loader.credentials_provider(profiles.profile_name(&profile.name).build());
     }
     if let Ok(name) = AppName::new(NAME) {
         loader = loader.app_name(name);
@@ -80,26 +94,27 @@ pub async fn configuration(
     // The SDK's futures are large.
     let configuration = Box::pin(loader.load()).await;
     let Some(provider) = configuration.credentials_provider() else { return Ok(configuration) };
-    let checked = Checked { provider, profile: settings.aws.profile.clone() };
-    let provider = SharedCredentialsProvider::new(checked);
-    let configuration = configuration.into_builder().credentials_provider(provider).build();
+    let checked =
+        |provider, role| SharedCredentialsProvider::new(Checked { provider, profile: profile.clone(), role });
+    let configuration = configuration.into_builder().credentials_provider(checked(provider, None)).build();
     let Some(role) = &settings.aws.role else { return Ok(configuration) };
-    let role = AssumeRoleProvider::builder(role).session_name(NAME).configure(&configuration);
-    let role = Box::pin(role.build()).await;
-    let provider = SharedCredentialsProvider::new(role);
+    let provider = AssumeRoleProvider::builder(role).session_name(NAME).configure(&configuration);
+    let provider = SharedCredentialsProvider::new(Box::pin(provider.build()).await);
+    let provider = checked(provider, Some(role.clone()));
     Ok(configuration.into_builder().credentials_provider(provider).build())
 }
 
 /// The program, in AWS' logs.
 const NAME: &str = "kubectl-castai_privatelink";
 
-/// The SDK's signer panics if an access key id or a region is not a valid header value (aws-runtime 1.10.2,
-/// `apply_signing_instructions`).
+/// Credentials that can be sent, or why there are none. The SDK's signer panics if an access key id or a region is not
+/// a valid header value (aws-runtime 1.10.2, `apply_signing_instructions`).
 #[derive(Debug)]
 struct Checked {
     provider: SharedCredentialsProvider,
-    /// The profile that the user names.
-    profile: Option<String>,
+    profile: Profile,
+    /// The role that the credentials are for, if it is not the profile's.
+    role: Option<String>,
 }
 
 impl ProvideCredentials for Checked {
@@ -108,27 +123,29 @@ impl ProvideCredentials for Checked {
         Self: 'a,
     {
         Providing::new(async {
-            let provided = self.provider.provide_credentials().await.and_then(checked);
-            provided.map_err(|error| explained(error, self.profile.as_deref()))
+            let provided = self.provider.provide_credentials().await;
+            let provided = provided.map_err(|error| {
+                match CredentialProblem::find(&error, &self.profile, self.role.as_deref()) {
+                    Some(problem) => CredentialsError::provider_error(problem),
+                    None => error,
+                }
+            });
+            provided.and_then(checked)
         })
     }
 }
 
-/// A role that AWS denies to a profile with an MFA device is denied for the missing code.
-fn explained(error: CredentialsError, profile: Option<&str>) -> CredentialsError {
-    let is_denied = causes(&error).iter().any(|cause| cause.to_string().contains("AccessDenied"));
-    match is_denied.then(|| MfaRequired::find(profile)).flatten() {
-        Some(required) => CredentialsError::provider_error(required),
-        None => error,
-    }
-}
-
 fn checked(credentials: Credentials) -> Result<Credentials, CredentialsError> {
-    let is_valid = is_sendable(credentials.access_key_id());
-    if is_valid { Ok(credentials) } else { Err(CredentialsError::invalid_configuration(INVALID_KEY)) }
+    let token = credentials.session_token();
+    let invalid = if !is_sendable(credentials.access_key_id()) {
+        "access key ID"
+    } else if token.is_some_and(|token| !token.is_empty() && !is_sendable(token)) {
+        "session token"
+    } else {
+        return Ok(credentials);
+    };
+    Err(CredentialsError::provider_error(CredentialProblem::of_text(invalid)))
 }
-
-const INVALID_KEY: &str = "invalid access key ID: it has a line break, a space or another invalid character";
 
 fn is_sendable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())

@@ -1,8 +1,10 @@
 //! The AWS adapters: configuration and identity, and the APIs of ECR and EC2.
 
 pub mod client;
+mod credential_problem;
 pub mod ec2;
 pub mod ecr;
+mod endpoint;
 pub mod error;
 pub mod identity;
 mod profile;

@@ -11,9 +11,12 @@ use crate::castai::built_in;
 use crate::cluster::{ConnectionFlags, Scope};
 use crate::model::knowledge::Knowledge;
 
+/// The heading of these flags.
+pub(super) const CLUSTER: &str = "Cluster options";
+
 /// kubectl's flags for reaching a cluster, accepted before and after the subcommand.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Cluster options")]
+#[command(next_help_heading = CLUSTER)]
 pub struct ConnectionArguments {
     /// Path to the kubeconfig file to use
     #[arg(long, global = true, value_name = "FILE", value_parser = file(), hide_short_help = true)]
@@ -59,6 +62,10 @@ pub struct ConnectionArguments {
     #[arg(long = "as-uid", global = true, value_name = "UID", hide_short_help = true)]
     pub impersonate_uid: Option<String>,
 
+    /// Extra value to impersonate for the operation; may be repeated
+    #[arg(long = "as-user-extra", global = true, value_name = "KEY=VALUE", value_parser = extra, hide_short_help = true)]
+    pub impersonate_extra: Vec<(String, String)>,
+
     /// Path to a client certificate file for TLS
     #[arg(long, global = true, value_name = "FILE", value_parser = file(), hide_short_help = true)]
     pub client_certificate: Option<PathBuf>,
@@ -82,6 +89,20 @@ pub struct ConnectionArguments {
     /// Timeout of a single request to the API server, such as 1s or 2m; 0 means no timeout
     #[arg(long, global = true, value_name = "DURATION", value_parser = request_timeout, default_value = REQUEST_TIMEOUT, hide_short_help = true)]
     pub request_timeout: Duration,
+
+    /// Accepted for scripts that pass it to kubectl: responses are not compressed
+    #[arg(long, global = true, hide = true)]
+    disable_compression: bool,
+
+    /// Accepted for scripts that pass it to kubectl: there is no cache
+    #[arg(long, global = true, value_name = "DIR", value_parser = file(), hide = true)]
+    cache_dir: Option<PathBuf>,
+}
+
+/// `KEY=VALUE`.
+fn extra(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// The default of `--request-timeout`.
@@ -137,6 +158,7 @@ impl ConnectionArguments {
             impersonate: self.impersonate.clone(),
             impersonate_groups: self.impersonate_group.clone(),
             impersonate_uid: self.impersonate_uid.clone(),
+            impersonate_extra: self.impersonate_extra.clone(),
             certificate_authority: self.certificate_authority.clone(),
             client_certificate: self.client_certificate.clone(),
             client_key: self.client_key.clone(),

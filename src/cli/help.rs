@@ -1,15 +1,24 @@
 //! Help as in kubectl: a command shows its own flags, and `options` those that every command takes.
 
-use clap::{Command, CommandFactory as _};
+use clap::{ArgAction, Command, CommandFactory as _};
 
 use super::Arguments;
+use super::connection::CLUSTER;
 
 const REFERENCE: &str = "Use \"kubectl castai-privatelink options\" for a list of global command-line options \
                          (applies to all commands).";
 
 /// The command line, in whose help global flags are hidden.
 pub(super) fn command() -> Command {
-    let mut command = Arguments::command();
+    let mut command = Arguments::command().mut_args(|argument| {
+        // As in kubectl, the last value of a flag of the connection is used.
+        let is_repeated = matches!(argument.get_action(), ArgAction::Append);
+        if argument.get_help_heading() != Some(CLUSTER) || is_repeated {
+            return argument;
+        }
+        let id = argument.get_id().clone();
+        argument.overrides_with(id)
+    });
     // Global flags are copied to the subcommands when they are built.
     command.build();
     without_global_flags(command)
@@ -65,7 +74,8 @@ mod tests {
         check(&command());
         let all = Arguments::command();
         let options = options();
-        for argument in all.get_arguments().filter(|argument| argument.is_global_set()) {
+        let shown = |argument: &&clap::Arg| argument.is_global_set() && !argument.is_hide_set();
+        for argument in all.get_arguments().filter(shown) {
             let flag = format!("--{}", argument.get_long().unwrap());
             assert!(options.contains(&flag), "{flag}: {options}");
         }

@@ -46,7 +46,10 @@ impl NetworkArguments {
             upload_start_timeout: self.upload_start_timeout,
             retries: self.retries,
             retry_delay: self.retry_delay,
-            aws: AwsLogin { profile: self.profile.clone(), role: None },
+            aws: AwsLogin {
+                profile: self.profile.clone().filter(|profile| !profile.is_empty()),
+                ..AwsLogin::default()
+            },
         }
     }
 }

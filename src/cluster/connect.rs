@@ -16,13 +16,13 @@ use tower::filter::AsyncFilterLayer;
 
 use super::connection_flags::ConnectionFlags;
 use super::credentials::{self, Authorization};
-use super::error::{Error, ServerRoute};
+use super::error::{Error, ForeignResponses, ServerRoute};
 use super::exec_plugin::{Call, Plugin};
 use super::identity::Identity;
 use super::kubeconfig::{self, Cluster, EksIdentity, Selection, User};
 use super::request_limit::RequestLimit;
 use super::request_log::RequestLog;
-use super::url::{proxy_url, server_url};
+use super::url::{proxy_url, server_login, server_url};
 use super::value_source::ValueSource;
 use crate::model::image_field::Variables;
 use crate::transport::aws_login::AwsLogin;
@@ -136,6 +136,14 @@ async fn client(
             identity = plugin.identity().await;
             authorization = Authorization::Plugin(plugin);
         }
+        let server = flags.server.as_ref().or(selection.cluster.server.as_ref());
+        if let (Authorization::None, Some((user, password))) =
+            (&authorization, server.and_then(|url| server_login(url)))
+        {
+            let value_source =
+                ValueSource::cluster("server", selection.cluster_name.as_deref().unwrap_or_default());
+            authorization = Authorization::Fixed(credentials::basic(&user, Some(&password), &value_source)?);
+        }
         if let Some(Identity { certificate, key }) = identity {
             let encode = |pem| base64::engine::general_purpose::STANDARD.encode(pem);
             config.auth_info.client_certificate_data = Some(encode(certificate));
@@ -147,6 +155,7 @@ async fn client(
     }
     let builder = ClientBuilder::try_from(config).map_err(|error| Error::from_kube(&error, server_route))?;
     let builder = builder.with_layer(&RequestLog(server_route.server.as_str().into()));
+    let builder = builder.with_layer(&ForeignResponses);
     if !authorization.is_renewed() {
         return Ok(builder.build());
     }

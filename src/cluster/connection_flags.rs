@@ -20,6 +20,8 @@ pub struct ConnectionFlags {
     pub impersonate_groups: Vec<String>,
     /// `--as-uid`.
     pub impersonate_uid: Option<String>,
+    /// `--as-user-extra`: keys and values.
+    pub impersonate_extra: Vec<(String, String)>,
     pub certificate_authority: Option<PathBuf>,
     pub client_certificate: Option<PathBuf>,
     pub client_key: Option<PathBuf>,

@@ -131,7 +131,8 @@ pub(super) fn authorization(
     }
 }
 
-fn basic(
+/// The header of a login with user and password.
+pub(super) fn basic(
     user: &str,
     password: Option<&SecretString>,
     value_source: &ValueSource,
@@ -211,15 +212,18 @@ pub(super) fn impersonation(
     for value in if flag { &flags.impersonate_groups } else { &user.impersonate_groups } {
         push(HeaderName::from_static("impersonate-group"), value, &of(flag, "--as-group", "as-groups"))?;
     }
-    for (key, values) in &user.impersonate_extra {
-        let value_source = ValueSource::user("as-user-extra", name);
+    let flag = !flags.impersonate_extra.is_empty();
+    let of_user = || {
+        user.impersonate_extra.iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value)))
+    };
+    let of_flag = || flags.impersonate_extra.iter().map(|(key, value)| (key, value));
+    for (key, value) in if flag { of_flag().collect::<Vec<_>>() } else { of_user().collect() } {
+        let value_source = of(flag, "--as-user-extra", "as-user-extra");
         let header = format!("impersonate-extra-{}", escaped(key));
         let header: HeaderName = header
             .parse()
             .map_err(|_| Error::config(format!("{value_source} is invalid: a key is too long"), None))?;
-        for value in values {
-            push(header.clone(), value, &value_source)?;
-        }
+        push(header, value, &value_source)?;
     }
     if headers.first().is_some_and(|(header, _)| header.as_str() != "impersonate-user") {
         return Err(Error::config(

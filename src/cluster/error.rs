@@ -1,13 +1,19 @@
 //! Errors of cluster requests, in kubectl's words, because users search for them, and in one line.
 
+mod foreign_response;
+
 use std::error::Error as StdError;
 use std::fmt::Display;
 use std::io;
 use std::process::ExitStatus;
 
+use http::StatusCode;
 use kube::core::Status;
 use probe::proxy;
+use serde_json::error::Category;
 
+pub(super) use self::foreign_response::ForeignResponses;
+use self::foreign_response::with_reason;
 use crate::error::CommandError;
 use crate::parse::cause;
 use crate::printable::one_line;
@@ -79,7 +85,7 @@ impl Error {
     /// Converts kube's error for a request over this `server_route`.
     pub(super) fn from_kube(error: &kube::Error, server_route: &ServerRoute) -> Self {
         if let kube::Error::Api(status) = error {
-            let error = Self::from_status(status);
+            let error = Self::from_status(&with_reason(status));
             let is_refused = matches!(error.kind, ErrorKind::Unauthorized | ErrorKind::Forbidden);
             return if is_refused && server_route.is_plain() {
                 Self { hint: Some(NOT_SENT.to_owned()), ..error }
@@ -93,8 +99,12 @@ impl Error {
             return error.clone();
         }
         if let kube::Error::SerdeError(error) = error {
-            let cause = cause::json(error);
-            return Self::other(format!("cannot read the server's response: {cause}"));
+            let cause = match error.classify() {
+                Category::Eof if error.line() <= 1 && error.column() == 0 => "it is empty".to_owned(),
+                _ => cause::json(error),
+            };
+            let message = format!("cannot read the server's response: {cause}");
+            return Self { hint: Some(FOREIGN.to_owned()), ..Self::other(message) };
         }
         if matches!(error, kube::Error::BuildRequest(_) | kube::Error::FromUtf8(_)) {
             return Self::other(format!("cannot read the server's response: {error}"));
@@ -192,6 +202,12 @@ impl Error {
         Self { hint, transient: matches!(status.code, 429 | 500 | 502 | 503 | 504), ..Self::new(kind, text) }
     }
 
+    /// Something else responded in place of a Kubernetes API.
+    pub(super) fn foreign(what: &str, status: StatusCode) -> Self {
+        let error = Self::other(format!("no Kubernetes API responded: {what}"));
+        Self { hint: Some(FOREIGN.to_owned()), transient: status.is_server_error(), ..error }
+    }
+
     /// A credential plugin failed. Its output is not repeated.
     pub(super) fn plugin(command: &str, hint: Option<&str>, failure: &PluginFailure) -> Self {
         let prefix = "Unable to connect to the server: getting credentials: exec: executable";
@@ -272,6 +288,9 @@ pub(super) enum PluginFailure {
 
 /// The arguments are not repeated, because some plugins take secrets there.
 const ARGUMENTS: &str = "the arguments that `kubectl config view --minify` shows";
+
+const FOREIGN: &str = "check that the server of the context is a Kubernetes API, and whether a proxy or a login page \
+                       responds in its place (HTTPS_PROXY, NO_PROXY)";
 
 const NOT_SENT: &str = "credentials are not sent over plain HTTP (as in kubectl): use an https:// URL";
 

@@ -107,6 +107,7 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
     };
     let cluster_name =
         flags.cluster.clone().or_else(|| context.as_ref().map(|context| context.cluster.clone()));
+    let cluster_name = cluster_name.filter(|name| !name.is_empty());
     let cluster = match &cluster_name {
         Some(name) => kubeconfig
             .clusters
@@ -122,6 +123,12 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
             })?,
         None if flags.server.is_some() => Cluster::default(),
         None => {
+            if let Some(name) = &wanted {
+                let hint = format!(
+                    "set it with `kubectl config set-context {name} --cluster=NAME`, or pass --cluster"
+                );
+                return Err(Error::config(format!("context \"{name}\" names no cluster"), Some(&hint)));
+            }
             return Err(Error::config(
                 "current-context is not set",
                 Some("set it with --context, or with `kubectl config use-context`"),
@@ -181,6 +188,8 @@ contexts:
   context: {cluster: "arn:aws:eks:us-east-1:123456789012:cluster/prod", user: exec, namespace: team}
 - name: dangling
   context: {cluster: gone, user: exec}
+- name: empty
+  context: {user: exec}
 users:
 - name: exec
   user:
@@ -231,6 +240,10 @@ users:
             (
                 ConnectionFlags { context: name("dangling"), ..ConnectionFlags::default() },
                 "error: cluster \"gone\" does not exist",
+            ),
+            (
+                ConnectionFlags { context: name("empty"), ..ConnectionFlags::default() },
+                "error: context \"empty\" names no cluster",
             ),
         ];
         for (flags, text) in cases {

@@ -1,6 +1,7 @@
 //! URLs of the API server and of proxies. Errors never quote them, because they may contain passwords.
 
 use http::Uri;
+use secrecy::SecretString;
 
 use super::error::Error;
 use super::value_source::ValueSource;
@@ -22,6 +23,28 @@ pub(super) fn server_url(text: &str, value_source: &ValueSource) -> Result<Uri, 
             Some("expected https://HOST[:PORT], as `kubectl config view` shows it"),
         )
     })
+}
+
+/// The login in the server's URL, which Go's HTTP client sends if there is no other (`net/http`, `send`).
+pub(super) fn server_login(text: &str) -> Option<(String, SecretString)> {
+    let (_, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (login, _) = authority.rsplit_once('@')?;
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    Some((decoded(user)?, decoded(password)?.into()))
+}
+
+/// Without percent-encoding.
+fn decoded(text: &str) -> Option<String> {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, others)) = rest.split_first() {
+        let code =
+            (*first == b'%').then(|| others.get(..2).and_then(|code| str::from_utf8(code).ok())).flatten();
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &others[2..] } else { others };
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// A proxy's URL; kube requires the scheme in lower case.
@@ -50,7 +73,24 @@ fn has_address(url: &Uri) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
+
+    #[test]
+    fn the_login_of_a_url_is_decoded() {
+        for (text, expected) in [
+            ("https://user:pw@host", Some(("user", "pw"))),
+            ("https://us%40er:p%3aw%@host:6443/path", Some(("us@er", "p:w%"))),
+            ("https://user@host", Some(("user", ""))),
+            ("https://host/path@x", None),
+            ("host", None),
+        ] {
+            let login = server_login(text);
+            let login = login.as_ref().map(|(user, password)| (user.as_str(), password.expose_secret()));
+            assert_eq!(login, expected, "{text}");
+        }
+    }
 
     #[test]
     fn invalid_urls_are_named_but_not_shown() {

@@ -31,25 +31,37 @@ pub(super) fn network(
     let Some(login) = connection.map(|connection| &connection.aws_login) else { return settings };
     let is_chosen =
         || CHOICES.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    if login.is_default() || !settings.aws.is_default() || is_chosen() {
+    if !settings.aws.is_default() || is_chosen() {
         return settings;
     }
     if registries.is_empty()
         || registries.iter().any(|mirror| EcrRegistry::of_host(&mirror.registry).is_some())
     {
-        output::say(&note(login));
+        for note in notes(login) {
+            output::say(&note);
+        }
     }
     Settings { aws: login.clone(), ..settings }
 }
 
-fn note(login: &AwsLogin) -> String {
-    let profile = login.profile.iter().map(|profile| format!("profile {profile}"));
-    let role = login.role.iter().map(|role| format!("role {role}"));
-    let named = profile.chain(role).collect::<Vec<_>>().join(" and ");
-    format!(
-        "note: AWS is used with the {named} of the kubeconfig's user, as no other AWS credentials are chosen (--profile, \
-         AWS_PROFILE)"
-    )
+fn notes(login: &AwsLogin) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !login.is_default() {
+        let profile = login.profile.iter().map(|profile| format!("profile {profile}"));
+        let role = login.role.iter().map(|role| format!("role {role}"));
+        let named = profile.chain(role).collect::<Vec<_>>().join(" and ");
+        notes.push(format!(
+            "note: AWS is used with the {named} of the kubeconfig's user, as no other AWS credentials are chosen \
+             (--profile, AWS_PROFILE)"
+        ));
+    }
+    if !login.unused.is_empty() {
+        notes.push(format!(
+            "note: {} of the kubeconfig's user is not used for AWS: to use the same credentials, set it in the environment",
+            login.unused.join(", ")
+        ));
+    }
+    notes
 }
 
 #[cfg(test)]
@@ -57,15 +69,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_note_names_profile_and_role() {
+    fn notes_name_what_is_used_and_what_is_not() {
         let part = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        for (profile, role, expected) in [
-            ("prod", "", "the profile prod of"),
-            ("", "r", "the role r of"),
-            ("a", "r", "the profile a and role r of"),
+        for (profile, role, unused, expected) in [
+            ("prod", "", &[][..], &["the profile prod of"][..]),
+            ("", "r", &[], &["the role r of"]),
+            ("a", "r", &[], &["the profile a and role r of"]),
+            ("", "", &["AWS_ACCESS_KEY_ID"], &["AWS_ACCESS_KEY_ID of the kubeconfig's user is not used"]),
+            ("a", "", &["AWS_CONFIG_FILE"], &["the profile a of", "AWS_CONFIG_FILE of"]),
+            ("", "", &[], &[]),
         ] {
-            let note = note(&AwsLogin { profile: part(profile), role: part(role) });
-            assert!(note.contains(expected), "{note}");
+            let notes =
+                notes(&AwsLogin { profile: part(profile), role: part(role), unused: unused.to_vec() });
+            assert_eq!(notes.len(), expected.len(), "{notes:?}");
+            assert!(notes.iter().zip(expected).all(|(note, words)| note.contains(words)), "{notes:?}");
         }
     }
 }

@@ -18,7 +18,7 @@ impl Unidentified {
     pub const fn hint(&self) -> Option<&'static str> {
         match self.0 {
             Error::NoCredentials { .. }
-            | Error::Mfa { .. }
+            | Error::Credentials(_)
             | Error::Expired
             | Error::NotAccepted { .. }
             | Error::Clock { .. }

@@ -6,6 +6,8 @@ pub struct AwsLogin {
     pub profile: Option<String>,
     /// The ARN of a role to assume with the profile's credentials.
     pub role: Option<String>,
+    /// Variables of the kubeconfig's user that would choose other credentials, and are not used.
+    pub unused: Vec<&'static str>,
 }
 
 impl AwsLogin {

@@ -83,7 +83,10 @@ fn the_flag_precedes_keys_in_the_environment() {
     let variables = [("AWS_ACCESS_KEY_ID", Some("AKIAUNKNOWN"))];
     run(lab, 0, &[DRY_RUN, &["--profile=prod"]].concat(), &variables);
     let output = run(lab, 2, &[DRY_RUN, &["--profile=missing"]].concat(), &[]);
-    assert_stderr_contains(&output, &["no AWS credentials (", "missing"]);
+    assert_stderr_contains(
+        &output,
+        &["error: the AWS profile missing does not exist", "available: mfa, prod, session"],
+    );
 }
 
 #[test]
@@ -111,13 +114,17 @@ fn a_role_is_assumed_and_a_missing_mfa_code_is_named() {
         ],
     );
     let output = run(&lab, 2, &[DRY_RUN, &[&kubeconfig]].concat(), &WITHOUT_KEYS);
+    assert_stderr_contains(&output, &[&format!("error: sts:AssumeRole on {ROLE} failed: AccessDenied")]);
     assert!(!output.stderr.contains("MFA"), "this profile has no device: {}", output.stderr);
 }
 
 #[test]
 fn sessions_of_aws_login_are_used() {
     let output = run(shared_lab(), 2, &[DRY_RUN, &["--profile=session"]].concat(), &[]);
-    assert_stderr_contains(&output, &["no AWS credentials (", "aws login"]);
+    assert_stderr_contains(
+        &output,
+        &["error: no session of aws login for the AWS profile session", "aws login --profile"],
+    );
     assert!(!output.stderr.contains("feature"), "{}", output.stderr);
 }
 
@@ -131,6 +138,12 @@ fn variables_of_the_aws_cli_are_honoured() {
     assert_stderr_contains(&run(lab, 2, DRY_RUN, &bundle(None)), &["signed by unknown authority"]);
     let output = run(lab, 2, DRY_RUN, &bundle(Some("/missing.pem")));
     assert_stderr_contains(&output, &["invalid AWS_CA_BUNDLE /missing.pem: "]);
+
+    // An empty variable counts as unset.
+    let empty =
+        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_STS", "AWS_PROFILE", "AWS_CA_BUNDLE"];
+    run(lab, 0, DRY_RUN, &empty.map(|name| (name, Some(""))));
+    run(lab, 0, DRY_RUN, &[&WITHOUT_KEYS[..], &[("AWS_DEFAULT_PROFILE", Some("prod"))]].concat());
 
     // Another region's STS answers for a region without one.
     let endpoint = [("AWS_ENDPOINT_URL_STS", Some("https://sts.us-east-1.amazonaws.com"))];

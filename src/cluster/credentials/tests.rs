@@ -194,4 +194,7 @@ fn impersonation_comes_from_flags_and_the_users_entry() {
         ..flags()
     };
     assert_eq!(headers(&flags), [extra, "impersonate-group=i", "impersonate-uid=2", "impersonate-user=b"]);
+    let pair = |value: &str| ("k".to_owned(), value.to_owned());
+    let flags = ConnectionFlags { impersonate_extra: vec![pair("v"), pair("w")], ..flags };
+    assert_eq!(headers(&flags)[0], "impersonate-extra-k=v,w");
 }

@@ -1,6 +1,6 @@
 //! The kubeconfig fields that a connection needs. An empty string counts as absent, as in kubectl.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -27,11 +27,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub(in crate::cluster) struct Kubeconfig {
     #[serde(rename = "current-context", default, deserialize_with = "text")]
     pub(in crate::cluster) current_context: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "list")]
     pub(in crate::cluster) clusters: Vec<NamedCluster>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "list")]
     pub(in crate::cluster) contexts: Vec<NamedContext>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "list")]
     pub(in crate::cluster) users: Vec<NamedUser>,
 }
 
@@ -74,7 +74,7 @@ pub(in crate::cluster) struct Cluster {
     pub(in crate::cluster) certificate_authority_data: Option<Data>,
     #[serde(default, deserialize_with = "text")]
     pub(in crate::cluster) proxy_url: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "list")]
     pub(in crate::cluster) extensions: Vec<Extension>,
     /// The file that contains it.
     #[serde(skip)]
@@ -122,7 +122,7 @@ pub(in crate::cluster) struct User {
     pub(in crate::cluster) impersonate: Option<String>,
     #[serde(rename = "as-uid", default, deserialize_with = "text")]
     pub(in crate::cluster) impersonate_uid: Option<String>,
-    #[serde(rename = "as-groups", default, deserialize_with = "nullable")]
+    #[serde(rename = "as-groups", default, deserialize_with = "list")]
     pub(in crate::cluster) impersonate_groups: Vec<String>,
     #[serde(rename = "as-user-extra", default, deserialize_with = "nullable")]
     pub(in crate::cluster) impersonate_extra: BTreeMap<String, Vec<String>>,
@@ -151,9 +151,9 @@ pub(in crate::cluster) struct Exec {
     pub(in crate::cluster) api_version: Option<String>,
     #[serde(default, deserialize_with = "text")]
     pub(in crate::cluster) command: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "list")]
     pub(in crate::cluster) args: Vec<String>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "list")]
     pub(in crate::cluster) env: Vec<Variable>,
     #[serde(default, deserialize_with = "text")]
     pub(in crate::cluster) install_hint: Option<String>,
@@ -227,6 +227,18 @@ impl Cluster {
 }
 
 impl Kubeconfig {
+    /// The list and the name of two of its entries that have the same name, which kubectl refuses.
+    pub(in crate::cluster) fn duplicate(&self) -> Option<(&'static str, &str)> {
+        let clusters = duplicate(self.clusters.iter().map(|entry| entry.name.as_str()));
+        let contexts = || duplicate(self.contexts.iter().map(|entry| entry.name.as_str()));
+        let users = || duplicate(self.users.iter().map(|entry| entry.name.as_str()));
+        let of = |list| move |name| (list, name);
+        clusters
+            .map(of("clusters"))
+            .or_else(|| contexts().map(of("contexts")))
+            .or_else(|| users().map(of("users")))
+    }
+
     /// The first file that sets a value takes precedence; entries are identified by name.
     #[must_use]
     pub(in crate::cluster) fn merge(mut self, next: Self) -> Self {
@@ -265,6 +277,11 @@ impl Kubeconfig {
     }
 }
 
+fn duplicate<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let mut known = BTreeSet::new();
+    names.find(|name| !known.insert(*name))
+}
+
 fn append_new<T>(entries: &mut Vec<T>, next: Vec<T>, name: impl Fn(&T) -> &String) {
     for entry in next {
         if !entries.iter().any(|known| name(known) == name(&entry)) {
@@ -278,6 +295,14 @@ fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A list whose entries may be null too, which Go reads as an entry without values.
+fn list<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let entries: Vec<Option<T>> = nullable(deserializer)?;
+    Ok(entries.into_iter().map(Option::unwrap_or_default).collect())
 }
 
 /// As in kubectl, a string such as `"true"` is not a boolean.

@@ -5,18 +5,29 @@ use secrecy::ExposeSecret as _;
 use super::Exec;
 use crate::transport::aws_login::AwsLogin;
 
+/// Variables that would choose other credentials, and are not read from the kubeconfig.
+const UNUSED: [&str; 5] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
+
 /// The profile and the role that `aws eks get-token` or `aws-iam-authenticator token` would use. Other plugins may give
 /// these names another meaning.
 pub(in crate::cluster) fn aws_login(exec: &Exec) -> AwsLogin {
     let role_flags: &[&str] = match program(exec) {
-        "aws" => &["--role-arn"],
-        "aws-iam-authenticator" => &["-r", "--role"],
+        // The AWS CLI takes abbreviations.
+        "aws" => &["--role-arn", "--role"],
+        "aws-iam-authenticator" => &["-r", "--role", "--role-arn"],
         _ => return AwsLogin::default(),
     };
     AwsLogin {
         profile: flag(exec, &["--profile"])
             .or_else(|| variable(exec, &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])),
         role: flag(exec, role_flags),
+        unused: UNUSED.into_iter().filter(|name| variable(exec, &[name]).is_some()).collect(),
     }
 }
 
@@ -75,13 +86,20 @@ mod tests {
                 "r",
                 "eu-west-1",
             ),
+            ("command: aws, args: [eks, get-token, --role, r]", "", "r", ""),
+            ("command: aws-iam-authenticator, args: [token, --role-arn=r]", "", "r", ""),
             ("command: aws.exe, args: [eks, get-token, --profile], env: null", "", "", ""),
             ("command: other, args: [--profile, prod, -r, r]", "", "", ""),
             ("args: [--profile, prod]", "", "", ""),
         ] {
             let exec = exec(body);
-            assert_eq!(aws_login(&exec), AwsLogin { profile: part(profile), role: part(role) }, "{body}");
+            let login = AwsLogin { profile: part(profile), role: part(role), unused: Vec::new() };
+            assert_eq!(aws_login(&exec), login, "{body}");
             assert_eq!(region(&exec), part(in_region), "{body}");
+        }
+        let env = "env: [{name: AWS_CONFIG_FILE, value: /f}, {name: AWS_ROLE_ARN, value: ''}, {name: AWS_REGION, value: x}]";
+        for (command, unused) in [("aws", &["AWS_CONFIG_FILE"][..]), ("other", &[])] {
+            assert_eq!(aws_login(&exec(&format!("command: {command}, {env}"))).unused, unused, "{command}");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Parses one kubeconfig file. Errors never quote the file.
+//! Parses one kubeconfig file. Errors quote only names of entries.
 
 use super::entries::Kubeconfig;
 use crate::parse::encoding::{self, BYTE_ORDER_MARK};
 use crate::parse::{cause, libyaml, yaml};
+use crate::printable::one_line;
 
 /// The kubeconfig fields that an error may name. No other text of the file is repeated.
 const FIELDS: [&str; 39] = [
@@ -58,13 +59,18 @@ pub(in crate::cluster) struct InvalidKubeconfig {
 /// Parses the text of a file. Several documents count as several files.
 ///
 /// # Errors
-/// It is not UTF-8 or UTF-16, not YAML, or a field has the wrong type.
+/// It is not UTF-8 or UTF-16, not YAML, a field has the wrong type, or two entries have the same name.
 pub(in crate::cluster) fn parse(bytes: &[u8]) -> Result<Kubeconfig, InvalidKubeconfig> {
     let text = encoding::decode(bytes.to_vec())
         .map_err(|error| InvalidKubeconfig { line: None, cause: error.to_string() })?;
     let text = libyaml::replaced(text.trim_start_matches(BYTE_ORDER_MARK)).text;
     let documents = yaml::documents::<Option<Kubeconfig>>(&text).map_err(|error| fault(&text, &error))?;
-    Ok(documents.into_iter().flatten().fold(Kubeconfig::default(), Kubeconfig::merge))
+    let documents: Vec<_> = documents.into_iter().flatten().collect();
+    if let Some((list, name)) = documents.iter().find_map(Kubeconfig::duplicate) {
+        let cause = format!("duplicate name \"{}\" in {list}", one_line(name, 100));
+        return Err(InvalidKubeconfig { line: None, cause });
+    }
+    Ok(documents.into_iter().fold(Kubeconfig::default(), Kubeconfig::merge))
 }
 
 fn fault(text: &str, error: &serde_saphyr::Error) -> InvalidKubeconfig {

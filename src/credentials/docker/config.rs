@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use crate::printable::without_login;
 
 /// Docker Hub's key, from the time of its first API.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -19,29 +21,19 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
 pub(super) struct Config {
-    #[serde(deserialize_with = "or_default")]
-    auths: BTreeMap<String, Option<Stored>>,
-    #[serde(deserialize_with = "or_default")]
+    auths: BTreeMap<String, Stored>,
     cred_helpers: BTreeMap<String, String>,
-    #[serde(deserialize_with = "or_default")]
     creds_store: String,
 }
 
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Default)]
 struct Stored {
-    #[serde(deserialize_with = "or_default")]
     auth: String,
-    #[serde(deserialize_with = "or_default")]
     username: String,
-    #[serde(deserialize_with = "or_default")]
     password: String,
-    #[serde(deserialize_with = "or_default")]
     identitytoken: String,
-    #[serde(deserialize_with = "or_default")]
     registrytoken: String,
 }
 
@@ -61,8 +53,30 @@ impl Config {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
-        serde_json::from_slice(bytes)
-            .map_err(|error| format!("invalid JSON at line {} column {}", error.line(), error.column()))
+        let value: Value = serde_json::from_slice(bytes)
+            .map_err(|error| format!("invalid JSON at line {} column {}", error.line(), error.column()))?;
+        let file = Object::read(&value, "the file")?;
+        let auths = file.object("auths")?.entries().map(|(host, stored)| {
+            let stored = Object::read(stored, &format!("{} in auths", without_login(host)))?;
+            let [auth, username, password, identitytoken, registrytoken] =
+                ["auth", "username", "password", "identitytoken", "registrytoken"]
+                    .map(|name| stored.text(name));
+            let stored = Stored {
+                auth: auth?,
+                username: username?,
+                password: password?,
+                identitytoken: identitytoken?,
+                registrytoken: registrytoken?,
+            };
+            Ok((host.clone(), stored))
+        });
+        let helpers = file.object("credHelpers")?;
+        let helpers = helpers.entries().map(|(host, _)| Ok((host.clone(), helpers.text(host)?)));
+        Ok(Self {
+            auths: auths.collect::<Result<_, String>>()?,
+            cred_helpers: helpers.collect::<Result<_, String>>()?,
+            creds_store: file.text("credsStore")?,
+        })
     }
 
     /// The keys for a single namespace or repository, as `host/path` with the host that images are pulled from
@@ -92,7 +106,7 @@ impl Config {
         let mut entries: Vec<_> = self.auths.iter().filter(|(key, _)| is_for(key, host)).collect();
         // As in Docker, the host itself takes precedence over a URL at that host.
         entries.sort_by_key(|(key, _)| key.contains("://") && !is_docker_hub(host));
-        for auth in entries.into_iter().filter_map(|(_, auth)| auth.as_ref()) {
+        for auth in entries.into_iter().map(|(_, auth)| auth) {
             if !auth.identitytoken.is_empty() {
                 return Ok(Some(Entry::IdentityToken(auth.identitytoken.clone())));
             }
@@ -130,7 +144,10 @@ fn is_for(key: &str, name: &str) -> bool {
 /// Host and path of a key, which may also be the URL of a registry's API. As in Docker's `ConvertToHostname`, the path
 /// of a URL has no meaning.
 fn split(key: &str) -> (String, &str) {
-    let url = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let url = key
+        .split_once("://")
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http"));
+    let url = url.map(|(_, rest)| rest);
     let rest = url.map_or(key, |url| url.split('/').next().unwrap_or(url));
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = host.to_ascii_lowercase();
@@ -144,9 +161,43 @@ fn is_docker_hub(host: &str) -> bool {
     matches!(host, "docker.io" | "index.docker.io" | DOCKER_HUB_API)
 }
 
-/// `null` is the same as absence.
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+/// An object of the file, read as Go does: `null` is the same as absence, and the case of keys does not matter.
+struct Object<'v> {
+    fields: Option<&'v Map<String, Value>>,
+    /// For messages.
+    name: String,
+}
+
+impl<'v> Object<'v> {
+    fn read(value: &'v Value, name: &str) -> Result<Self, String> {
+        let fields = match value {
+            Value::Null => None,
+            Value::Object(fields) => Some(fields),
+            _ => return Err(format!("{name} is not an object")),
+        };
+        Ok(Self { fields, name: name.to_owned() })
+    }
+
+    fn field(&self, name: &str) -> &'v Value {
+        let fields = self.fields.into_iter().flatten();
+        let other =
+            || fields.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).next();
+        self.fields.and_then(|fields| fields.get(name)).or_else(other).unwrap_or(&Value::Null)
+    }
+
+    fn object(&self, name: &str) -> Result<Self, String> {
+        Self::read(self.field(name), name)
+    }
+
+    fn text(&self, name: &str) -> Result<String, String> {
+        match self.field(name) {
+            Value::Null => Ok(String::new()),
+            Value::String(text) => Ok(text.clone()),
+            _ => Err(format!("{} in {} is not a string", without_login(name), self.name)),
+        }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&'v String, &'v Value)> + use<'v> {
+        self.fields.into_iter().flatten()
+    }
 }

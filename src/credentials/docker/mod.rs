@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use self::config::{Config, Entry};
 use super::Credentials;
@@ -18,12 +19,19 @@ use crate::transport::credential::{Consequence, Credential, CredentialError, Log
 /// Maximum size of a file, in bytes.
 const FILE_LIMIT: u64 = 1024 * 1024;
 
-/// The files to look into, in this order.
+/// The text and the files to look into, in this order.
 #[derive(Clone, Debug, Default)]
-pub struct Files(Vec<PathBuf>);
+pub struct Files {
+    /// The value of [`VARIABLE`].
+    text: Option<SecretString>,
+    paths: Vec<PathBuf>,
+}
+
+/// A whole file, as GitLab CI and Docker 28.3 read it.
+const VARIABLE: &str = "DOCKER_AUTH_CONFIG";
 
 impl Files {
-    /// The files of this user. `REGISTRY_AUTH_FILE` (containers-auth.json(5)) and `DOCKER_CONFIG` name one each; without
+    /// `DOCKER_AUTH_CONFIG`, and the files of this user. `REGISTRY_AUTH_FILE` (containers-auth.json(5)) and `DOCKER_CONFIG` name one each; without
     /// them, Docker's file and then those of Podman are read.
     pub fn from_environment() -> Self {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -36,12 +44,22 @@ impl Files {
             let config = set("XDG_CONFIG_HOME").or_else(|| Some(home?.join(".config")));
             files.extend(config.map(|folder| folder.join("containers/auth.json")));
         }
-        Self(files)
+        let text = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
+        Self { text: text.map(SecretString::from), paths: files }
+    }
+
+    /// Each configuration that there is, and where it comes from.
+    fn configs(&self) -> impl Iterator<Item = (String, Result<Option<Config>, CredentialError>)> {
+        let text = self.text.iter().map(|text| {
+            let config = Config::parse(text.expose_secret().as_bytes()).map(Some);
+            (VARIABLE.to_owned(), config.map_err(|error| unavailable(format!("{VARIABLE}: {error}"))))
+        });
+        text.chain(self.paths.iter().map(|path| (path.display().to_string(), read(path))))
     }
 
     /// The namespaces and repositories that have a login of their own, as `host/path`, in files that can be read.
     pub fn namespaces(&self) -> Vec<String> {
-        let configs = self.0.iter().filter_map(|path| read(path).ok().flatten());
+        let configs = self.configs().filter_map(|(_, config)| config.ok().flatten());
         configs.flat_map(|config| config.namespaces().collect::<Vec<_>>()).collect()
     }
 }
@@ -52,9 +70,9 @@ pub(super) fn find<'c>(
 ) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>> {
     async move {
         let mut unavailable = None;
-        for path in &credentials.docker.0 {
-            let found = match read(path) {
-                Ok(Some(config)) => of_config(&config, path, name).await,
+        for (origin, config) in credentials.docker.configs() {
+            let found = match config {
+                Ok(Some(config)) => of_config(&config, &origin, name).await,
                 Ok(None) => Ok(None),
                 Err(error) => Err(error),
             };
@@ -73,7 +91,7 @@ pub(super) fn find<'c>(
 }
 
 /// The login that a file or its helpers have for `name`.
-async fn of_config(config: &Config, path: &Path, name: &str) -> Result<Option<Credential>, CredentialError> {
+async fn of_config(config: &Config, origin: &str, name: &str) -> Result<Option<Credential>, CredentialError> {
     let mut failure = None;
     if let Some((helper, server)) = config.helper(name) {
         match helper::get(helper, server).await {
@@ -82,11 +100,10 @@ async fn of_config(config: &Config, path: &Path, name: &str) -> Result<Option<Cr
                 return Ok(Some(Credential { login: login(&answer.username, &answer.secret), origin }));
             }
             Ok(None) => {}
-            Err(error) => failure = Some(unavailable(format!("{} ({error})", path.display()))),
+            Err(error) => failure = Some(unavailable(format!("{origin} ({error})"))),
         }
     }
-    let entry = config.entry(name).map_err(|error| unavailable(format!("{}: {error}", path.display())))?;
-    let origin = path.display().to_string();
+    let entry = config.entry(name).map_err(|error| unavailable(format!("{origin}: {error}")))?;
     let Some(entry) = entry else { return failure.map_or(Ok(None), Err) };
     Ok(Some(Credential {
         login: match entry {
@@ -94,7 +111,7 @@ async fn of_config(config: &Config, path: &Path, name: &str) -> Result<Option<Cr
             Entry::IdentityToken(token) => Login::IdentityToken(token.into()),
             Entry::RegistryToken(token) => Login::RegistryToken(token.into()),
         },
-        origin,
+        origin: origin.to_owned(),
     }))
 }
 

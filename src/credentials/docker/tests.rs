@@ -14,7 +14,7 @@ async fn search(files: &[&str], host: &str) -> Result<Option<String>, String> {
     }
     let mut paths = vec![folder.path().join("absent.json")];
     paths.extend((0..files.len()).map(path));
-    let credentials = Credentials { docker: Files(paths), ..Credentials::default() };
+    let credentials = Credentials { docker: Files { text: None, paths }, ..Credentials::default() };
     match credentials.find(host).await {
         Ok(found) => Ok(found.map(|found| shown(&found.login))),
         Err(error) => {
@@ -90,6 +90,14 @@ async fn logins_are_found_as_docker_and_podman_write_them() {
         (r#"{"auths": {"h.io": {}, "https://h.io/v1/": {"auth": "dTpw"}}}"#, "h.io", Some("password u:p")),
         (r#"{"auths": {"h.io": null}, "credsStore": null, "credHelpers": null}"#, "h.io", None),
         (r#"{"auths": {"h.io": {"auth": null, "email": "x"}}, "HttpHeaders": {}}"#, "h.io", None),
+        (
+            r#"{"auths": {"h.io": {"auth": "dTpw"}}, "credHelpers": {"x": null}}"#,
+            "h.io",
+            Some("password u:p"),
+        ),
+        // As in Go, the case of keys does not matter.
+        (r#"{"Auths": {"h.io": {"AUTH": "dTpw"}}}"#, "h.io", Some("password u:p")),
+        (r#"{"auths": {"HTTPS://h.io/v1/": {"auth": "dTpw"}}}"#, "h.io", Some("password u:p")),
         ("{}", "h.io", None),
         ("", "h.io", None),
         ("\u{feff}{\"auths\": {\"h.io\": {\"auth\": \"dTpw\"}}}", "h.io", Some("password u:p")),
@@ -108,7 +116,15 @@ async fn logins_are_found_as_docker_and_podman_write_them() {
 async fn errors_name_the_file_and_never_its_text() {
     for (text, expected) in [
         ("{\n\"auths\": s3cret}", "FOLDER/0.json: invalid JSON at line 2 column 10"),
-        (r#"{"auths": "s3cret"}"#, "FOLDER/0.json: invalid JSON at line 1 column 18"),
+        (r#"["s3cret"]"#, "FOLDER/0.json: the file is not an object"),
+        (r#"{"auths": "s3cret"}"#, "FOLDER/0.json: auths is not an object"),
+        (r#"{"auths": {"h.io": "s3cret"}}"#, "FOLDER/0.json: h.io in auths is not an object"),
+        (
+            r#"{"auths": {"u:s3cret@h.io": {"auth": ["s3cret"]}}}"#,
+            "FOLDER/0.json: auth in …@h.io in auths is not a string",
+        ),
+        (r#"{"credHelpers": {"h.io": 5}}"#, "FOLDER/0.json: h.io in credHelpers is not a string"),
+        (r#"{"credsStore": {}}"#, "FOLDER/0.json: credsStore in the file is not a string"),
         (
             r#"{"auths": {"h.io": {"auth": "s3cret!"}}}"#,
             "FOLDER/0.json: auth of h.io is not the Base64 of user:password",
@@ -123,10 +139,29 @@ async fn errors_name_the_file_and_never_its_text() {
     let large = " ".repeat(1_048_577);
     assert_eq!(search(&[&large], "h.io").await, Err("FOLDER/0.json: longer than 1 MiB".to_owned()));
     let folder = TempDir::new().unwrap();
-    let files = Files(vec![folder.path().to_owned()]);
+    let files = Files { text: None, paths: vec![folder.path().to_owned()] };
     let credentials = Credentials { docker: files, ..Credentials::default() };
     let error = find(&credentials, "h.io").await.unwrap_err();
     assert!(error.message.ends_with(": not a regular file"), "{error}");
+}
+
+#[tokio::test]
+async fn the_variable_precedes_the_files() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("config.json");
+    std::fs::write(&path, r#"{"auths": {"h.io": {"auth": "dTpw"}, "other.io": {"auth": "dTpw"}}}"#).unwrap();
+    for (text, host, expected) in [
+        (r#"{"auths": {"h.io": {"auth": "dTpx"}}}"#, "h.io", Ok("password u:q")),
+        (r#"{"auths": {"h.io": {"auth": "dTpx"}}}"#, "other.io", Ok("password u:p")),
+        ("s3cret", "h.io", Ok("password u:p")),
+        ("s3cret", "absent.io", Err("DOCKER_AUTH_CONFIG: invalid JSON at line 1 column 1")),
+    ] {
+        let docker = Files { text: Some(text.to_owned().into()), paths: vec![path.clone()] };
+        assert!(!format!("{docker:?}").contains("s3cret"));
+        let credentials = Credentials { docker, ..Credentials::default() };
+        let found = find(&credentials, host).await.map(|found| shown(&found.unwrap().login));
+        assert_eq!(found.map_err(|error| error.message), expected.map(str::to_owned).map_err(str::to_owned));
+    }
 }
 
 /// The answer of a helper with this script.
@@ -175,7 +210,8 @@ fn namespaces_with_a_login_of_their_own_are_listed() {
     let text = r#"{"auths": {"https://index.docker.io/v1/": {}, "ghcr.io": {}, "h.io:443/v2/": {}, "Quay.io/team/": {}, "https://h.io/path": {},
         "docker.io/castai": {}, "localhost:5000/a/b": {}}}"#;
     std::fs::write(&path, text).unwrap();
-    let mut namespaces = Files(vec![folder.path().join("absent.json"), path]).namespaces();
+    let paths = vec![folder.path().join("absent.json"), path];
+    let mut namespaces = Files { text: None, paths }.namespaces();
     namespaces.sort();
     assert_eq!(namespaces, ["localhost:5000/a/b", "quay.io/team", "registry-1.docker.io/castai"]);
 }

@@ -175,3 +175,32 @@ fn the_token_of_a_flag_replaces_other_credentials() {
         assert_eq!(sent.unwrap().authorization.as_deref(), Some("Bearer from-flag"), "{user}");
     }
 }
+
+#[test]
+fn the_login_in_the_servers_url_is_sent_if_there_is_no_other() {
+    let case = Case::new();
+    let address = &case.tls.address;
+    for user in ["{}", "{token: good}", &format!("{{exec: {{{EXEC}}}}}")] {
+        let text = case.kubeconfig(user);
+        let with_login = format!("https://us%40er:p%3Aw@{address}");
+        let sent = case.same(text.replace(&format!("https://{address}"), &with_login));
+        assert_eq!(sent.authorization.unwrap().starts_with("Basic "), user == "{}", "{user}");
+    }
+}
+
+#[test]
+fn flags_are_written_as_for_kubectl() {
+    let case = Case::new();
+    case.home.write("config", case.kubeconfig("{token: good}"));
+    for flags in [
+        &["--insecure-skip-tls-verify=false"][..],
+        &["--insecure-skip-tls-verify=1"],
+        &["--disable-compression", "--cache-dir=cache"],
+        &["--token=one", "--token=two"],
+        &["--request-timeout=1s", "--request-timeout=9s"],
+    ] {
+        let [expected, sent] = case.sent(&case.tls, "config", flags);
+        assert_eq!(sent, expected, "{flags:?}");
+        assert!(expected.is_some(), "kubectl {flags:?}");
+    }
+}

@@ -137,10 +137,38 @@ users:
 }
 
 #[test]
+fn two_entries_with_one_name_are_refused() {
+    for (text, expected) in [
+        (
+            "clusters: [{name: c, cluster: {server: s3cret}}, {name: c}]",
+            Some("duplicate name \"c\" in clusters"),
+        ),
+        ("contexts: [{name: x}, {name: y}, {name: x}]", Some("duplicate name \"x\" in contexts")),
+        ("users: [{name: u, user: {token: s3cret}}, {name: u}]", Some("duplicate name \"u\" in users")),
+        ("users: [null, null]", Some("duplicate name \"\" in users")),
+        ("users: [{name: u}]\nclusters: [{name: u}]\n---\nusers: [{name: u}]", None),
+    ] {
+        let fault = parse(text.as_bytes()).err().map(|fault| fault.to_string());
+        assert_eq!(fault.as_deref(), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_null_entry_of_a_list_has_no_values() {
+    let read = parse(
+        b"clusters: [null, {name: c, cluster: {extensions: [null]}}]\ncontexts: [null]\nusers: [null, {name: u, user: \
+          {as-groups: [null], exec: {args: [a, null], env: [null]}}}]",
+    )
+    .unwrap();
+    assert_eq!((read.clusters.len(), read.contexts.len(), read.users.len()), (2, 1, 2));
+    let exec = read.users[1].user.exec.as_ref().unwrap();
+    assert_eq!((exec.args.as_slice(), exec.env.len()), (&["a".to_owned(), String::new()][..], 1));
+}
+
+#[test]
 fn the_first_file_that_sets_a_value_takes_precedence() {
     let first = parse(b"current-context: ''\nusers: [{name: u, user: {token: one}}]").unwrap();
-    let second =
-        "current-context: x\nusers: [{name: u, user: {token: two}}, {name: v}, {name: v, user: {token: w}}]";
+    let second = "current-context: x\nusers: [{name: u, user: {token: two}}, {name: v}]";
     let third = parse(b"current-context: y").unwrap();
     let merged = first.merge(parse(second.as_bytes()).unwrap()).merge(third);
     assert_eq!(merged.current_context.as_deref(), Some("x"));
