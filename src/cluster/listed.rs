@@ -49,6 +49,7 @@ struct Metadata<'a> {
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
     owner_references: Vec<Reference>,
+    generation: i64,
     deletion_timestamp: Option<IgnoredAny>,
     #[serde(borrow)]
     managed_fields: Option<&'a RawValue>,
@@ -69,19 +70,33 @@ struct Status {
     phase: String,
 }
 
-/// The part of a spec that says how many pods are desired.
+/// The part of a spec that says how many pods are desired, and whether a change reaches them.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct Scale {
     replicas: Option<u32>,
+    paused: bool,
+    update_strategy: Strategy,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Strategy {
+    r#type: String,
 }
 
 /// The part of a status that counts pods.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Counts {
+    observed_generation: i64,
+    replicas: u32,
     ready_replicas: u32,
+    updated_replicas: u32,
+    current_revision: String,
+    update_revision: String,
     desired_number_scheduled: u32,
+    updated_number_scheduled: u32,
     number_ready: u32,
 }
 
@@ -141,16 +156,29 @@ impl Object<'_> {
             value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default()
         }
         let status: Counts = parse(self.status);
-        match kind {
+        let spec: Scale = parse(self.spec);
+        let desired = spec.replicas.unwrap_or(1);
+        let is_observed = status.observed_generation >= self.metadata.generation;
+        let is_on_delete = spec.update_strategy.r#type == "OnDelete";
+        let (desired, ready, may_be_outdated) = match kind {
             DaemonSet => {
-                Some(Replicas { desired: status.desired_number_scheduled, ready: status.number_ready })
+                let desired = status.desired_number_scheduled;
+                let is_updated = is_observed && status.updated_number_scheduled >= desired;
+                (desired, status.number_ready, !is_on_delete && !is_updated)
             }
-            Deployment | ReplicaSet | ReplicationController | StatefulSet => {
-                let desired = parse::<Scale>(self.spec).replicas.unwrap_or(1);
-                Some(Replicas { desired, ready: status.ready_replicas })
+            Deployment => {
+                let has_old = status.replicas > status.updated_replicas;
+                let is_updated = is_observed && !has_old && status.updated_replicas >= desired;
+                (desired, status.ready_replicas, !spec.paused && !is_updated)
             }
-            WorkloadKind::Pod | WorkloadKind::Job | WorkloadKind::CronJob => None,
-        }
+            StatefulSet => {
+                let is_updated = is_observed && status.update_revision == status.current_revision;
+                (desired, status.ready_replicas, !is_on_delete && !is_updated)
+            }
+            ReplicaSet | ReplicationController => (desired, status.ready_replicas, false),
+            WorkloadKind::Pod | WorkloadKind::Job | WorkloadKind::CronJob => return None,
+        };
+        Some(Replicas { desired, ready, may_be_outdated })
     }
 
     fn pod(&self, kind: WorkloadKind) -> Result<PodTemplate, serde_json::Error> {
@@ -249,6 +277,39 @@ mod tests {
             let object = Object { metadata: Metadata::default(), spec: Some(spec), status: Some(status) };
             let counts = object.replicas(kind).map(|replicas| (replicas.desired, replicas.ready));
             assert_eq!(counts, expected, "{kind:?} {spec} {status}");
+        }
+    }
+
+    #[test]
+    fn a_rollout_that_is_not_finished_is_seen_in_its_counts() {
+        use WorkloadKind::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+        let (two, paused) = (json!({"replicas": 2}), json!({"replicas": 2, "paused": true}));
+        let on_delete = json!({"replicas": 2, "updateStrategy": {"type": "OnDelete"}});
+        let counts = |total: u32, updated: u32| json!({"observedGeneration": 3, "replicas": total, "updatedReplicas": updated});
+        let revisions =
+            |update: &str| json!({"observedGeneration": 3, "currentRevision": "a", "updateRevision": update});
+        let daemon = |updated: u32| json!({"observedGeneration": 3, "desiredNumberScheduled": 2, "updatedNumberScheduled": updated});
+        let cases = [
+            (Deployment, &two, counts(2, 2), false),
+            (Deployment, &two, counts(3, 2), true),
+            (Deployment, &two, counts(1, 1), true),
+            (Deployment, &two, json!({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2}), true),
+            (Deployment, &paused, counts(2, 0), false),
+            (StatefulSet, &two, revisions("a"), false),
+            (StatefulSet, &two, revisions("b"), true),
+            (StatefulSet, &on_delete, revisions("b"), false),
+            (DaemonSet, &two, daemon(2), false),
+            (DaemonSet, &two, daemon(1), true),
+            (DaemonSet, &on_delete, daemon(0), false),
+            (ReplicaSet, &two, counts(2, 0), false),
+        ];
+        for (kind, spec, status, expected) in cases {
+            let (spec, status) = (spec.to_string(), status.to_string());
+            let (spec, status) =
+                (serde_json::from_str(&spec).unwrap(), serde_json::from_str(&status).unwrap());
+            let metadata = Metadata { generation: 3, ..Metadata::default() };
+            let object = Object { metadata, spec: Some(spec), status: Some(status) };
+            assert_eq!(object.replicas(kind).unwrap().may_be_outdated, expected, "{kind:?} {spec} {status}");
         }
     }
 

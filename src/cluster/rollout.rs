@@ -39,10 +39,20 @@ impl Progress {
     }
 }
 
+/// Which pods the last change of a workload has reached, as its controller counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PodsUpdated {
+    All,
+    Some,
+    /// Its controller may not have seen the change yet.
+    None,
+}
+
 /// A workload's rollout and its pods at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
     pub progress: Progress,
+    pub updated: PodsUpdated,
     /// The desired number of pods.
     pub desired: i32,
     /// A StatefulSet whose controller has observed the change and updates one pod after the other, waiting until each
@@ -57,6 +67,29 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// Whether its last change does not reach pods that it should. Nodes come and go: missing pods of a DaemonSet say
+    /// nothing, nor does a pod of a former template on a lost node.
+    pub fn is_unfinished(&self, kind: WorkloadKind) -> bool {
+        if !matches!(self.progress, Progress::Waiting(_) | Progress::Failed(_)) {
+            return false;
+        }
+        match self.updated {
+            PodsUpdated::All => false,
+            PodsUpdated::None => true,
+            PodsUpdated::Some if kind == WorkloadKind::DaemonSet => {
+                let mut old = self.pods.iter().flat_map(|pods| &pods.old);
+                let is_stuck = self.refusal.is_some() || !self.new_problems().is_empty();
+                is_stuck && old.any(pods::is_ready)
+            }
+            PodsUpdated::Some => true,
+        }
+    }
+
+    /// What keeps pods of the current template from running.
+    pub fn new_problems(&self) -> Vec<PodProblem> {
+        self.pods.iter().flat_map(|pods| &pods.new).flat_map(pods::problems).collect()
+    }
+
     /// Whether new pods are missing, and the workload's controller reports refused pods only in events.
     pub fn may_be_refused(&self, kind: WorkloadKind) -> bool {
         use WorkloadKind::{DaemonSet, StatefulSet};
@@ -88,6 +121,7 @@ pub async fn observe(connection: &Connection, name: &WorkloadName) -> Result<Obs
     let status = progress::judge(name.kind, &object).map_err(|error| Error::malformed(name, &error))?;
     let mut observation = Observation {
         progress: status.progress,
+        updated: status.updated,
         desired: status.desired,
         ordered: status.ordered,
         refusal: status.refusal,
@@ -127,6 +161,19 @@ pub async fn refusal(connection: &Connection, name: &WorkloadName) -> Result<Opt
     }
 }
 
+/// The state of a rollout that is not finished, with why new pods are refused; `None` if it is finished, or there is none.
+///
+/// # Errors
+/// As [`observe`].
+pub async fn unfinished(connection: &Connection, name: &WorkloadName) -> Result<Option<Observation>, Error> {
+    let mut now = observe(connection, name).await?;
+    if now.refusal.is_none() && now.may_be_refused(name.kind) {
+        // Without access to events, the reason stays unknown.
+        now.refusal = refused_since(connection, name, now.changed).await.unwrap_or_default();
+    }
+    Ok(now.is_unfinished(name.kind).then_some(now))
+}
+
 /// The time of the last write to the object, except to its status.
 fn changed(object: &DynamicObject) -> Option<Timestamp> {
     let entries = object.metadata.managed_fields.iter().flatten();
@@ -164,3 +211,6 @@ fn is_of(pod: &Pod, name: &WorkloadName, uid: &str) -> bool {
             _ => owner.uid == uid,
         })
 }
+
+#[cfg(test)]
+mod tests;

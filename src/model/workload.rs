@@ -32,6 +32,9 @@ pub struct Workload {
 pub struct Replicas {
     pub desired: u32,
     pub ready: u32,
+    /// Whether its status does not show that its last change has reached all of them.
+    #[serde(skip)]
+    pub may_be_outdated: bool,
 }
 
 /// A controlling owner reference.
@@ -64,6 +67,11 @@ impl Workload {
     /// Whether pods are desired and none is ready.
     pub fn has_no_ready_pod(&self) -> bool {
         self.replicas.is_some_and(|replicas| replicas.desired > 0 && replicas.ready == 0)
+    }
+
+    /// Whether its last rollout may not be finished. Only its pods show whether it is.
+    pub fn may_be_outdated(&self) -> bool {
+        self.replicas.is_some_and(|replicas| replicas.desired > 0 && replicas.may_be_outdated)
     }
 
     /// Whether its controller is a workload with the same images, so that this object can be ignored.

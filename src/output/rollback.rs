@@ -88,6 +88,7 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
         Outcome::HeldBack(_) => "held back",
         Outcome::NotRewritable(_) => "not changeable",
         Outcome::Failed(_) => "failed",
+        Outcome::RolloutFailed(_) => "rollout failed",
         Outcome::Restored(_) => "kept private",
         Outcome::NotStarted => "not updated",
     };

@@ -308,6 +308,7 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
         Outcome::HeldBack(_) => "held back",
         Outcome::NotRewritable(_) => "not rewritable",
         Outcome::Failed(_) => "failed",
+        Outcome::RolloutFailed(_) => "rollout failed",
         Outcome::Restored(_) => "restored",
         Outcome::NotStarted => "not updated",
     }

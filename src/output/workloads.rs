@@ -57,7 +57,7 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
     for workload in workloads {
         let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
         match &workload.outcome {
-            Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
+            Outcome::Failed(why) | Outcome::RolloutFailed(why) => say(&format!("error: {name}: {why}")),
             Outcome::Restored(why) => say(&format!("error: {name} {restored} {why}")),
             Outcome::NotRewritable(why) => {
                 let kind = if workload.needs_attention() { "error" } else { "note" };
@@ -74,7 +74,7 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
             | Outcome::DryRunOk => {}
         }
         let message = match &workload.outcome {
-            Outcome::Failed(why) | Outcome::Restored(why) => why.as_str(),
+            Outcome::Failed(why) | Outcome::RolloutFailed(why) | Outcome::Restored(why) => why.as_str(),
             _ => "",
         };
         for problem in &workload.problems {

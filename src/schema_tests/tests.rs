@@ -236,6 +236,7 @@ fn every_result_is_valid_as_it_is_written() {
         Outcome::HeldBack(HeldBack::Other(text())),
         Outcome::NotRewritable(text()),
         Outcome::Failed(text()),
+        Outcome::RolloutFailed(text()),
         Outcome::Restored(text()),
         Outcome::NotStarted,
     ]);

@@ -119,7 +119,7 @@ impl<'r> ClusterRewrites<'r> {
             let changes = changes.revise(&snapshot, expected, rewriter, settings);
             let mut rolled_out = changes.roll_out(&snapshot, rewriter, settings, observer).await;
             if settings.rollout.wait {
-                rolled_out = missing_pods::judge(rolled_out, &snapshot, &self.rules.filter.knowledge).await;
+                rolled_out = missing_pods::judge(rolled_out, &snapshot, settings.rollout).await;
             }
             reports.extend(with_waiting_pods(rolled_out, &snapshot));
         }

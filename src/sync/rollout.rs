@@ -312,7 +312,7 @@ impl Run<'_> {
 
 /// Whether a healthy component has become unhealthy, so that no other one may be changed.
 fn stops_the_run(report: &WorkloadReport) -> bool {
-    matches!(report.outcome, Outcome::Restored(_) | Outcome::Failed(_))
+    matches!(report.outcome, Outcome::Restored(_) | Outcome::Failed(_) | Outcome::RolloutFailed(_))
 }
 
 /// 409, or a `test` that failed.

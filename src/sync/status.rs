@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use self::digests::OlderDigest;
 pub use self::newer::NewerVersions;
 pub use self::pulls::{PullFailure, namespaces, pull_failures, without_outdated};
-pub use self::readiness::{NotReady, not_ready};
+pub use self::readiness::{NotReady, maybe_unfinished, not_ready};
 pub use self::report::{ImageStatus, NotChecked, State, StatusReport, Subject};
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::inventory::{Inventory, Place};

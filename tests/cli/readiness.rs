@@ -57,6 +57,11 @@ fn workloads_without_pods_are_named_with_the_cause() {
         let quota = kubectl_json(lab, &["get", "resourcequota", "full", "-n", "castai-agent"]);
         quota["status"]["hard"]["pods"] == "0"
     });
+    // A former pod still runs, so only its controller's counts show that the new image does not.
+    set_agent(lab, "v9");
+    sync(lab, 1, &["--timeout=3s"]);
+    assert_unfinished(lab, "new pods are refused: pods \"castai-agent-");
+
     kubectl(lab, &["delete", "pods", "--all", "-n", "castai-agent", "--force", "--grace-period=0"]);
     let daemon_set = "daemonset.apps/castai-kvisor-agent";
     eventually("no pod runs", || ready(lab, AGENT) == 0 && ready(lab, daemon_set) == 0);
@@ -113,6 +118,35 @@ fn workloads_without_pods_are_named_with_the_cause() {
     kubectl(lab, &["uncordon", "-l", "kubernetes.io/os"]);
     eventually("all run again", || ready(lab, AGENT) > 0);
     sync(lab, 0, &[]);
+
+    // A run that did not wait leaves a rollout whose pod no node takes.
+    kubectl(lab, &["cordon", "-l", "kubernetes.io/os"]);
+    set_agent(lab, "v10");
+    sync(lab, 0, &["--wait=false"]);
+    assert_unfinished(lab, "1 old replicas are pending termination");
+    kubectl(lab, &["uncordon", "-l", "kubernetes.io/os"]);
+    kubectl(lab, &["rollout", "status", "-n", "castai-agent", AGENT, "--timeout=300s"]);
+    sync(lab, 0, &[]);
+    plugin(lab, 0, &["status"]);
+}
+
+/// An upgrade of the agent.
+fn set_agent(lab: &Lab, version: &str) {
+    let image = format!("us-docker.pkg.dev/castai-hub/library/agent:{version}");
+    publish(lab, &image, &Recipe::default());
+    kubectl(lab, &["set", "image", "-n", "castai-agent", AGENT, &format!("*={image}")]);
+}
+
+/// Asserts that neither command is content with the agent's former pod.
+#[track_caller]
+fn assert_unfinished(lab: &Lab, why: &str) {
+    assert!(ready(lab, AGENT) > 0, "its former pod runs");
+    let error = format!("error: {AGENT} in namespace castai-agent: its rollout is not finished: ");
+    let output = sync(lab, 1, &[]);
+    assert_stderr_contains(&output, &[&error, why, "incomplete: 1 workload whose rollout is not finished; "]);
+    let output = plugin(lab, 1, &["status"]);
+    assert_stderr_contains(&output, &[&format!("1 rollout is not finished: {AGENT}: run kubectl describe ")]);
+    assert!(output.stdout.contains("RolloutNotFinished"), "{}", output.stdout);
 }
 
 /// An upgrade whose image could not be pulled before, and whose container crashes: the run did its part, and says what is

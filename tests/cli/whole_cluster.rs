@@ -274,6 +274,20 @@ fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_changes
     assert!(again.stdout.starts_with("up to date"), "{}", again.stdout);
     assert!(ecr_writes(&lab).is_empty());
     assert_eq!(traffic(&lab, "source").iter().filter(|record| record.path.contains("/blobs/")).count(), 0);
+
+    // A workload of Cast AI in another namespace counts as well.
+    kubectl(&lab, &["create", "quota", "full", "--hard=pods=0", "-n", LOGS]);
+    kubectl(&lab, &["delete", "pods", "--all", "-n", LOGS, "--force", "--grace-period=0"]);
+    let named = "statefulset.apps/castai-audit-logs-receiver";
+    let mut output = lab.plugin(&["status", "-n", LOGS]).unwrap();
+    eventually("the pod is refused", || {
+        output = lab.plugin(&["status", "-n", LOGS]).unwrap();
+        output.code == Some(1) && output.stderr.contains("FailedCreate")
+    });
+    assert_stderr_contains(&output, &[&format!("1 workload is not ready: {named} (FailedCreate)")]);
+    let output = sync(&lab, 1, &["-n", LOGS]);
+    let error = format!("error: {named} in namespace {LOGS}: none of its pods runs: new pods are refused: ");
+    assert_stderr_contains(&output, &[&error, "exceeded quota: full"]);
 }
 
 /// Every pod of Cast AI except the Job's is ready, and its containers' images were pulled from ECR.

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::DynamicObject;
 
-use super::{Progress, Refusal};
+use super::{PodsUpdated, Progress, Refusal};
 use crate::cluster::pods;
 use crate::model::inventory::WorkloadKind;
 use crate::model::pod_template::PodTemplate;
@@ -13,6 +13,7 @@ use crate::model::pod_template::PodTemplate;
 /// One object's rollout status, and the selector of its pods.
 pub(super) struct Status {
     pub(super) progress: Progress,
+    pub(super) updated: PodsUpdated,
     pub(super) desired: i32,
     pub(super) ordered: bool,
     /// A complete rollout leaves pods of the former template.
@@ -25,6 +26,7 @@ impl Status {
     fn unwatched(why: impl Into<String>) -> Self {
         Self {
             progress: Progress::Unwatched(why.into()),
+            updated: PodsUpdated::All,
             desired: 0,
             ordered: false,
             keeps_old_pods: false,
@@ -53,6 +55,7 @@ pub(super) fn judge(
             let spec = deployment.spec.clone().unwrap_or_default();
             Status {
                 progress: deployment_progress(&deployment),
+                updated: deployment_updated(&deployment),
                 desired: spec.replicas.unwrap_or(1),
                 ordered: false,
                 keeps_old_pods: false,
@@ -63,9 +66,11 @@ pub(super) fn judge(
         WorkloadKind::DaemonSet => {
             let daemon_set: DaemonSet = object.try_parse()?;
             let progress = daemon_set_progress(&daemon_set);
+            let updated = daemon_set_updated(&daemon_set);
             let spec = daemon_set.spec.unwrap_or_default();
             Status {
                 progress,
+                updated,
                 desired: daemon_set.status.map_or(0, |status| status.desired_number_scheduled),
                 ordered: false,
                 keeps_old_pods: false,
@@ -76,12 +81,14 @@ pub(super) fn judge(
         WorkloadKind::StatefulSet => {
             let stateful_set: StatefulSet = object.try_parse()?;
             let progress = stateful_set_progress(&stateful_set);
+            let updated = stateful_set_updated(&stateful_set);
             let generation = stateful_set.metadata.generation;
             let seen =
                 generation <= stateful_set.status.as_ref().and_then(|status| status.observed_generation);
             let spec = stateful_set.spec.unwrap_or_default();
             Status {
                 progress,
+                updated,
                 desired: spec.replicas.unwrap_or(1),
                 ordered: seen && spec.pod_management_policy.as_deref() != Some("Parallel"),
                 keeps_old_pods: partition(&spec) > 0,
@@ -101,6 +108,7 @@ pub(super) fn judge(
             };
             Status {
                 progress,
+                updated: PodsUpdated::All,
                 desired: 1,
                 ordered: false,
                 keeps_old_pods: false,
@@ -156,6 +164,20 @@ fn deployment_progress(deployment: &Deployment) -> Progress {
     }
 }
 
+/// Its controller does not count pods that are being deleted, such as those of a lost node.
+fn deployment_updated(deployment: &Deployment) -> PodsUpdated {
+    let replicas = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let status = deployment.status.clone().unwrap_or_default();
+    let (total, updated) = (status.replicas.unwrap_or(0), status.updated_replicas.unwrap_or(0));
+    if deployment.metadata.generation > status.observed_generation {
+        PodsUpdated::None
+    } else if updated < replicas || total > updated {
+        PodsUpdated::Some
+    } else {
+        PodsUpdated::All
+    }
+}
+
 /// The Deployment controller copies the condition from its `ReplicaSet`s (Kubernetes
 /// `pkg/controller/deployment/progress.go`).
 fn replica_failure(deployment: &Deployment) -> Option<Refusal> {
@@ -189,6 +211,33 @@ fn daemon_set_progress(daemon_set: &DaemonSet) -> Progress {
         waiting(format!("{available} of {desired} updated pods are available"))
     } else {
         Progress::Complete(format!("daemon set \"{name}\" successfully rolled out"))
+    }
+}
+
+fn daemon_set_updated(daemon_set: &DaemonSet) -> PodsUpdated {
+    let status = daemon_set.status.clone().unwrap_or_default();
+    let updated = status.updated_number_scheduled.unwrap_or(0);
+    if daemon_set.metadata.generation > status.observed_generation || updated == 0 {
+        PodsUpdated::None
+    } else if updated < status.desired_number_scheduled {
+        PodsUpdated::Some
+    } else {
+        PodsUpdated::All
+    }
+}
+
+/// Its controller does not replace a pod of a lost node, and counts it in neither revision: pods that are missing are no
+/// sign of an unfinished rollout, only pods of the former revision are.
+fn stateful_set_updated(stateful_set: &StatefulSet) -> PodsUpdated {
+    let status = stateful_set.status.clone().unwrap_or_default();
+    let kept = stateful_set.spec.as_ref().map_or(0, partition);
+    if stateful_set.metadata.generation > status.observed_generation {
+        PodsUpdated::None
+    } else if status.update_revision != status.current_revision && status.current_replicas.unwrap_or(0) > kept
+    {
+        PodsUpdated::Some
+    } else {
+        PodsUpdated::All
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn conclusion(report: &RollbackReport) -> Option<String> {
     let changed = |one: &WorkloadReport| one.outcome == Outcome::Updated && !one.changes.is_empty();
     let workloads = [
         (number(&|one| matches!(one.outcome, Outcome::Failed(_))), "failed"),
+        (number(&|one| matches!(one.outcome, Outcome::RolloutFailed(_))), "rolled back, but not rolled out"),
         (number(&|one| matches!(one.outcome, Outcome::Restored(_))), "kept private"),
         (number(&|one| matches!(one.outcome, Outcome::NotStarted | Outcome::HeldBack(_))), "not changed"),
         (report.not_found.len(), "not found"),

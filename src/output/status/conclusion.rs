@@ -10,7 +10,7 @@ use crate::output::table::{count, first_names};
 use crate::output::unchecked::{PUBLIC_TAGS, not_read, unchecked};
 use crate::output::workloads::place;
 use crate::printable::word;
-use crate::sync::status::{ImageStatus, State, StatusReport, Subject};
+use crate::sync::status::{ImageStatus, NotReady, State, StatusReport, Subject};
 
 /// The conclusion; `None` if no image was found, which is reported as an error.
 pub(super) fn conclusion(report: &StatusReport, has_flags: bool) -> Option<String> {
@@ -19,6 +19,7 @@ pub(super) fn conclusion(report: &StatusReport, has_flags: bool) -> Option<Strin
         to_restore(report),
         cannot_pull(report),
         not_ready(report),
+        unfinished(report),
         older_digests(report),
         withdrawn(report),
         not_at_source(report),
@@ -174,8 +175,28 @@ fn pull_fix(report: &StatusReport) -> String {
 }
 
 fn not_ready(report: &StatusReport) -> Option<String> {
-    let named = first_names(report.not_ready.iter().map(|one| format!("{} ({})", one.workload, one.reason)));
-    let first = report.not_ready.first()?;
+    let all: Vec<_> = report.not_ready.iter().filter(|one| !one.is_unfinished()).collect();
+    let named = first_names(all.iter().map(|one| format!("{} ({})", one.workload, one.reason)));
+    let workloads = match all.len() {
+        1 => "1 workload is not ready".to_owned(),
+        number => format!("{number} workloads are not ready"),
+    };
+    Some(format!("{workloads}: {named}: {}", to_describe(all.first()?)))
+}
+
+/// Workloads whose former pods still run.
+fn unfinished(report: &StatusReport) -> Option<String> {
+    let all: Vec<_> = report.not_ready.iter().filter(|one| one.is_unfinished()).collect();
+    let named = first_names(all.iter().map(|one| one.workload.to_string()));
+    let rollouts = match all.len() {
+        1 => "1 rollout is not finished".to_owned(),
+        number => format!("{number} rollouts are not finished"),
+    };
+    Some(format!("{rollouts}: {named}: {}", to_describe(all.first()?)))
+}
+
+/// The command that shows why a workload does not run.
+fn to_describe(first: &NotReady) -> String {
     let namespace = word(&first.workload.namespace, "NAMESPACE");
     let object = match first.pods.first() {
         Some(pod) => format!("pod -n {namespace} {}", word(pod, "POD")),
@@ -185,11 +206,7 @@ fn not_ready(report: &StatusReport) -> Option<String> {
             word(&first.workload.name, "NAME")
         ),
     };
-    let workloads = match report.not_ready.len() {
-        1 => "1 workload is not ready".to_owned(),
-        number => format!("{number} workloads are not ready"),
-    };
-    Some(format!("{workloads}: {named}: run kubectl describe {object}"))
+    format!("run kubectl describe {object}")
 }
 
 /// Pods run what their tag named when they were started.

@@ -41,6 +41,16 @@ fn is_idle(workload: &WorkloadReport) -> bool {
     matches!(workload.outcome, Outcome::Failed(_)) && workload.changes.is_empty()
 }
 
+/// Whether a workload was changed, and its pods do not run the change.
+const fn is_rollout_failed(workload: &WorkloadReport) -> bool {
+    matches!(workload.outcome, Outcome::RolloutFailed(_))
+}
+
+/// Whether the last change of a workload has not reached its pods, and this run did not change it.
+fn is_unfinished(workload: &WorkloadReport) -> bool {
+    is_rollout_failed(workload) && workload.changes.is_empty()
+}
+
 /// Whether a workload cannot be changed, whose pods wait for an image.
 const fn is_not_rewritable(workload: &WorkloadReport) -> bool {
     matches!(workload.outcome, Outcome::NotRewritable(_))
@@ -110,8 +120,13 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
     let of = |is: fn(&WorkloadReport) -> bool| {
         report.workloads.iter().filter(|one| one.needs_attention() && is(one)).count()
     };
-    let (idle, immutable) = (of(is_idle), of(is_not_rewritable));
-    let waiting = of(|one| !is_idle(one) && !is_not_rewritable(one));
+    let (idle, immutable, unfinished) = (of(is_idle), of(is_not_rewritable), of(is_unfinished));
+    let rollouts = of(is_rollout_failed) - unfinished;
+    let waiting = of(|one| !is_idle(one) && !is_not_rewritable(one) && !is_rollout_failed(one));
+    let (rollout_failed, rollout_unfinished) = (
+        if rollouts == 1 { "updated, its rollout failed" } else { "updated, their rollouts failed" },
+        if unfinished == 1 { "whose rollout is not finished" } else { "whose rollouts are not finished" },
+    );
     let mut parts = Vec::new();
     if held > 0 {
         let new = if copied > 0 { format!(", {copied} of them new") } else { String::new() };
@@ -132,7 +147,9 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
     let failures = [
         (failed, "image", "failed"),
         (waiting, "workload", "not updated"),
+        (rollouts, "workload", rollout_failed),
         (idle, "workload", "not running"),
+        (unfinished, "workload", rollout_unfinished),
         (immutable, "workload", "not rewritable, whose pods cannot pull"),
         (removed, "image", "whose public tag was removed"),
     ];
@@ -144,11 +161,15 @@ pub(super) fn conclusion(report: &SyncReport) -> String {
         return parts.join("; ") + &remarks(report);
     }
     let parts = failures.chain(parts).collect::<Vec<_>>().join("; ");
-    let next = if failed + waiting + idle > 0 {
+    let next = if failed + waiting + idle + rollouts + unfinished > 0 {
         "; fix the errors above and run again to continue"
     } else if immutable > 0 && of(is_not_rewritable) == of(is_job) {
         // Another run cannot change it either.
-        "; delete and recreate it, as the error above says"
+        if immutable == 1 {
+            "; delete and recreate the Job, as the error above says"
+        } else {
+            "; delete and recreate the Jobs, as the errors above say"
+        }
     } else if immutable > 0 {
         "; do what the errors above say, because another run does not change it"
     } else {

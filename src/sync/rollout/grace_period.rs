@@ -72,7 +72,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cluster::rollout::{Pods, Progress};
+    use crate::cluster::rollout::{Pods, PodsUpdated, Progress};
 
     fn seen(reason: &str) -> Observation {
         let pod = serde_json::from_value(json!({
@@ -82,7 +82,15 @@ mod tests {
         }));
         let pods = Pods { new: vec![pod.unwrap()], ..Pods::default() };
         let progress = Progress::Waiting(String::new());
-        Observation { progress, desired: 1, ordered: false, refusal: None, changed: None, pods: Some(pods) }
+        Observation {
+            progress,
+            updated: PodsUpdated::All,
+            desired: 1,
+            ordered: false,
+            refusal: None,
+            changed: None,
+            pods: Some(pods),
+        }
     }
 
     #[test]

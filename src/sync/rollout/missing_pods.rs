@@ -1,32 +1,38 @@
-//! Workloads that needed no change and of which no pod runs: an image that no pod has pulled is not proven.
+//! Workloads that needed no change and whose pods do not run what they should: an image that no pod has pulled is not proven.
+
+use futures::future::join_all;
+use tokio::time::Instant;
 
 use super::verdict::{describe, waits_for};
-use super::{Outcome, WorkloadReport, is_outside};
+use super::{Outcome, WorkloadReport};
 use crate::cluster::Connection;
-use crate::cluster::pods::{self, ProblemKind};
-use crate::cluster::rollout::{observe, refused_since, without_pods};
-use crate::model::knowledge::Knowledge;
+use crate::cluster::pods::{self, PodProblem, ProblemKind};
+use crate::cluster::rollout::{Observation, observe, refused_since, unfinished, without_pods};
 use crate::model::workload::Workload;
 use crate::sync::discover::snapshot::ClusterSnapshot;
+use crate::sync::settings::RolloutOptions;
 
-/// Judges the unchanged ones of `reports` that had no ready pod when `snapshot` was read. Other workloads cost no
-/// request.
+/// Judges the unchanged ones of `reports` that had no ready pod or an unfinished rollout when `snapshot` was read. Other
+/// workloads cost no request.
 pub(in crate::sync) async fn judge(
     mut reports: Vec<WorkloadReport>,
     snapshot: &ClusterSnapshot,
-    knowledge: &Knowledge,
+    options: RolloutOptions,
 ) -> Vec<WorkloadReport> {
+    let connection = &snapshot.environment.connection;
     let unchanged =
         reports.iter_mut().filter(|report| report.outcome == Outcome::Unchanged && !report.not_ready);
-    // The state of a tenant's workload is the tenant's business.
-    for report in unchanged.filter(|report| !is_outside(&report.workload, knowledge)) {
+    join_all(unchanged.map(async |report| {
         let workload = snapshot.workloads.iter().find(|workload| workload.name == report.workload);
         if workload.is_some_and(Workload::wants_no_pod) {
             report.not_pulled = Some(without_pods(report.workload.kind).to_owned());
         } else if workload.is_some_and(Workload::has_no_ready_pod) {
-            judge_one(&snapshot.environment.connection, report).await;
+            judge_one(connection, report).await;
+        } else if workload.is_some_and(Workload::may_be_outdated) {
+            judge_rollout(connection, report, options).await;
         }
-    }
+    }))
+    .await;
     reports
 }
 
@@ -47,9 +53,30 @@ async fn judge_one(connection: &Connection, report: &mut WorkloadReport) {
     if now.refusal.is_none() && now.may_be_refused(report.workload.kind) {
         now.refusal = refused_since(connection, &report.workload, now.changed).await.unwrap_or_default();
     }
-    let why = match problems.iter().find(|problem| problem.kind != ProblemKind::Unschedulable) {
+    report.outcome = Outcome::Failed(format!("none of its pods runs: {}", why(&now, &problems)));
+}
+
+/// Gives a rollout that nothing keeps from going on a moment.
+async fn judge_rollout(connection: &Connection, report: &mut WorkloadReport, options: RolloutOptions) {
+    let deadline = Instant::now() + options.settle_time;
+    while let Ok(Some(now)) = unfinished(connection, &report.workload).await {
+        if now.refusal.is_some() || !now.new_problems().is_empty() || Instant::now() >= deadline {
+            report.outcome =
+                Outcome::RolloutFailed(format!("its rollout is not finished: {}", why_unfinished(&now)));
+            return;
+        }
+        tokio::time::sleep(options.poll).await;
+    }
+}
+
+/// Why the rollout is not finished.
+pub(in crate::sync) fn why_unfinished(now: &Observation) -> String {
+    why(now, &now.new_problems())
+}
+
+fn why(now: &Observation, problems: &[PodProblem]) -> String {
+    match problems.iter().find(|problem| problem.kind != ProblemKind::Unschedulable) {
         Some(problem) => describe(problem),
-        None => waits_for(&now, &problems),
-    };
-    report.outcome = Outcome::Failed(format!("none of its pods runs: {why}"));
+        None => waits_for(now, problems),
+    }
 }

@@ -54,6 +54,8 @@ pub enum Outcome {
     /// None of its images can be changed in place.
     NotRewritable(String),
     Failed(String),
+    /// Its images are set, and its pods do not run them.
+    RolloutFailed(String),
     /// It was healthy and did not become healthy again, so its former images were restored.
     Restored(String),
     /// The run stopped before it.
@@ -66,7 +68,14 @@ pub const NOT_AWAITED: &str = "did not wait for its rollout";
 impl Outcome {
     /// Whether it needs attention.
     pub fn needs_attention(&self) -> bool {
-        matches!(self, Self::HeldBack(_) | Self::Failed(_) | Self::Restored(_) | Self::NotStarted)
+        matches!(
+            self,
+            Self::HeldBack(_)
+                | Self::Failed(_)
+                | Self::RolloutFailed(_)
+                | Self::Restored(_)
+                | Self::NotStarted
+        )
     }
 }
 

@@ -130,10 +130,10 @@ impl Run<'_> {
             Verdict::Failed { why, problems, .. } => {
                 self.finished(name, "rollout failed");
                 report.problems = problems;
-                report.outcome = Outcome::Failed(why);
+                report.outcome = Outcome::RolloutFailed(why);
             }
             Verdict::Started { message, .. } | Verdict::Waiting(message) | Verdict::Blocked(message) => {
-                report.outcome = Outcome::Failed(message);
+                report.outcome = Outcome::RolloutFailed(message);
             }
         }
         report

@@ -86,9 +86,10 @@ impl Run<'_> {
                         self.restore(&patch, &why).await
                     }
                     (Health::Healthy, Cause::Environment) => {
-                        Outcome::Failed(format!("{why}; not restored, because its images are not the cause"))
+                        let why = format!("{why}; not restored, because its images are not the cause");
+                        Outcome::RolloutFailed(why)
                     }
-                    _ => Outcome::Failed(why),
+                    _ => Outcome::RolloutFailed(why),
                 };
                 // The report has the cause.
                 self.finished(
@@ -100,7 +101,7 @@ impl Run<'_> {
                 );
             }
             Verdict::Started { message, .. } | Verdict::Waiting(message) | Verdict::Blocked(message) => {
-                report.outcome = Outcome::Failed(message);
+                report.outcome = Outcome::RolloutFailed(message);
             }
         }
         report
@@ -208,7 +209,8 @@ impl Run<'_> {
                 Ok(_) => break,
                 Err(error) if attempt == 0 && (changed_meanwhile(&error) || error.is_transient()) => {}
                 Err(error) => {
-                    return Outcome::Failed(format!("{why}; restoring its previous images failed: {error}"));
+                    let why = format!("{why}; restoring its previous images failed: {error}");
+                    return Outcome::RolloutFailed(why);
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::slice;
 use super::registries::{compare_differing, fetch_public_tags, fetch_versions, list_destination};
 use super::{
     NotReady, OlderDigest, PullFailure, RegistrySnapshot, SourceSnapshot, StatusReport, Subject, digests,
-    namespaces, not_ready, pull_failures, recorded_mirror, statuses, without_outdated,
+    maybe_unfinished, namespaces, not_ready, pull_failures, recorded_mirror, statuses, without_outdated,
 };
 use crate::cluster::waiting::WaitingPod;
 use crate::cluster::{self, Connection, Scope};
@@ -26,6 +26,7 @@ use crate::sync::plan::assignment::Assignment;
 use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::resolve::Pair;
 use crate::sync::plan::tree::ManifestCache;
+use crate::sync::rollout::missing_pods::why_unfinished;
 use crate::sync::settings::MirrorSettings;
 use crate::transport;
 
@@ -65,6 +66,9 @@ pub async fn run(
     report.not_ready =
         add_refusals(connection, not_ready(&pods, &snapshot.workloads, &inventory, &report.pull_failures))
             .await;
+    let running = maybe_unfinished(&snapshot.workloads, &inventory, &report.not_ready, &report.pull_failures);
+    report.not_ready.extend(unfinished_rollouts(connection, running).await);
+    report.not_ready.sort_by(|left, right| left.workload.cmp(&right.workload));
     for note in &report.notes {
         observer(Event::Warning(note.clone()));
     }
@@ -147,6 +151,17 @@ async fn add_refusals(connection: &Connection, mut workloads: Vec<NotReady>) -> 
         }
     }
     workloads
+}
+
+/// The rollouts that are not finished. A workload that cannot be read any more has none.
+async fn unfinished_rollouts(connection: &Connection, running: Vec<&Workload>) -> Vec<NotReady> {
+    let mut all = Vec::new();
+    for workload in running {
+        if let Ok(Some(now)) = cluster::rollout::unfinished(connection, &workload.name).await {
+            all.push(NotReady::unfinished(workload, why_unfinished(&now)));
+        }
+    }
+    all
 }
 
 /// The pods of Cast AI's namespaces, and the workloads that control them.

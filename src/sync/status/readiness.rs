@@ -11,7 +11,7 @@ use crate::model::inventory::{Inventory, Place, Reason, WorkloadName};
 use crate::model::workload::{Replicas, Workload};
 use crate::sync::discover::owners::{find, top_controller};
 
-/// A workload of which no pod is ready, or a container crashes or cannot be created.
+/// A workload of which no pod is ready, a container crashes or cannot be created, or the last rollout is not finished.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -21,7 +21,7 @@ pub struct NotReady {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<Replicas>,
     /// Kubernetes' reason for the first pod: `CrashLoopBackOff`. `FailedCreate` if pods are refused, `NotReady` if nothing
-    /// says why.
+    /// says why. `RolloutNotFinished` if its former pods still run.
     pub reason: String,
     /// Kubernetes' message; may be empty.
     pub message: String,
@@ -35,10 +35,30 @@ pub struct NotReady {
 /// The reason of a workload whose pods report none.
 const UNEXPLAINED: &str = "NotReady";
 
+/// The reason of a workload whose former pods still run.
+const UNFINISHED: &str = "RolloutNotFinished";
+
 impl NotReady {
     /// Whether no pod says why, so that the controller's events may: it reports pods that the API server refuses there.
     pub fn is_unexplained(&self) -> bool {
         self.reason == UNEXPLAINED
+    }
+
+    /// A workload that runs, but not with its current images.
+    pub fn unfinished(workload: &Workload, why: String) -> Self {
+        Self {
+            workload: workload.name.clone(),
+            replicas: workload.replicas,
+            reason: UNFINISHED.to_owned(),
+            message: why,
+            pods: Vec::new(),
+            crashes: false,
+        }
+    }
+
+    /// Whether only its last rollout is missing.
+    pub fn is_unfinished(&self) -> bool {
+        self.reason == UNFINISHED
     }
 
     /// The same, for refused pods.
@@ -47,7 +67,7 @@ impl NotReady {
     }
 }
 
-/// Cast AI's own workloads that do not run, except those whose pods cannot pull, sorted. Some pods that wait for a node
+/// Workloads with images of Cast AI that do not run, except those whose pods cannot pull, sorted. Some pods that wait for a node
 /// or have not started yet are nothing unusual beside others that are ready: nodes come and go.
 pub fn not_ready(
     pods: &[WaitingPod],
@@ -61,18 +81,41 @@ pub fn not_ready(
             problems.entry(name).or_default().extend(&pod.problems);
         }
     }
+    that_pull(workloads, inventory, pull_failures)
+        .filter_map(|workload| judge(workload, problems.get(&workload.name).map_or(&[], Vec::as_slice)))
+        .collect()
+}
+
+/// Workloads with images of Cast AI that run, and whose last rollout may not be finished.
+pub fn maybe_unfinished<'w>(
+    workloads: &'w [Workload],
+    inventory: &Inventory,
+    not_ready: &[NotReady],
+    pull_failures: &[PullFailure],
+) -> Vec<&'w Workload> {
+    let is_known = |workload: &&Workload| !not_ready.iter().any(|one| one.workload == workload.name);
+    that_pull(workloads, inventory, pull_failures)
+        .filter(|workload| workload.may_be_outdated())
+        .filter(is_known)
+        .collect()
+}
+
+/// Workloads with images of Cast AI whose pods can pull them, sorted.
+fn that_pull<'w>(
+    workloads: &'w [Workload],
+    inventory: &Inventory,
+    pull_failures: &[PullFailure],
+) -> impl Iterator<Item = &'w Workload> {
     let cannot_pull: BTreeSet<_> = pull_failures.iter().map(|failure| &failure.place).collect();
     let uses = inventory.images.iter().flat_map(|wanted| &wanted.used_by);
-    // Elsewhere a tenant may write the labels.
-    let own = uses.filter(|used_by| matches!(used_by.reason, Reason::Namespace { .. }));
+    // A workload whose pods got an image of Cast AI by a webhook is not Cast AI's.
+    let own = uses.filter(|used_by| !matches!(used_by.reason, Reason::FailingPod { .. }));
     let places: BTreeSet<_> = own.map(|used_by| &used_by.place).collect();
-    let names = places.difference(&cannot_pull).filter_map(|place| match place {
+    let found = places.difference(&cannot_pull).filter_map(|place| match place {
         Place::Workload(name) => find(workloads, name),
         _ => None,
     });
-    names
-        .filter_map(|workload| judge(workload, problems.get(&workload.name).map_or(&[], Vec::as_slice)))
-        .collect()
+    found.collect::<Vec<_>>().into_iter()
 }
 
 fn judge(workload: &Workload, problems: &[&PodProblem]) -> Option<NotReady> {

@@ -334,7 +334,14 @@ fn workloads_that_are_not_ready_are_named() {
     report.not_ready[0].pods.push("a-1".to_owned());
     report.not_ready.push(one("b", "CrashLoopBackOff"));
     let both = "deployment.apps/a (Unschedulable), deployment.apps/b (CrashLoopBackOff)";
-    assert_verdict(&report, &format!("2 workloads are not ready: {both}: {run} pod -n castai-agent a-1"));
+    let both_are = format!("2 workloads are not ready: {both}: {run} pod -n castai-agent a-1");
+    assert_verdict(&report, &both_are);
+    report.not_ready.push(one("c", "RolloutNotFinished"));
+    let rollout =
+        format!("1 rollout is not finished: deployment.apps/c: {run} -n castai-agent deployment.apps/c");
+    assert_verdict(&report, &format!("{both_are}; {rollout}"));
+    report.not_ready.drain(..2);
+    assert_verdict(&report, &rollout);
 }
 
 #[test]

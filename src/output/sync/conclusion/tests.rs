@@ -52,6 +52,8 @@ fn the_last_line_says_what_happened_and_what_helps() {
         ..workload(name, Outcome::Updated)
     };
     let unwatched = || WorkloadReport { notes: vec![NOT_AWAITED.to_owned()], ..updated() };
+    let rollout = || workload("r", Outcome::RolloutFailed("refused".to_owned()));
+    let unfinished = || WorkloadReport { changes: Vec::new(), ..rollout() };
     let mut other_owner = job();
     other_owner.workload.kind = WorkloadKind::DaemonSet;
     let cases = [
@@ -65,11 +67,26 @@ fn the_last_line_says_what_happened_and_what_helps() {
             vec![updated(), failed()],
             "incomplete: 1 workload not updated; 1 workload updated; fix the errors above and run again to continue",
         ),
+        (
+            vec![updated(), rollout(), unfinished()],
+            "incomplete: 1 workload updated, its rollout failed; 1 workload whose rollout is not finished; 1 workload \
+             updated; fix the errors above and run again to continue",
+        ),
+        (
+            vec![rollout(), rollout(), failed()],
+            "incomplete: 1 workload not updated; 2 workloads updated, their rollouts failed; fix the errors above and run \
+             again to continue",
+        ),
+        (
+            vec![job(), job()],
+            "incomplete: 2 workloads not rewritable, whose pods cannot pull; delete and recreate the Jobs, as the errors \
+             above say",
+        ),
         // Another run cannot change it either.
         (
             vec![updated(), job()],
-            "incomplete: 1 workload not rewritable, whose pods cannot pull; 1 workload updated; delete and recreate it, \
-             as the error above says",
+            "incomplete: 1 workload not rewritable, whose pods cannot pull; 1 workload updated; delete and recreate the \
+             Job, as the error above says",
         ),
         (
             vec![other_owner],

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::cluster::rollout::{Pods, Refusal};
+use crate::cluster::rollout::{Pods, PodsUpdated, Refusal};
 use crate::model::image_field::ImageField;
 
 /// A pod whose only container has this state and number of restarts.
@@ -27,7 +27,15 @@ fn running(restarts: i32) -> Pod {
 
 fn observed(progress: Progress, new: Vec<Pod>, old: Vec<Pod>) -> Observation {
     let pods = Some(Pods { new, old, ..Pods::default() });
-    Observation { progress, desired: 2, ordered: false, refusal: None, changed: None, pods }
+    Observation {
+        progress,
+        updated: PodsUpdated::All,
+        desired: 2,
+        ordered: false,
+        refusal: None,
+        changed: None,
+        pods,
+    }
 }
 
 /// A grace period that is over.

@@ -22,7 +22,7 @@ fn workload(namespace: &str, kind: WorkloadKind, workload: &str, counts: Option<
         pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": image}]}}))
             .unwrap(),
         has_ended: false,
-        replicas: counts.map(|(ready, desired)| Replicas { desired, ready }),
+        replicas: counts.map(|(ready, desired)| Replicas { desired, ready, may_be_outdated: false }),
         managers: Vec::new(),
     }
 }
@@ -97,12 +97,76 @@ fn a_workload_without_a_ready_pod_is_not_ready_and_some_missing_pods_are_usual()
 }
 
 #[test]
-fn kinds_without_counts_and_tenants_workloads_are_not_judged() {
+fn every_workload_with_an_image_of_cast_ai_is_judged_if_its_pods_are_counted() {
+    let mut tenants = workload("shop", WorkloadKind::Deployment, "web", Some((0, 1)));
+    tenants.pod =
+        serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": "shop/web:1"}]}}))
+            .unwrap();
     let workloads = [
         workload("castai-agent", WorkloadKind::CronJob, "resume", None),
-        workload("shop", WorkloadKind::Deployment, "web", Some((0, 1))),
+        workload("castai-logs", WorkloadKind::StatefulSet, "receiver", Some((0, 1))),
+        tenants,
     ];
-    assert_eq!(found(&workloads, &[], &[]), Vec::<String>::new());
+    assert_eq!(found(&workloads, &[], &[]), ["statefulset.apps/receiver NotReady: "]);
+}
+
+/// A pod that Cast AI changed by its webhook belongs to a workload of others.
+#[test]
+fn a_workload_of_others_whose_pod_got_an_image_of_cast_ai_is_not_judged() {
+    let mut others = workload("shop", WorkloadKind::Deployment, "web", Some((0, 1)));
+    others.pod =
+        serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": "shop/web:1"}]}}))
+            .unwrap();
+    let workloads = [others];
+    let mut inventory = discover(
+        Vec::<Cluster>::new(),
+        &[Found { workloads: &[], ..Found::default() }],
+        &ImageFilter::default(),
+        Vec::new(),
+        Timestamp::UNIX_EPOCH,
+    );
+    let used_by = crate::model::inventory::Use {
+        place: Place::Workload(workloads[0].name.clone()),
+        image_field: ImageField::of_container("jmx"),
+        reason: Reason::FailingPod {
+            pod: "web-1".to_owned(),
+            waiting: "ImagePullBackOff".to_owned(),
+            matched_by: String::new(),
+        },
+        recorded_source: None,
+        not_rewritable: None,
+    };
+    inventory.images.push(crate::model::inventory::WantedImage {
+        image: "us-docker.pkg.dev/castai-hub/library/jmx:v1".parse().unwrap(),
+        source: None,
+        provenance: None,
+        used_by: vec![used_by],
+    });
+    assert_eq!(not_ready(&[], &workloads, &inventory, &[]), Vec::new());
+}
+
+#[test]
+fn only_rollouts_of_running_workloads_are_looked_at_again() {
+    let with = |name: &str, counts: (u32, u32), may_be_outdated: bool| {
+        let mut workload = workload("castai-agent", WorkloadKind::Deployment, name, Some(counts));
+        workload.replicas.as_mut().unwrap().may_be_outdated = may_be_outdated;
+        workload
+    };
+    let workloads = [
+        with("finished", (2, 2), false),
+        with("not-running", (0, 2), true),
+        with("outdated", (2, 2), true),
+        with("scaled-to-zero", (0, 0), true),
+    ];
+    let found = Found { workloads: &workloads, ..Found::default() };
+    let (filter, time) = (ImageFilter::default(), Timestamp::UNIX_EPOCH);
+    let inventory = discover(Vec::<Cluster>::new(), &[found], &filter, Vec::new(), time);
+    let not_ready = not_ready(&[], &workloads, &inventory, &[]);
+    let names: Vec<_> = maybe_unfinished(&workloads, &inventory, &not_ready, &[])
+        .into_iter()
+        .map(|workload| workload.name.name.as_str())
+        .collect();
+    assert_eq!(names, ["outdated"]);
 }
 
 #[test]
