@@ -2,46 +2,24 @@
 
 use super::judgement::Fix;
 use super::target::{Target, TargetKind};
-use crate::model::aws_partition::Partition;
 
 /// How to get private addresses for a target's name.
 pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
-    let region = target.region.as_deref().unwrap_or("REGION");
     match &target.kind {
         TargetKind::CastAi { service: None, .. } => vec![Fix::text(
             "no known Cast AI endpoint service for this host: configure the component with another host",
         )],
-        TargetKind::CastAi { service: Some(service), .. } => {
-            let name = target.region.as_deref().and_then(|region| service.service_name(region));
-            endpoint(name.as_deref().unwrap_or("SERVICE_NAME"), region)
-        }
-        TargetKind::Aws { service } => endpoint(&Partition::endpoint_service(region, service), region),
+        TargetKind::CastAi { service: Some(service), .. } => vec![endpoint(service.name, "")],
+        TargetKind::Aws { service } => vec![endpoint(service, " --with-aws-endpoints")],
     }
 }
 
-/// How to find, fix and create the interface endpoint of a service. Placeholders are words in capitals: in angle
-/// brackets, a shell would treat them as redirections.
-fn endpoint(service: &str, region: &str) -> Vec<Fix> {
-    vec![
-        Fix::command(
-            "find the endpoint in the cluster's VPC, and check that private DNS is enabled",
-            format!(
-                "aws ec2 describe-vpc-endpoints --region {region} --filters Name=service-name,Values={service} --query 'VpcEndpoints[].[VpcId,VpcEndpointId,State,PrivateDnsEnabled]' --output text"
-            ),
-        ),
-        Fix::command(
-            "if it is disabled (False), enable it",
-            format!(
-                "aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id ENDPOINT_ID --private-dns-enabled"
-            ),
-        ),
-        Fix::command(
-            "if there is no endpoint, create it",
-            format!(
-                "aws ec2 create-vpc-endpoint --region {region} --vpc-endpoint-type Interface --service-name {service} --vpc-id VPC_ID --subnet-ids SUBNET_ID SUBNET_ID --security-group-ids SECURITY_GROUP_ID --private-dns-enabled"
-            ),
-        ),
-    ]
+/// How to get the interface endpoint of a service, with private DNS.
+fn endpoint(service: &str, flags: &str) -> Fix {
+    Fix::command(
+        format!("show what the endpoint of {service} lacks; after a question, it is added"),
+        format!("kubectl castai-privatelink endpoints create{flags}"),
+    )
 }
 
 /// Why the network checks are unknown from here.

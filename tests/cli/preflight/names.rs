@@ -23,8 +23,8 @@ fn each_dns_failure_is_reported() {
     shows_exactly(
         &preflight(&lab, 1, &[]),
         &[
-            fails(API, "CPL211", "104.16.81.56: public", "modify-vpc-endpoint --region us-east-1"),
-            fails(GRPC, "CPL210", "A and AAAA: NXDOMAIN", "vpce-svc-05e9e206a737781a7"),
+            fails(API, "CPL211", "104.16.81.56: public", "endpoints create"),
+            fails(GRPC, "CPL210", "A and AAAA: NXDOMAIN", "endpoint of grpc-pod-pinner"),
             fails(KVISOR, "CPL210", "A and AAAA: SERVFAIL", "the VPC's resolver"),
             fails(TELEMETRY, "CPL210", "A and AAAA: REFUSED", "the VPC's resolver"),
         ],
@@ -56,13 +56,13 @@ fn each_dns_failure_is_reported() {
     shows_exactly(
         &report,
         &[
-            fails(GRPC, "CPL211", "10.0.1.101: private; 104.16.81.56: public", "modify-vpc-endpoint"),
+            fails(GRPC, "CPL211", "10.0.1.101: private; 104.16.81.56: public", "endpoints create"),
             Expected {
                 result: "Warn",
                 skips: false,
-                ..fails(KVISOR, "CPL211", "2606:4700::6810:5138: public", "modify-vpc-endpoint")
+                ..fails(KVISOR, "CPL211", "2606:4700::6810:5138: public", "endpoints create")
             },
-            Expected { result: "Warn", ..fails(UNUSED, "CPL210", "NXDOMAIN", "create-vpc-endpoint") },
+            Expected { result: "Warn", ..fails(UNUSED, "CPL210", "NXDOMAIN", "endpoints create") },
         ],
     );
     let seen = text(finding(&report, "CPL210", TELEMETRY), "observed");
