@@ -35,6 +35,11 @@ pub enum Event {
     ImageFailed {
         image: Image,
     },
+    /// A host has not responded to a request for this time, and may never do.
+    Silent {
+        host: String,
+        seconds: u64,
+    },
     /// A request is retried: host, reason, delay in milliseconds.
     Retry {
         host: String,
@@ -42,9 +47,15 @@ pub enum Event {
         milliseconds: u64,
     },
     MirrorFinished,
+    /// This number of workloads will be changed.
+    ChangesStarted {
+        workloads: usize,
+    },
     /// A workload's images were patched, and its rollout is being watched.
     RolloutStarted {
         workload: WorkloadName,
+        /// Whether an earlier run patched it.
+        is_resumed: bool,
     },
     /// Progress of the rollout, in kubectl's words.
     RolloutProgress {

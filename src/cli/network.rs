@@ -16,7 +16,7 @@ pub struct NetworkArguments {
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "5s", hide_short_help = true)]
     pub connect_timeout: Duration,
 
-    /// Timeout of an open connection on which no data arrives
+    /// Timeout of an open connection on which no data arrives, for each attempt of a request (see --retries)
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "60s", hide_short_help = true)]
     pub idle_timeout: Duration,
 

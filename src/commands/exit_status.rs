@@ -40,11 +40,11 @@ pub fn interrupted(may_change: bool) -> ExitStatus {
         // The terminal prints ^C at the cursor.
         output::say("");
     }
-    output::say(if may_change {
-        "Interrupted. No partial changes; run again to resume."
+    if may_change {
+        output::say(&output::interruption::interrupted());
     } else {
-        "Interrupted. Nothing was changed."
-    });
+        output::say("Interrupted. Nothing was changed.");
+    }
     ExitStatus::Interrupted
 }
 

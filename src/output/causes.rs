@@ -60,5 +60,34 @@ fn key<'i>(message: &str, images: impl IntoIterator<Item = &'i Image>) -> String
     });
     let tags: Vec<_> = images.iter().map(|image| image.version().stored_tag()).collect();
     let is_tag = |word: &str| tags.iter().any(|tag| **tag == *word.trim_end_matches(':'));
-    key.split(' ').map(|word| if is_tag(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
+    let words = key.split(' ').map(|word| match word.strip_suffix(':') {
+        Some(_) if is_tag(word) => "…:",
+        None if is_tag(word) => "…",
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_fails_several_images_keeps_its_punctuation() {
+        let images: Vec<Image> =
+            ["e.example/a:v1", "e.example/b:v2"].map(|image| image.parse().unwrap()).into();
+        let messages: Vec<_> = images
+            .iter()
+            .map(|image| {
+                format!("{} failed on manifest {}: 503", image.repository(), image.version().stored_tag())
+            })
+            .collect();
+        let mut causes = Causes::new();
+        for (image, message) in images.iter().zip(&messages) {
+            causes.add(message, [image], image.as_written());
+        }
+        let all: Vec<_> =
+            causes.all().iter().map(|cause| (cause.message.as_ref(), cause.items.len())).collect();
+        assert_eq!(all, [("e.example/… failed on manifest …: 503", 2)]);
+    }
 }

@@ -7,6 +7,7 @@ pub mod endpoints;
 mod failures;
 pub mod format;
 pub mod images;
+pub mod interruption;
 pub mod inventory;
 mod not_pulled;
 mod ownership;

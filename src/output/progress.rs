@@ -3,7 +3,7 @@
 mod bar;
 mod rows;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use self::bar::{LINE_LIMIT, bar_style, spinner_style};
 use self::rows::Rows;
 use crate::event::{Event, Stage};
 use crate::output::format::ProgressMode;
+use crate::output::interruption;
 use crate::output::table::{bytes, count};
 use crate::printable::one_line;
 
@@ -33,6 +34,8 @@ struct State {
     images: HashMap<String, ProgressBar>,
     rollouts: HashMap<String, ProgressBar>,
     sizes: HashMap<String, u64>,
+    /// Hosts that did not respond for a while.
+    silent: HashSet<String>,
 }
 
 impl Progress {
@@ -49,8 +52,10 @@ impl Progress {
 
     /// Renders one event.
     pub fn observe(&self, event: Event) {
+        interruption::observe(&event);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
+            Event::ChangesStarted { .. } => {}
             Event::Stage(stage) => self.stage(&mut state, stage),
             Event::Warning(text) => self.print_line(&format!("warning: {text}")),
             Event::Note(text) => self.print_line(&text),
@@ -75,6 +80,14 @@ impl Progress {
             Event::ImageFailed { image } => {
                 self.image_ended(&mut state, image.as_written(), &format!("failed {image}"));
             }
+            Event::Silent { host, seconds } => {
+                if state.silent.insert(host.clone()) {
+                    self.print_line(&format!(
+                        "note: {host} has not responded for {seconds} s; a request to it may take up to --idle-timeout for \
+                         each of its attempts (--retries)"
+                    ));
+                }
+            }
             Event::Retry { host, reason, milliseconds } => {
                 if self.verbose {
                     self.print_line(&format!("retrying {host} in {milliseconds} ms: {reason}"));
@@ -84,7 +97,7 @@ impl Progress {
                 let State { images, total, .. } = &mut *state;
                 images.drain().map(|(_, bar)| bar).chain(total.take()).for_each(|bar| bar.finish_and_clear());
             }
-            Event::RolloutStarted { workload } => {
+            Event::RolloutStarted { workload, .. } => {
                 let name = workload.to_string();
                 if let Some(bar) = state.stage.take() {
                     bar.finish_and_clear();

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::error::CommandError;
+use crate::model::image::Mirror;
+use crate::output::causes::{Cause, Causes};
 use crate::output::{say, warning};
 use crate::persist::helm::ReleaseValues;
 use crate::persist::helm::component::Component;
+use crate::persist::verified::NotLookedUp;
 use crate::printable::word;
 
 /// Warns about what the values do not cover.
@@ -24,6 +27,23 @@ pub fn not_covered<'v>(decided: impl Iterator<Item = &'v ReleaseValues>) {
             warning(&format!("{name}: {note}"));
         }
     }
+}
+
+/// Why images could not be looked up in `mirror`, one line for each cause.
+pub fn not_looked_up(mirror: &Mirror, unknown: &[NotLookedUp]) -> Vec<String> {
+    let mut causes = Causes::new();
+    for (index, NotLookedUp { image, cause }) in unknown.iter().enumerate() {
+        causes.add(cause, image, index);
+    }
+    let line = |Cause { message, items, .. }: &Cause<'_, usize>| {
+        let images = items.iter().filter_map(|index| unknown[*index].image.as_ref());
+        let below = format!("{mirror}/");
+        let names = images.map(|image| image.as_written().strip_prefix(&below).unwrap_or(image.as_written()));
+        let names: Vec<_> = names.collect();
+        let names = if names.is_empty() { "the images".to_owned() } else { names.join(", ") };
+        format!("cannot check whether {mirror} has {names}: {message}")
+    };
+    causes.all().iter().map(line).collect()
 }
 
 /// Says what the patches of an operator's components require.
@@ -111,6 +131,27 @@ const WITHOUT_RELEASE: &str = concat!(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_that_cannot_be_looked_up_for_one_cause_are_one_warning() {
+        let mirror: Mirror = "e.example/pfx".parse().unwrap();
+        let of = |name: &str| NotLookedUp {
+            image: Some(format!("e.example/pfx/{name}").parse().unwrap()),
+            cause: format!("not authorized to perform ecr:ListImages on repository/pfx/{}", &name[..1]),
+        };
+        assert_eq!(
+            not_looked_up(&mirror, &[of("a:v1"), of("b:v2")]),
+            [
+                "cannot check whether e.example/pfx has a:v1, b:v2: not authorized to perform ecr:ListImages on \
+                 repository/…"
+            ]
+        );
+        let all = NotLookedUp { image: None, cause: "expired".to_owned() };
+        assert_eq!(
+            not_looked_up(&mirror, &[all]),
+            ["cannot check whether e.example/pfx has the images: expired"]
+        );
+    }
 
     #[test]
     fn the_command_for_many_releases_is_a_loop() {

@@ -50,13 +50,15 @@ impl WorkloadWords {
 /// Prints problems and notes of workloads to stderr, one line each. Workloads that are held back for the same cause
 /// share one.
 pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWords) {
-    for line in held_back(workloads).into_iter().chain(not_started(workloads)) {
+    let forbidden = forbidden(workloads);
+    for line in held_back(workloads).into_iter().chain(not_started(workloads)).chain(forbidden.clone()) {
         say(&line);
     }
     let WorkloadWords { restored, not_rewritable, .. } = words;
     for workload in workloads {
         let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
         match &workload.outcome {
+            Outcome::Failed(why) if !forbidden.is_empty() && is_forbidden(why) => {}
             Outcome::Failed(why) | Outcome::RolloutFailed(why) => say(&format!("error: {name}: {why}")),
             Outcome::Restored(why) => say(&format!("error: {name} {restored} {why}")),
             Outcome::NotRewritable(why) => {
@@ -90,6 +92,28 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
     }
 }
 
+/// Whether the API server denies the change to the user.
+fn is_forbidden(why: &str) -> bool {
+    why.starts_with("Error from server (Forbidden)")
+}
+
+/// One line for all changes that the user may not make, with what helps; empty if there is none.
+fn forbidden(workloads: &[WorkloadReport]) -> Vec<String> {
+    let denied = workloads.iter().filter_map(|report| match &report.outcome {
+        Outcome::Failed(why) if is_forbidden(why) => Some((&report.workload, why)),
+        _ => None,
+    });
+    let (names, causes): (Vec<_>, Vec<_>) = denied.unzip();
+    let Some(first) = causes.first() else { return Vec::new() };
+    let error = match &names[..] {
+        [name] => format!("error: {name} in namespace {}: {first}", name.namespace),
+        names => not_updated(names, first),
+    };
+    let hint =
+        "hint: an administrator applies the role that `kubectl castai-privatelink permissions rbac` prints";
+    vec![error, hint.to_owned()]
+}
+
 /// One line for each cause.
 fn held_back(workloads: &[WorkloadReport]) -> Vec<String> {
     let mut causes: Vec<(HeldBack, Vec<&WorkloadName>)> = Vec::new();
@@ -116,10 +140,12 @@ fn not_updated(names: &[&WorkloadName], why: &dyn Display) -> String {
         return format!("error: {name} in namespace {} not updated: {why}", name.namespace);
     }
     let namespaces: BTreeSet<_> = names.iter().map(|name| name.namespace.as_str()).collect();
+    let of = if namespaces.len() == 1 { "namespace" } else { "namespaces" };
     let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
     let workloads = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let number = count(names.len(), "workload");
-    format!("error: {number} in namespace {namespaces} not updated: {why} ({workloads})")
+    // The cause comes last: it may end with a command to copy.
+    format!("error: {number} in {of} {namespaces} not updated ({workloads}): {why}")
 }
 
 /// A place within a sentence: `deployment.apps/castai-agent in namespace castai-agent`.
@@ -146,3 +172,6 @@ pub(super) fn place(place: &Place) -> (String, String) {
         Place::Named => ("-".to_owned(), "-".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

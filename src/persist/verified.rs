@@ -18,8 +18,15 @@ use crate::transport;
 pub struct Absent {
     /// Their names below the mirror.
     pub missing: Vec<String>,
-    /// Causes, each once.
-    pub unknown: BTreeSet<String>,
+    pub unknown: Vec<NotLookedUp>,
+}
+
+/// An image that could not be looked up, or all of them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotLookedUp {
+    /// Its name in the mirror; `None` for all.
+    pub image: Option<Image>,
+    pub cause: String,
 }
 
 /// Looks up all images that have a name in the registry.
@@ -40,7 +47,7 @@ pub async fn absent(settings: &transport::Settings, images: &NamedImages) -> Abs
 
 impl Absent {
     fn unknown(cause: &str) -> Self {
-        Self { unknown: [cause.to_owned()].into(), ..Self::default() }
+        Self { unknown: vec![NotLookedUp { image: None, cause: cause.to_owned() }], ..Self::default() }
     }
 
     fn of(missing: Vec<Missing>, mirror: &Mirror) -> Self {
@@ -53,7 +60,7 @@ impl Absent {
                     absent.missing.push(name.unwrap_or(image.as_written()).to_owned());
                 }
                 Why::Unknown(cause) => {
-                    absent.unknown.insert(cause);
+                    absent.unknown.push(NotLookedUp { image: Some(image), cause });
                 }
             }
         }

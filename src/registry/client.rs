@@ -30,7 +30,7 @@ pub struct Client<'o> {
     pub(super) http: reqwest::Client,
     pub(super) settings: Settings,
     pub(super) proxies: Proxies,
-    observer: Observer<'o>,
+    pub(super) observer: Observer<'o>,
     /// By host, or by namespace at a host if it has a login of its own.
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     /// The latter, as `host/path`.

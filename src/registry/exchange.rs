@@ -1,11 +1,13 @@
 //! One HTTP exchange: attempts, redirects, timeouts and counters, the same for every kind of request.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use reqwest::{Response, Url};
 
+use crate::event::Event;
 use crate::registry::client::Client;
 use crate::registry::request::{BodyMode, BodyProgress, OnceBody, RegistryResponse, Request, is_moved};
 use crate::registry::retry::Retries;
@@ -17,6 +19,9 @@ pub(super) const MAX_REDIRECTS: usize = 4;
 
 /// Maximum bytes to read of an error response.
 pub(super) const MAX_EXPLANATION_BYTES: usize = 64 * 1024;
+
+/// How long a request may wait for a response before the user learns of it.
+const SILENCE: Duration = Duration::from_secs(5);
 
 impl Client<'_> {
     /// Retries until the response is final.
@@ -74,7 +79,7 @@ impl Client<'_> {
             }
             // The query may contain a signature.
             let sent = Sent::now(&request.method, without_query(&url));
-            let response = self.head_of(builder, progress.as_deref()).await;
+            let response = self.head_of(builder, progress.as_deref(), &url).await;
             match &response {
                 Ok(response) => sent.ended(response.status()),
                 Err(cause) => sent.ended(cause),
@@ -117,9 +122,19 @@ impl Client<'_> {
         &self,
         builder: reqwest::RequestBuilder,
         progress: Option<&BodyProgress>,
+        url: &Url,
     ) -> Result<Response, Cause> {
         let mut sending = std::pin::pin!(builder.send());
         let mut seen = 0;
+        if progress.is_none() && self.settings.idle_timeout > SILENCE {
+            match tokio::time::timeout(SILENCE, &mut sending).await {
+                Ok(result) => return result.map_err(Cause::classify),
+                Err(_) => (self.observer)(Event::Silent { host: host_of(url), seconds: SILENCE.as_secs() }),
+            }
+            let rest = self.settings.idle_timeout.saturating_sub(SILENCE);
+            let answered = tokio::time::timeout(rest, sending).await;
+            return answered.map_err(|_| Cause::Timeout)?.map_err(Cause::classify);
+        }
         loop {
             let answered = tokio::time::timeout(self.settings.idle_timeout, &mut sending).await;
             if let Ok(result) = answered {

@@ -207,6 +207,25 @@ async fn retries_honour_retry_after_and_are_reported() {
 }
 
 #[tokio::test]
+async fn a_host_that_does_not_respond_is_named_while_it_is_waited_for() {
+    // It accepts connections, and sends nothing.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let events = Mutex::new(Vec::new());
+    let observer = |event| {
+        if let Event::Silent { host, seconds } = event {
+            events.lock().unwrap().push((host, seconds));
+        }
+    };
+    let settings = Settings { idle_timeout: Duration::from_millis(5200), retries: 0, ..settings() };
+    let client = Client::new(&settings, &observer).unwrap();
+    let result = client.manifest(&repository(&host), Reference::Tag("v1")).await;
+    assert!(matches!(result, Err(Error::Unreachable { .. })), "{result:?}");
+    let events = events.lock().unwrap();
+    assert!(!events.is_empty() && events.iter().all(|event| *event == (host.clone(), 5)), "{events:?}");
+}
+
+#[tokio::test]
 async fn retries_end() {
     let faults = vec![("/manifests/", StatusCode::TOO_MANY_REQUESTS, "0"); 9];
     with_registry(with(|world| world.faults = faults), async |world, host| {

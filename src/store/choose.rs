@@ -50,7 +50,7 @@ pub async fn by_identity(
         own_account: None,
     };
     let Some(region) = &facts.region else {
-        return Err(unclear(default_mirror::Error::NoRegion));
+        return Err(unclear(no_region(cluster)));
     };
     let configuration = identity::configuration(region, network).await?;
     let own = match identity::identity(&configuration).await {
@@ -59,6 +59,14 @@ pub async fn by_identity(
     };
     facts.own_account = Some(own.account);
     default_mirror(&facts).map(Ok).map_err(unclear)
+}
+
+/// Why the region is unknown.
+const fn no_region(cluster: Option<&Cluster>) -> default_mirror::Error {
+    match cluster {
+        Some(_) => default_mirror::Error::NoRegion,
+        None => default_mirror::Error::NoCluster,
+    }
 }
 
 /// Our path in the ECR of the cluster's account and region, without checking with STS that the account is ours.
@@ -79,4 +87,20 @@ pub fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mir
 #[expect(clippy::needless_pass_by_value, reason = "it ends chains of combinators")]
 fn unclear(error: default_mirror::Error) -> CommandError {
     CommandError::with_hint(format!("error: {error}"), error.hint())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_reads_no_cluster_does_not_say_that_it_looked_there() {
+        let cluster: Cluster = serde_json::from_value(serde_json::json!({"name": "c"})).unwrap();
+        let message = |cluster| unclear(no_region(cluster)).message;
+        assert_eq!(
+            message(Some(&cluster)),
+            "error: unknown AWS region of the cluster: not found in its nodes or the kubeconfig"
+        );
+        assert_eq!(message(None), "error: unknown AWS region: no cluster is read, so only --region sets it");
+    }
 }

@@ -20,6 +20,9 @@ pub struct AccountFacts {
 pub enum Error {
     #[error("unknown AWS region of the cluster: not found in its nodes or the kubeconfig")]
     NoRegion,
+    /// Nothing that belongs to a cluster was read.
+    #[error("unknown AWS region: no cluster is read, so only --region sets it")]
+    NoCluster,
     #[error("unknown AWS account of the destination")]
     NoAccount,
     #[error(
@@ -34,7 +37,7 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::NoRegion => "set --region, or the registry with --registry".to_owned(),
+            Self::NoRegion | Self::NoCluster => "set --region, or the registry with --registry".to_owned(),
             Self::NoAccount | Self::AccountsDiffer { .. } => {
                 format!("set the registry: --registry <account>.dkr.ecr.<region>.amazonaws.com/{PATH}")
             }

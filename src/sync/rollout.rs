@@ -145,6 +145,8 @@ impl Run<'_> {
     /// are not changed.
     async fn write(&self, proven: Vec<DryRunPassed>, mut stopped: bool) -> Vec<WorkloadReport> {
         let mut reports = Vec::new();
+        let workloads = proven.iter().filter(|proven| !proven.0.changes.is_empty()).count();
+        (self.observer)(Event::ChangesStarted { workloads });
         let (mut broken, mut unwatched, mut healthy) = (Vec::new(), Vec::new(), Vec::new());
         let watched: Vec<_> = stream::iter(proven)
             .map(|proven| self.fetch_status(proven))
@@ -272,7 +274,7 @@ impl Run<'_> {
             Box::pin(self.relinquish_restored(after)).await;
         }
         if !result.0.changes.is_empty() {
-            (self.observer)(Event::RolloutStarted { workload });
+            (self.observer)(Event::RolloutStarted { workload, is_resumed: false });
         }
         Ok(written(result))
     }

@@ -309,8 +309,8 @@ fn a_rollback_that_the_policy_would_undo_changes_nothing() {
         assert_stderr_contains(
             &output,
             &[
-                "error: 5 workloads in namespace castai-agent not updated: ",
-                "its new pods would keep private images, because ",
+                "error: 5 workloads in namespace castai-agent not updated (",
+                "new pods would keep private images, because ",
                 delete,
             ],
         );
@@ -345,7 +345,7 @@ fn a_rollback_that_the_policy_would_undo_changes_nothing() {
     assert_stderr_contains(
         &output,
         &[
-            "error: 5 workloads in namespace castai-agent not updated: ",
+            "error: 5 workloads in namespace castai-agent not updated (",
             "because an admission policy renames them; remove it first, if it is the one of `values policy`: ",
             delete,
         ],
@@ -381,7 +381,7 @@ fn a_rollback_notices_the_policy_of_kyverno() {
         let cause = format!("because {object} renames them; remove it first: kubectl delete {object}");
         assert_stderr_contains(
             &output,
-            &["error: 5 workloads in namespace castai-agent not updated: ", &cause],
+            &["error: 5 workloads in namespace castai-agent not updated (", &cause],
         );
         assert_eq!(workload_specs(lab), before, "nothing was changed");
     }

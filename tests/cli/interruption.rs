@@ -19,7 +19,7 @@ pub(crate) use self::setup::Random;
 use self::setup::{RUN, RepeatableLab};
 
 /// The last line of an interrupted command that may have changed something.
-const CHANGING: &str = "Interrupted. No partial changes; run again to resume.";
+const CHANGING: &str = "Interrupted. ";
 use crate::harness::{
     MIRROR, add_fault, apply, assert_stderr_contains, clear_faults, clear_traffic, container_image,
     eventually, kubectl, own_lab, plugin, publish_to, recorded_images, traffic,

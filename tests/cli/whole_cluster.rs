@@ -275,6 +275,10 @@ fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_changes
     assert!(ecr_writes(&lab).is_empty());
     assert_eq!(traffic(&lab, "source").iter().filter(|record| record.path.contains("/blobs/")).count(), 0);
 
+    // kustomize leaves the image of a variable public.
+    let output = plugin(&lab, 1, &["values", "kustomize"]);
+    assert_stderr_contains(&output, &["warning: kustomize renames no image in a variable: ", JMX_VARIABLE]);
+
     // A workload of Cast AI in another namespace counts as well.
     kubectl(&lab, &["create", "quota", "full", "--hard=pods=0", "-n", LOGS]);
     kubectl(&lab, &["delete", "pods", "--all", "-n", LOGS, "--force", "--grace-period=0"]);

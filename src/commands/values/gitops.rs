@@ -13,8 +13,10 @@ pub(super) async fn kustomize(
     arguments: &Arguments,
     wanted: &NamingArguments,
 ) -> Result<ExitStatus, CommandError> {
-    let (images, exit_status) = read(arguments, wanted).await?;
+    let (images, mut exit_status) = read(arguments, wanted).await?;
     for Gap { workload, field, why, image } in kustomize::gaps(&images.assignments) {
+        // The image stays public, as one that `values helm` does not cover.
+        exit_status = ExitStatus::Attention;
         output::warning(&format!(
             "{why}: {field} of {workload} in namespace {} has to become {image}",
             workload.namespace

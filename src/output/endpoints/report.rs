@@ -144,7 +144,8 @@ fn conclusion(report: &EndpointReport, waited: bool) -> String {
     }
     if !current.problems.is_empty() {
         let problems = count(current.problems.len(), "problem");
-        return format!("incomplete: {made_text}{problems} left, see above; run again when it is solved");
+        let next = if current.problems.len() == 1 { "it is solved" } else { "they are solved" };
+        return format!("incomplete: {made_text}{problems} left, see above; run again when {next}");
     }
     if !pending.is_empty() {
         let names = first_names(pending.into_iter().map(str::to_owned));

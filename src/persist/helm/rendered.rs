@@ -19,6 +19,9 @@ const NAMESPACE: &str = "castai-agent";
 /// The name that `helm template` gives a release without a name.
 const UNNAMED: &str = "release-name";
 
+/// Stands for the name of a release that its objects do not determine.
+pub const PLACEHOLDER: &str = "RELEASE";
+
 /// The release of one chart, while its manifests are collected.
 #[derive(Default)]
 struct Rendered {
@@ -27,6 +30,8 @@ struct Rendered {
     /// How often each name is used.
     namespaces: BTreeMap<String, usize>,
     instances: BTreeMap<String, usize>,
+    /// The same, of objects with the label of a chart: charts set the instance of others for selectors.
+    charted_instances: BTreeMap<String, usize>,
     version: Option<String>,
 }
 
@@ -69,21 +74,24 @@ impl Rendered {
         if let Some(namespace) = text("/metadata/namespace") {
             *self.namespaces.entry(namespace).or_default() += 1;
         }
+        let label = text("/metadata/labels/helm.sh~1chart").unwrap_or_default();
         if let Some(instance) = text("/metadata/labels/app.kubernetes.io~1instance") {
+            if !label.is_empty() {
+                *self.charted_instances.entry(instance.clone()).or_default() += 1;
+            }
             *self.instances.entry(instance).or_default() += 1;
         }
-        let label = text("/metadata/labels/helm.sh~1chart").unwrap_or_default();
         let version = label.strip_prefix(chart).and_then(|rest| rest.strip_prefix('-'));
         let version = version.filter(|version| version.starts_with(|first: char| first.is_ascii_digit()));
         self.version = self.version.take().or_else(|| version.map(str::to_owned));
     }
 
     fn release(self, chart: String, namespace: Option<&str>) -> Release {
-        let most = |names: BTreeMap<String, usize>| {
-            names.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name)
-        };
-        let namespace = namespace.map(str::to_owned).or_else(|| most(self.namespaces));
-        let name = most(self.instances).filter(|name| name != UNNAMED);
+        let namespaces = self.namespaces.into_iter().max_by_key(|(_, count)| *count);
+        let namespace = namespace.map(str::to_owned).or_else(|| namespaces.map(|(name, _)| name));
+        let instances =
+            if self.charted_instances.is_empty() { &self.instances } else { &self.charted_instances };
+        let name = most_frequent(instances).filter(|name| name != UNNAMED);
         Release {
             name: ReleaseName {
                 cluster: String::new(),
@@ -97,6 +105,14 @@ impl Rendered {
             set: std::collections::BTreeSet::new(),
         }
     }
+}
+
+/// The most frequent name, or the placeholder if several are.
+fn most_frequent(names: &BTreeMap<String, usize>) -> Option<String> {
+    let most = names.values().max()?;
+    let mut frequent = names.iter().filter(|(_, count)| *count == most).map(|(name, _)| name);
+    let first = frequent.next()?;
+    Some(if frequent.next().is_some() { PLACEHOLDER.to_owned() } else { first.clone() })
 }
 
 /// The images of `releases` with their names in the mirror, and what could not be read. The user gave these manifests,

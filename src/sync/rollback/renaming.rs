@@ -118,7 +118,7 @@ impl Policies {
             None => ("an admission policy", ", if it is the one of `values policy`", &forbidden),
         };
         format!(
-            "its new pods would keep private images, because {cause} renames them; remove it first{condition}: \
+            "new pods would keep private images, because {cause} renames them; remove it first{condition}: \
              kubectl delete {}",
             objects.join(" ")
         )

@@ -104,7 +104,7 @@ impl Run<'_> {
         let Unfinished { workload, changes, was_healthy, seen } = unfinished;
         let name = &workload.name;
         let mut report = settled(name, Rewrite::Unchanged);
-        (self.observer)(Event::RolloutStarted { workload: name.clone() });
+        (self.observer)(Event::RolloutStarted { workload: name.clone(), is_resumed: true });
         // All running pods count as new, next to an empty pod before the change.
         let nothing = Pods { new: vec![Pod::default()], ..Pods::default() };
         let before = Observation { pods: Some(nothing), ..seen };

@@ -38,6 +38,14 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     for note in &notes {
         output::warning(note);
     }
+    for release in releases.iter().filter(|release| release.name.name == rendered::PLACEHOLDER) {
+        output::warning(&format!(
+            "the objects of chart {} name several releases in the label app.kubernetes.io/instance: replace {} with the \
+             name of yours",
+            release.chart.name,
+            rendered::PLACEHOLDER
+        ));
+    }
     let decided: Vec<_> =
         releases.iter().filter_map(|release| values(release, naming, &assignments)).collect();
     if decided.is_empty() {

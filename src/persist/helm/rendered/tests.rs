@@ -99,3 +99,27 @@ fn the_output_of_helm_is_expected() {
         EVICTOR.replace("app.kubernetes.io/instance: evictor", "app.kubernetes.io/instance: release-name");
     assert_eq!(releases(&unnamed, None).unwrap()[0].name.name, "castai-evictor");
 }
+
+#[test]
+fn the_name_of_a_release_is_that_of_the_objects_of_its_chart() {
+    let object = |name: &str, labels: &str| {
+        format!(
+            "---\n# Source: castai-agent/templates/{name}.yaml\nkind: ServiceAccount\nmetadata: {{name: {name}, \
+             labels: {{{labels}}}}}\n"
+        )
+    };
+    let instance = |name: &str| format!("app.kubernetes.io/instance: {name}");
+    let charted = |name: &str| format!("helm.sh/chart: castai-agent-0.1.0, {}", instance(name));
+    let cases = [
+        (vec![charted("agent"), instance("cpvpa"), instance("cpvpa")], "agent"),
+        (vec![instance("agent"), instance("agent"), instance("cpvpa")], "agent"),
+        (vec![charted("agent"), charted("cpvpa")], PLACEHOLDER),
+        (vec![charted("release-name"), instance("cpvpa")], "castai-agent"),
+        (vec![String::new()], "castai-agent"),
+    ];
+    for (labels, expected) in cases {
+        let text: Vec<_> =
+            labels.iter().enumerate().map(|(index, labels)| object(&format!("a{index}"), labels)).collect();
+        assert_eq!(releases(&text.concat(), None).unwrap()[0].name.name, expected, "{labels:?}");
+    }
+}
