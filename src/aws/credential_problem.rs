@@ -8,7 +8,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 
 use crate::aws::profile::{Origin, Profile};
-use crate::printable::one_line;
+use crate::printable::{one_line, without_login};
 use crate::transport::fault::{Fault, causes};
 
 /// Maximum length of repeated text, in characters.
@@ -21,6 +21,9 @@ const PROCESS: &str = "external process";
 
 /// Prefix of aws-config's errors of a profile (1.13.0, `profile/credentials.rs`).
 const PROFILE: &str = "ProfileFile provider could not be built: ";
+
+/// Prefix of the profile's line in aws-config's error of the whole chain (1.13.0, `meta/credentials/chain.rs`).
+const IN_CHAIN: &str = "Profile: the credential provider was not enabled: ";
 
 /// What cannot be used and why, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,8 +82,20 @@ impl CredentialProblem {
         let is_missing = chain.iter().any(|cause| {
             cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
         });
+        let is_answer = texts.iter().any(|text| text == "service error");
         let name = &profile.name;
         Some(match &profile.origin {
+            Origin::IdentityCenter if is_answer => Self::new(
+                // The SDK often gives no reason.
+                if reason == texts[0] {
+                    format!("IAM Identity Center refuses credentials for {}", named(profile))
+                } else {
+                    format!("IAM Identity Center refuses credentials for {} ({reason})", named(profile))
+                },
+                format!(
+                    "check its sso_account_id and sso_role_name, or log in again: aws sso login --profile {name}"
+                ),
+            ),
             Origin::IdentityCenter => Self::new(
                 format!("no session of aws sso login for {} ({reason})", named(profile)),
                 format!("run: aws sso login --profile {name}"),
@@ -119,9 +134,12 @@ impl CredentialProblem {
                 format!("log in (aws login, aws sso login or aws configure, with --profile {name})"),
             )),
             (Origin::Missing | Origin::Nothing, _) => None,
-            // A profile that it refers to does not exist.
+            // For example, a profile that it refers to does not exist.
             _ => error.source().map(|why| {
-                let problem = format!("{} is invalid: {}", named(profile), one_line(&why.to_string(), LIMIT));
+                let why = why.to_string();
+                // The chain lists every source, each on a line.
+                let line = why.lines().find_map(|line| line.trim().strip_prefix(IN_CHAIN)).unwrap_or(&why);
+                let problem = format!("{} is invalid: {}", named(profile), one_line(line, LIMIT));
                 Self::new(problem, "correct it in the AWS configuration")
             }),
         }
@@ -177,8 +195,10 @@ impl CredentialProblem {
         ];
         match variables.into_iter().find_map(|name| Some((name, std::env::var(name).ok()?))) {
             Some((name, value)) => {
-                let problem =
-                    format!("cannot get AWS credentials from {name} ({}): {reason}", one_line(&value, LIMIT));
+                let problem = format!(
+                    "cannot get AWS credentials from {name} ({}): {reason}",
+                    one_line(&without_login(&value), LIMIT)
+                );
                 Self::new(problem, "correct the variable, or unset it to use another source")
             }
             None => Self::new(format!("cannot get AWS credentials: {reason}"), LOG_IN),
@@ -202,9 +222,13 @@ fn reason(texts: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_sts::error::ErrorMetadata;
+    use aws_sdk_sts::error::{ErrorMetadata, SdkError};
 
     use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("unhandled error: NotFound")]
+    struct NotFound;
 
     fn profile(origin: Origin) -> Profile {
         Profile { name: "p".to_owned(), is_named: true, origin, ..Profile::default() }
@@ -264,6 +288,11 @@ mod tests {
                 "cannot read the web_identity_token_file /token of the AWS profile p: entity not found: ",
             ),
             (missing(), profile(Origin::Missing), "cannot get AWS credentials: entity not found: "),
+            (
+                CredentialsError::provider_error(SdkError::service_error(NotFound, ())),
+                profile(Origin::IdentityCenter),
+                "IAM Identity Center refuses credentials for the AWS profile p (unhandled error: NotFound): check its",
+            ),
             (not_loaded(), with(&["a", "b"], None), "the AWS profile p does not exist: available: a, b"),
             (
                 not_loaded(),
@@ -285,6 +314,14 @@ mod tests {
                 CredentialsError::not_loaded("profile `q` was not defined"),
                 profile(role()),
                 "the AWS profile p is invalid: profile `q` was not defined: correct it",
+            ),
+            (
+                CredentialsError::not_loaded(
+                    "no credentials found in chain. Attempted:\n  Environment: x\n  Profile: the credential provider was \
+                     not enabled: selected profile is partial.\n  Ec2: x",
+                ),
+                profile(Origin::IdentityCenter),
+                "the AWS profile p is invalid: selected profile is partial.: correct it",
             ),
             (
                 invalid("missing credential source"),

@@ -180,11 +180,13 @@ fn the_token_of_a_flag_replaces_other_credentials() {
 fn the_login_in_the_servers_url_is_sent_if_there_is_no_other() {
     let case = Case::new();
     let address = &case.tls.address;
-    for user in ["{}", "{token: good}", &format!("{{exec: {{{EXEC}}}}}")] {
+    // Without any credentials, kubectl prompts for a name.
+    let certificate = "{client-certificate: c.pem, client-key: c.key}";
+    for user in [certificate, "{token: good}", &format!("{{exec: {{{EXEC}}}}}")] {
         let text = case.kubeconfig(user);
         let with_login = format!("https://us%40er:p%3Aw@{address}");
         let sent = case.same(text.replace(&format!("https://{address}"), &with_login));
-        assert_eq!(sent.authorization.unwrap().starts_with("Basic "), user == "{}", "{user}");
+        assert_eq!(sent.authorization.unwrap().starts_with("Basic "), user == certificate, "{user}");
     }
 }
 
