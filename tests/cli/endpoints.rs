@@ -2,6 +2,7 @@
 
 mod aws_cli;
 mod create;
+mod interrupted;
 mod terraform;
 
 use std::collections::BTreeSet;

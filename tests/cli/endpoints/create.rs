@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::{allowed, aws};
 use crate::harness::{QUICK, assert_stderr_contains, own_lab, plugin, snapshot_document, snapshot_in_pipe};
 
-const CREATE: [&str; 3] = ["endpoints", "create", "--yes"];
-const DELETE: [&str; 3] = ["endpoints", "delete", "--yes"];
+pub(super) const CREATE: [&str; 3] = ["endpoints", "create", "--yes"];
+pub(super) const DELETE: [&str; 3] = ["endpoints", "delete", "--yes"];
 
-fn run(lab: &Lab, code: i32, command: &[&str], flags: &[&str]) -> Output {
+pub(super) fn run(lab: &Lab, code: i32, command: &[&str], flags: &[&str]) -> Output {
     plugin(lab, code, &[command, QUICK, flags].concat())
 }
 
@@ -28,7 +28,7 @@ pub(super) fn ec2(lab: &Lab, request: &Value) -> String {
 }
 
 /// What EC2 holds of ours, without identifiers that differ between runs.
-fn state(lab: &Lab) -> Value {
+pub(super) fn state(lab: &Lab) -> Value {
     let has_ours =
         |endpoint: &Value| endpoint["groups"].as_array().unwrap().iter().any(|group| *group != CLUSTER_GROUP);
     let endpoints: Vec<_> = endpoints(lab)

@@ -88,6 +88,9 @@ pub struct Rule {
     pub action: Option<String>,
     /// Absent: dry runs and others.
     pub dry_run: Option<bool>,
+    /// How many requests pass before it applies.
+    #[serde(default)]
+    pub after: u32,
     /// How many more requests it applies to; absent: all.
     pub times: Option<u32>,
     #[serde(flatten)]
@@ -309,14 +312,20 @@ fn action(query: Option<&str>, body: &Bytes) -> String {
 
 /// The fault of the first matching rule, which is used up by one.
 fn due(rules: &mut [Rule], service: Service, action: &str, dry_run: bool) -> Option<Fault> {
-    let rule = rules.iter_mut().find(|rule| {
+    let matching = rules.iter_mut().filter(|rule| {
         rule.times != Some(0)
             && rule.service.is_none_or(|named| named == service)
             && rule.action.as_deref().is_none_or(|named| named == action)
             && rule.dry_run.is_none_or(|only| only == dry_run)
-    })?;
-    rule.times = rule.times.map(|times| times - 1);
-    Some(rule.fault.clone())
+    });
+    for rule in matching {
+        if rule.after == 0 {
+            rule.times = rule.times.map(|times| times - 1);
+            return Some(rule.fault.clone());
+        }
+        rule.after -= 1;
+    }
+    None
 }
 
 fn caller_identity(identity: &Identity) -> Response {

@@ -165,6 +165,12 @@ fn the_first_matching_rule_applies_until_it_is_used_up() {
     assert_eq!(next(Service::Ec2, "DescribeSubnets"), Some(Fault::ServerError { status: 503 }));
     assert_eq!(next(Service::Ec2, "DescribeVpcs"), Some(Fault::Throttling));
     assert_eq!(next(Service::Ec2, "DescribeVpcs"), Some(Fault::ServerError { status: 503 }));
+
+    let mut rules: Vec<Rule> =
+        serde_json::from_str(r#"[{"action": "CreateTags", "after": 2, "fault": "throttling"}]"#).unwrap();
+    let mut next = |action| due(&mut rules, Service::Ec2, action, false);
+    let faults = ["CreateTags", "DescribeVpcs", "CreateTags", "CreateTags"].map(&mut next);
+    assert_eq!(faults, [None, None, None, Some(Fault::Throttling)]);
 }
 
 #[tokio::test]
