@@ -187,6 +187,8 @@ pub fn inventory(
     let not_read = optional.into_iter().filter(|(_, is_unread)| *is_unread);
     inventory.not_read = not_read.map(|(what, _)| what.to_owned()).collect();
     inventory.unreadable.extend(clusters.iter().flat_map(|cluster| cluster.unreadable.iter().cloned()));
+    let unmatched = filter.unmatched(&inventory);
+    inventory.unreadable.extend(unmatched);
     inventory
 }
 
