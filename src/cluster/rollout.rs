@@ -75,13 +75,12 @@ impl Observation {
         }
         match self.updated {
             PodsUpdated::All => false,
-            PodsUpdated::None => true,
             PodsUpdated::Some if kind == WorkloadKind::DaemonSet => {
                 let mut old = self.pods.iter().flat_map(|pods| &pods.old);
                 let is_stuck = self.refusal.is_some() || !self.new_problems().is_empty();
                 is_stuck && old.any(pods::is_ready)
             }
-            PodsUpdated::Some => true,
+            PodsUpdated::Some | PodsUpdated::None => true,
         }
     }
 

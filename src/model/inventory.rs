@@ -38,8 +38,8 @@ pub struct Inventory {
     /// images may be missing here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
-    /// Objects of Cast AI and of the user's files that could not be read, one sentence each: their images are missing
-    /// here.
+    /// Objects of Cast AI and of the user's files that could not be read, and patterns of `--only` that match no image, one
+    /// sentence each: their images are missing here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     /// Optional sources that could not be read, such as `secrets` or `Helm releases`.

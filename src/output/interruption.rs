@@ -110,7 +110,9 @@ mod tests {
         ];
         for (events, expected) in cases {
             let mut changes = Changes::default();
-            events.iter().for_each(|event| changes.observe(event));
+            for event in &events {
+                changes.observe(event);
+            }
             assert_eq!(changes.to_text(), expected);
         }
     }

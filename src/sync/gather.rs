@@ -72,5 +72,7 @@ fn admitted(given: &Inventory, filter: &ImageFilter) -> Inventory {
         let mut sources = recorded.chain([wanted.source.as_ref()]);
         sources.any(|source| filter.admits(&wanted.image, source))
     });
+    let unmatched = filter.unmatched(&inventory);
+    inventory.unreadable.extend(unmatched);
     inventory
 }

@@ -37,7 +37,9 @@ pub async fn run(
     let Some(connection) = connection else {
         let filter = settings.filter.clone().below(settings.mirror.registries.clone());
         let found = Found { manifests: &settings.manifests, ..Found::default() };
-        let inventory = discover(Vec::new(), &[found], &filter, Vec::new(), Timestamp::now());
+        let mut inventory = discover(Vec::new(), &[found], &filter, Vec::new(), Timestamp::now());
+        let unmatched = filter.unmatched(&inventory);
+        inventory.unreadable.extend(unmatched);
         check_maps(&inventory, settings, &filter, observer)?;
         return Ok(explained(inventory, found, settings, &filter));
     };

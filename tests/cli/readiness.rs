@@ -123,7 +123,7 @@ fn workloads_without_pods_are_named_with_the_cause() {
     kubectl(lab, &["cordon", "-l", "kubernetes.io/os"]);
     set_agent(lab, "v10");
     sync(lab, 0, &["--wait=false"]);
-    assert_unfinished(lab, "1 old replicas are pending termination");
+    assert_unfinished(lab, ": Unschedulable: ");
     kubectl(lab, &["uncordon", "-l", "kubernetes.io/os"]);
     kubectl(lab, &["rollout", "status", "-n", "castai-agent", AGENT, "--timeout=300s"]);
     sync(lab, 0, &[]);

@@ -34,9 +34,9 @@ pub(super) async fn check_registry(arguments: &Arguments, images: &NamedImages) 
             missing.join(", ")
         ));
     }
-    output::values::not_looked_up(&images.mirror, &unknown)
-        .iter()
-        .for_each(|warning| output::warning(warning));
+    for warning in output::values::not_looked_up(&images.mirror, &unknown) {
+        output::warning(&warning);
+    }
     if missing.is_empty() && unknown.is_empty() { ExitStatus::Done } else { ExitStatus::Attention }
 }
 

@@ -6,7 +6,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::model::image::{Image, Mirror};
 use crate::model::image_field::LocatedField;
-use crate::model::inventory::Place;
+use crate::model::inventory::{Inventory, Place};
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
 use crate::model::provenance::Provenance;
@@ -28,6 +28,8 @@ pub struct ImageFilter {
     /// Namespaces with components of Cast AI, each with its cluster.
     pub(super) components: BTreeSet<(String, String)>,
     only: Option<GlobSet>,
+    /// The patterns of `only`, in its order.
+    only_patterns: Vec<String>,
     exclude: GlobSet,
 }
 
@@ -49,6 +51,7 @@ impl ImageFilter {
             include_cni: false,
             components: BTreeSet::new(),
             only: if only.is_empty() { None } else { Some(set(only)?) },
+            only_patterns: only.to_vec(),
             exclude: set(exclude)?,
         })
     }
@@ -88,7 +91,7 @@ impl ImageFilter {
 
     /// The same, but admitting every name.
     pub(super) fn unnarrowed(&self) -> Self {
-        Self { only: None, exclude: GlobSet::empty(), ..self.clone() }
+        Self { only: None, only_patterns: Vec::new(), exclude: GlobSet::empty(), ..self.clone() }
     }
 
     /// The map that has `image` as its private name.
@@ -153,6 +156,23 @@ impl ImageFilter {
     /// Whether `--exclude` matches a name that is not a valid reference.
     pub fn excludes(&self, name: &str) -> bool {
         self.exclude.is_match(name)
+    }
+
+    /// The patterns of `--only` that match none of the images found, one sentence each. If nothing was found, that is the
+    /// error.
+    pub fn unmatched(&self, inventory: &Inventory) -> Vec<String> {
+        let Some(only) = self.only.as_ref().filter(|_| !inventory.images.is_empty()) else {
+            return Vec::new();
+        };
+        let mut matched = BTreeSet::new();
+        for wanted in &inventory.images {
+            let behind = self.read_back(&wanted.image);
+            let recorded = wanted.used_by.iter().filter_map(|used_by| used_by.recorded_source.as_ref());
+            let names = recorded.chain([&wanted.image]).chain(&wanted.source).chain(&behind);
+            matched.extend(names.flat_map(|name| only.matches(name.as_written())));
+        }
+        let patterns = self.only_patterns.iter().enumerate().filter(|(index, _)| !matched.contains(index));
+        patterns.map(|(_, pattern)| format!("--only {pattern} matches no image")).collect()
     }
 
     pub fn admits(&self, image: &Image, source: Option<&Image>) -> bool {

@@ -202,6 +202,8 @@ pub fn inventory(
     let not_read = optional.into_iter().filter(|(_, is_unread)| *is_unread).map(|(what, _)| what);
     inventory.not_read = storage.into_iter().rev().chain(not_read).map(str::to_owned).collect();
     inventory.unreadable.extend(clusters.iter().flat_map(|cluster| cluster.unreadable.iter().cloned()));
+    let unmatched = filter.unmatched(&inventory);
+    inventory.unreadable.extend(unmatched);
     inventory
 }
 

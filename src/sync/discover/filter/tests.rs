@@ -131,3 +131,22 @@ fn globs_match_what_a_map_says() {
         assert_eq!(filter.admits(&image, None), expected, "{only:?} {exclude:?}");
     }
 }
+
+#[test]
+fn a_pattern_of_only_without_an_image_is_named_beside_others() {
+    let agent = "e.example/castai-privatelink/us-docker.pkg.dev/castai-hub/library/agent:v1";
+    let cases: [(&[&str], &[&str]); 5] = [
+        (&["*library/agent*"], &[]),
+        (&["us-docker.pkg.dev/castai-hub/*", "*agent:v1"], &[]),
+        (&["*library/agent*", "*nonsense*"], &["--only *nonsense* matches no image"]),
+        // Nothing is found, which is an error of its own.
+        (&["*nonsense*"], &[]),
+        (&[], &[]),
+    ];
+    for (only, expected) in cases {
+        let only: Vec<_> = only.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let filter = ImageFilter::new(&only, &[]).unwrap();
+        let filter = filter.below(vec!["e.example/castai-privatelink".parse().unwrap()]);
+        assert_eq!(filter.unmatched(&inventory(workload(agent), &filter)), expected, "{only:?}");
+    }
+}
