@@ -127,6 +127,12 @@ async fn client(
     if config.cluster_url.scheme() == Some(&Scheme::HTTPS) {
         let mut identity = credentials::identity(user, name, flags)?;
         authorization = credentials::authorization(user, name, flags)?;
+        let server = flags.server.as_deref().or(selection.cluster.server.as_deref());
+        if let (None, Some((user, password))) = (&flags.token, server.and_then(server_login)) {
+            let value_source =
+                ValueSource::cluster("server", selection.cluster_name.as_deref().unwrap_or_default());
+            authorization = Authorization::Fixed(credentials::basic(&user, Some(&password), &value_source)?);
+        }
         // As in kubectl, a plugin is only run if there are no other credentials.
         if let (Authorization::None, None, Some(exec)) = (&authorization, &identity, &user.exec) {
             let cluster = overridden(&selection.cluster, flags);
@@ -135,14 +141,6 @@ async fn client(
             let plugin = Plugin::start(call).await?;
             identity = plugin.identity().await;
             authorization = Authorization::Plugin(plugin);
-        }
-        let server = flags.server.as_ref().or(selection.cluster.server.as_ref());
-        if let (Authorization::None, Some((user, password))) =
-            (&authorization, server.and_then(|url| server_login(url)))
-        {
-            let value_source =
-                ValueSource::cluster("server", selection.cluster_name.as_deref().unwrap_or_default());
-            authorization = Authorization::Fixed(credentials::basic(&user, Some(&password), &value_source)?);
         }
         if let Some(Identity { certificate, key }) = identity {
             let encode = |pem| base64::engine::general_purpose::STANDARD.encode(pem);

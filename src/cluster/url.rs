@@ -25,7 +25,8 @@ pub(super) fn server_url(text: &str, value_source: &ValueSource) -> Result<Uri, 
     })
 }
 
-/// The login in the server's URL, which Go's HTTP client sends if there is no other (`net/http`, `send`).
+/// The login in the server's URL. Go's HTTP client sends it (`net/http`, `send`), and client-go keeps a header that is
+/// set, so that it precedes the credentials of the kubeconfig.
 pub(super) fn server_login(text: &str) -> Option<(String, SecretString)> {
     let (_, rest) = text.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
