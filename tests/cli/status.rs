@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     AGENT, CONTROLLER, HIBERNATE, KVISOR, MIRROR, SCANNERS, add_fault, assert_stderr_contains,
-    castai_workloads, clear_faults, clear_traffic, ecr_writes, eventually, kubectl, own_lab, parse_json,
-    plugin, publish, shared_lab, snapshot_document, snapshot_in_pipe, snapshot_on_terminals, sync, traffic,
-    wait_until_ready, write_file,
+    castai_workloads, clear_faults, clear_traffic, ecr_writes, eventually, kubectl, kubectl_json, own_lab,
+    parse_json, plugin, publish, shared_lab, snapshot_document, snapshot_in_pipe, snapshot_on_terminals,
+    sync, traffic, wait_until_ready, write_file,
 };
 
 /// Each image's state by workload and image field.
@@ -96,6 +96,18 @@ fn reverted_missing_and_outdated_images_are_reported_with_the_owner() {
     kubectl(lab, &[&applying[..], &[path.to_str().unwrap()]].concat());
     set_image(lab, "cronjob/hibernate-resume", &format!("pauser={HIBERNATE}:v0.14"), "kubectl-set");
     set_image(lab, "daemonset/castai-kvisor-agent", &format!("kvisor={MIRROR}/{KVISOR}:v9"), "kubectl-set");
+    // Their rollouts wait for the pulls.
+    for (workload, count) in [
+        ("deployment/castai-agent", "updatedReplicas"),
+        ("deployment/castai-kvisor-controller", "updatedReplicas"),
+        ("daemonset/castai-kvisor-agent", "updatedNumberScheduled"),
+    ] {
+        eventually("a pod is updated", || {
+            let object = kubectl_json(lab, &["get", "-n", "castai-agent", workload]);
+            let status = &object["status"];
+            status["observedGeneration"] == object["metadata"]["generation"] && status[count] == 1
+        });
+    }
     // The public tag moves.
     publish(lab, &format!("docker.io/{HIBERNATE}:v0.14"), &Recipe { size: 5_000, ..Recipe::default() });
 
