@@ -16,7 +16,7 @@ fn root() -> &'static Path {
 
 /// The part of a source that can be printed: without tests and comments.
 fn product_code(source: &str) -> String {
-    let code = source.split("#[cfg(test)]").next().unwrap();
+    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.flat_map(|line| [line, "\n"]).collect()
 }

@@ -233,7 +233,7 @@ async fn the_complete_check_chain_to_real_servers_is_judged() {
 
     let public = result(&report, "CPL211", "kvisor");
     assert_eq!(public.outcome.name(), "Fail");
-    assert!(public.fixes[1].command.as_deref().unwrap().contains("--private-dns-enabled"));
+    assert!(public.fixes[0].command.as_deref().unwrap().contains("endpoints create"));
     assert_eq!(result(&report, "CPL220", "kvisor").outcome, Outcome::Skipped { blocked_by: "CPL211" });
     assert!(result(&report, "CPL210", "silent").observed.contains("timed out"));
     assert_eq!(result(&report, "CPL302", "ECR").outcome.name(), "Unknown");
