@@ -40,10 +40,10 @@ pub fn word<'n>(name: &'n str, otherwise: &'n str) -> &'n str {
     if is_plain(name) { name } else { otherwise }
 }
 
-/// Control characters, and characters that change the direction of text (Unicode TR 9).
+/// Control characters, those without width, and those that change the direction of text (Unicode TR 9).
 pub fn is_harmful(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -75,6 +75,7 @@ mod tests {
     #[test]
     fn control_characters_are_removed() {
         assert_eq!(one_line("a\u{1b}[31mb\nc\td\u{202e}e", 100), "a [31mb c d e");
+        assert_eq!(one_line("zero\u{200b}width\u{feff}", 100), "zero width");
         assert_eq!(one_line("  trimmed \n", 100), "trimmed");
         assert_eq!(one_line("ends in nul\0", 100), "ends in nul");
         assert_eq!(one_line("abcdef", 3), "abc…");

@@ -32,11 +32,14 @@ pub(super) async fn settings(
     arguments: &Arguments,
     images: &ImagesArguments,
 ) -> Result<Settings, CommandError> {
+    let filter = selection::filter(&images.selection.filter, &images.mirror)?;
+    let given = selection::read_manifests(&images.files, &filter.knowledge).await?;
     Ok(Settings {
         scope: arguments.connection.scope(images.selection.selector()),
-        filter: selection::filter(&images.selection.filter, &images.mirror)?,
+        filter,
         mirror: images.mirror.settings(),
-        manifests: selection::read_manifests(&images.files).await?,
+        manifests: given.manifests,
+        public: given.public,
         explain: images.explain,
     })
 }

@@ -15,7 +15,9 @@ use crate::model::repository_settings::RepositorySettings;
 use crate::output;
 use crate::parse::{documents, encoding};
 use crate::sync::discover::ImageFilter;
+use crate::sync::discover::manifests::kustomization::image_changes;
 use crate::sync::discover::manifests::{self, Manifest, Parsed};
+use crate::sync::public::{PublicImage, public_images};
 
 /// The filter from the flags and the `--knowledge` file.
 pub(super) fn filter(
@@ -82,32 +84,64 @@ fn document<T>(
     }
 }
 
+/// What the files of `-f` contain.
+#[derive(Default)]
+pub(super) struct GivenManifests {
+    pub(super) manifests: Vec<Manifest>,
+    /// Images of Cast AI in all fields.
+    pub(super) public: Vec<PublicImage>,
+}
+
 /// Reads the manifests of `-f`. Reading standard input may block, and Ctrl-C must work meanwhile.
-pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, CommandError> {
-    let files = files.to_vec();
+pub(super) async fn read_manifests(
+    files: &[PathBuf],
+    knowledge: &Knowledge,
+) -> Result<GivenManifests, CommandError> {
+    let (files, knowledge) = (files.to_vec(), knowledge.clone());
     let read = tokio::task::spawn_blocking(move || -> Result<_, manifests::Error> {
-        let mut all = Parsed::default();
+        let (mut given, mut skipped) = (GivenManifests::default(), Vec::new());
         for file in files {
             let file = file.to_string_lossy();
-            let mut is_empty = true;
+            let (mut is_empty, mut is_blank) = (true, true);
             for text in manifests::texts(&file)? {
                 let Parsed { manifests, without_pod_spec } = manifests::parse(&text.path, &text.text)?;
-                is_empty &= manifests.is_empty() && without_pod_spec.is_empty();
-                all.manifests.extend(manifests);
-                all.without_pod_spec.extend(without_pod_spec);
+                let mut public = Vec::new();
+                match image_changes(&text.path, &text.text) {
+                    Some(changes) => warn_of_kustomization(&text.path, &changes),
+                    None => public = public_images(&text.path, &text.text, &knowledge),
+                }
+                is_blank &= text.text.trim().is_empty();
+                is_empty &= manifests.is_empty() && without_pod_spec.is_empty() && public.is_empty();
+                given.manifests.extend(manifests);
+                given.public.extend(public);
+                skipped.extend(without_pod_spec);
             }
-            if is_empty {
+            if is_empty && is_blank && file == "-" {
+                output::warning("standard input is empty: check the command before the pipe");
+            } else if is_empty {
                 output::warning(&format!(
                     "{file} has no Kubernetes object with containers: render charts with helm template first"
                 ));
             }
         }
-        Ok(all)
+        Ok((given, skipped))
     });
-    let Parsed { manifests, without_pod_spec } =
-        read.await.map_err(std::io::Error::other)?.map_err(CommandError::from)?;
+    let (given, without_pod_spec) = read.await.map_err(std::io::Error::other)?.map_err(CommandError::from)?;
     note_skipped(&without_pod_spec);
-    Ok(manifests)
+    Ok(given)
+}
+
+/// Warns that the files which a kustomization names are read as they are.
+fn warn_of_kustomization(path: &str, changes: &[&str]) {
+    if changes.is_empty() {
+        return;
+    }
+    let folder = Path::new(path).parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+    let folder = if folder.is_empty() { ".".to_owned() } else { folder };
+    output::warning(&format!(
+        "{path} may change images (with {}), but is not built: pass the result of `kubectl kustomize {folder}` to -f -",
+        changes.join(", ")
+    ));
 }
 
 /// Notes the workloads that have no pod spec.

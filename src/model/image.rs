@@ -15,15 +15,21 @@ use crate::printable::without_login;
 
 /// The text is not an image reference, or one that is not supported here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid image reference {text:?}: {reason}")]
+#[error("{problem} {text:?}: {reason}")]
 pub struct InvalidReference {
+    problem: &'static str,
     text: String,
     reason: String,
 }
 
 impl InvalidReference {
     fn new(text: &str, reason: impl Into<String>) -> Self {
-        Self { text: without_login(text), reason: reason.into() }
+        Self { problem: "invalid image reference", text: without_login(text), reason: reason.into() }
+    }
+
+    /// The reference is valid, but its name in a mirror would not be.
+    fn without_name_in_mirror(image: &Image, reason: String) -> Self {
+        Self { problem: "no valid name in the mirror for image", ..Self::new(image.as_written(), reason) }
     }
 
     pub fn reason(&self) -> &str {
@@ -137,7 +143,15 @@ impl FromStr for Image {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = |error: &dyn fmt::Display| InvalidReference::new(text, error.to_string());
+        let invalid = |error: &dyn fmt::Display| {
+            if text.ends_with(['\n', '\r']) {
+                return InvalidReference::new(
+                    text,
+                    "it ends with a line break (in YAML, use |- instead of |)",
+                );
+            }
+            InvalidReference::new(text, error.to_string())
+        };
         let named_host = text.split_once('/').filter(|(first, _)| is_host(first));
         let (host, reference) = match named_host {
             Some((first, rest)) => {
@@ -272,12 +286,13 @@ impl Mirror {
             segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
         });
         if !legal {
-            let reason = format!(
-                "invalid repository name, only a-z, 0-9, `.`, `_`, `-` and `/` are allowed: add --map \
-                 {}/<NAME>={repository}",
-                self.location()
-            );
-            return Err(InvalidReference::new(image.as_written(), reason));
+            let cause = if repository.contains(':') {
+                "it would contain the port of the registry, and repository names have no colon"
+            } else {
+                "repository names only have a-z, 0-9, `.`, `_`, `-` and `/`"
+            };
+            let reason = format!("{cause}: add --map {}/<NAME>={repository}", self.location());
+            return Err(InvalidReference::without_name_in_mirror(image, reason));
         }
         Ok(image.with_repository(&format!("{}/{repository}", self.location()))?.with_explicit_tag())
     }

@@ -7,7 +7,7 @@ use crate::model::inventory::Place;
 use crate::output::{error, say};
 use crate::sync::plan::wanted_images::WantedImage;
 use crate::sync::presence::{Missing, Why};
-use crate::sync::rewrite_manifests::public::PublicImage;
+use crate::sync::public::PublicImage;
 
 /// Says which images the mirror lacks, and `way` to mirror them.
 pub fn missing_images(way: &str, mirror: &Mirror, missing: &[Missing]) {

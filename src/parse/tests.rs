@@ -224,3 +224,14 @@ fn long_comments_do_not_count() {
     assert_eq!(yaml::from_str::<Value>(&text, 1).unwrap(), serde_json::json!({"a": ["b"]}));
     assert_eq!(events::events(&text).map_while(Result::ok).count(), 10);
 }
+
+#[test]
+fn a_tab_in_the_indentation_is_reported_at_its_line() {
+    for first_line in [1, 10] {
+        let text = "a:\n  b: 1\n  c:\n\t- d\n";
+        let error = yaml::from_str::<Value>(text, first_line).unwrap_err();
+        let expected =
+            format!("a tab in the indentation at line {}, where YAML allows only spaces", first_line + 3);
+        assert_eq!(error, expected);
+    }
+}

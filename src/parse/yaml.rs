@@ -36,8 +36,22 @@ pub fn from_str<T: DeserializeOwned + Send>(text: &str, first_line: usize) -> Re
                 thread.join().unwrap_or_else(|_| Err("the parser failed".to_owned()))
             })
         }
-        read => read.map_err(|error| describe(&error)),
+        read => read.map_err(|error| {
+            tab_in_indentation(&text, first_line, &error).unwrap_or_else(|| describe(&error))
+        }),
     }
+}
+
+/// Names the line whose indentation has a tab, if that is the error: the parser may report an adjacent line.
+fn tab_in_indentation(text: &str, first_line: usize, error: &Error) -> Option<String> {
+    if !cause::yaml_cause(error).contains("tab") {
+        return None;
+    }
+    let reported = usize::try_from(error.location()?.line()).ok()?;
+    let is_indented_by_tab = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
+    let mut nearby = text.lines().zip(first_line..).skip_while(|(_, line)| line + 1 < reported).take(3);
+    let (_, line) = nearby.find(|(text, _)| is_indented_by_tab(text))?;
+    Some(format!("a tab in the indentation at line {line}, where YAML allows only spaces"))
 }
 
 /// Parses the documents of a short text of the user's own, such as a kubeconfig.

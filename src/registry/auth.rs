@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue, header};
 use http_auth::parser::ChallengeParser;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::registry::Error;
 use crate::transport::credential::{Credential, Login};
@@ -48,6 +49,8 @@ pub(super) struct Host {
     pub(super) is_accepted: AtomicBool,
     /// Whether requests are made with our login, or with tokens for it.
     pub(super) uses_login: AtomicBool,
+    /// Whether the scheme was looked for at `/v2/`.
+    pub(super) is_pinged: AtomicBool,
     /// What happened to our login, if it was not used or not accepted.
     pub(super) trouble: Mutex<Option<String>>,
 }
@@ -68,6 +71,7 @@ impl Default for Host {
             credential: tokio::sync::Mutex::new(LookedUp::Not),
             is_accepted: AtomicBool::new(false),
             uses_login: AtomicBool::new(false),
+            is_pinged: AtomicBool::new(false),
             trouble: Mutex::default(),
         }
     }
@@ -93,6 +97,16 @@ impl Host {
         }
         self.note_trouble(format!("the login from {} was rejected", rejected.origin));
         *credential = LookedUp::None;
+    }
+
+    /// Where our login comes from, if it was accepted.
+    pub(super) async fn accepted_login(&self) -> Option<String> {
+        match &*self.credential.lock().await {
+            LookedUp::Found(credential) if self.is_accepted.load(Ordering::Relaxed) => {
+                Some(credential.origin.clone())
+            }
+            _ => None,
+        }
     }
 
     /// Keeps what happened to our login, for the error of a refused request.
@@ -129,23 +143,45 @@ pub(super) fn secret_header(scheme: &str, secret: &str) -> Option<HeaderValue> {
 /// Lifetime of a token whose response does not state it (distribution specification, token authentication).
 const DEFAULT_LIFETIME: Duration = Duration::from_mins(1);
 
+const MAX_LIFETIME: Duration = Duration::from_hours(24);
+
 #[derive(Deserialize)]
 struct TokenResponse {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
+    /// Any JSON value: a token is valid even if its lifetime cannot be read.
+    #[serde(default)]
+    expires_in: Value,
 }
 
 /// Parses the response of a token service.
-pub(super) fn read_token(body: &[u8]) -> Option<Token> {
-    let response: TokenResponse = serde_json::from_slice(body).ok()?;
+///
+/// # Errors
+/// It contains no token. The text describes the response and quotes nothing of it.
+pub(super) fn read_token(body: &[u8]) -> Result<Token, &'static str> {
+    let response: TokenResponse =
+        serde_json::from_slice(body).map_err(|_| match body.trim_ascii().first() {
+            Some(b'{') => "invalid JSON",
+            Some(b'<') => "a web page instead of a token",
+            Some(_) => "a response that is not JSON",
+            None => "an empty response",
+        })?;
     let mut tokens = [response.token, response.access_token].into_iter().flatten();
-    let token = tokens.find(|token| !token.is_empty())?;
-    let valid_for = response
-        .expires_in
-        .filter(|&seconds| seconds > 0)
-        .map_or(DEFAULT_LIFETIME, |seconds| Duration::from_secs(seconds.min(24 * 60 * 60)));
-    Some(Token::new(secret_header("Bearer", &token)?, valid_for))
+    let token = tokens.find(|token| !token.is_empty()).ok_or("JSON without a token")?;
+    let header =
+        secret_header("Bearer", &token).ok_or("a token with characters that are invalid in a header")?;
+    Ok(Token::new(header, lifetime(&response.expires_in)))
+}
+
+/// The lifetime that a response states, as a number or as text, within limits.
+fn lifetime(expires_in: &Value) -> Duration {
+    let seconds = match expires_in {
+        Value::String(text) => text.parse().ok(),
+        number => number.as_f64(),
+    };
+    let stated =
+        seconds.filter(|seconds| *seconds >= 1.0).map(|seconds| seconds.min(MAX_LIFETIME.as_secs_f64()));
+    stated.map_or(DEFAULT_LIFETIME, Duration::from_secs_f64)
 }
 
 /// Whether a response asks for user and password.
@@ -247,7 +283,7 @@ mod tests {
     #[test]
     fn tokens_are_renewed_before_they_expire() {
         let lifetime = |body: &str| {
-            let token = read_token(body.as_bytes())?;
+            let token = read_token(body.as_bytes()).ok()?;
             Some(token.renew_at.saturating_duration_since(Instant::now()).as_secs_f64().round())
         };
         assert_eq!(lifetime(r#"{"token":"x"}"#), Some(45.0));
@@ -258,6 +294,29 @@ mod tests {
         assert_eq!(lifetime(r#"{"token":"x","access_token":null,"expires_in":null}"#), Some(45.0));
         assert_eq!(lifetime(r#"{"token":null,"access_token":null}"#), None);
         assert_eq!(lifetime(r#"{"details":"denied"}"#), None);
+        for (stated, expected) in [
+            (r#""400""#, 300.0),
+            ("400.0", 300.0),
+            ("-1", 45.0),
+            (r#""""#, 45.0),
+            ("[]", 45.0),
+            (r#""NaN""#, 45.0),
+            ("0", 45.0),
+            ("1e20", 23.0 * 3600.0),
+        ] {
+            let body = format!(r#"{{"token":"x","expires_in":{stated}}}"#);
+            assert_eq!(lifetime(&body), Some(expected), "{stated}");
+        }
+        for (body, expected) in [
+            ("<html>", "a web page instead of a token"),
+            ("{}", "JSON without a token"),
+            ("", "an empty response"),
+            ("nothing", "a response that is not JSON"),
+            (r#"{"token":"#, "invalid JSON"),
+            (r#"{"token":"a\nb"}"#, "a token with characters that are invalid in a header"),
+        ] {
+            assert_eq!(read_token(body.as_bytes()).err(), Some(expected), "{body}");
+        }
         let twelve_hours = Duration::from_hours(12);
         let token = Token::new(HeaderValue::from_static("x"), twelve_hours);
         let left = token.renew_at.saturating_duration_since(Instant::now());

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
-use crate::registry::auth::{self, Host, LookedUp, Scheme, Token};
+use crate::registry::auth::{self, Contact, Host, LookedUp, Scheme, Token};
 use crate::registry::client::Client;
 use crate::registry::error::{self, Subject};
 use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
@@ -97,6 +97,59 @@ impl Client<'_> {
             LookedUp::Not | LookedUp::None => false,
         };
         if has_password && auth::asks_for_password(&response.headers) { Scheme::Login } else { scheme }
+    }
+
+    /// Sends a request again that was made without our login and whose answer may only hide what the registry has: with
+    /// the scheme that it names at `/v2/`, where other clients learn it. Returns the authorization that was sent too.
+    pub(super) async fn send_with_hidden_scheme(
+        &self,
+        host: &Host,
+        request: &Request<'_>,
+        response: RegistryResponse,
+    ) -> Result<(RegistryResponse, Option<HeaderValue>), Error> {
+        let is_hiding = matches!(response.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
+        if !is_hiding || self.credential(host, request.repository).await?.is_none() {
+            return Ok((response, None));
+        }
+        let scheme = {
+            let mut contact = host.contact.lock().await;
+            if let Contact::Reached(scheme @ Scheme::Open) = &mut *contact
+                && !host.is_pinged.swap(true, Ordering::Relaxed)
+            {
+                *scheme = self.scheme_at_base(host, request).await?;
+            }
+            match &*contact {
+                Contact::Reached(scheme) => scheme.clone(),
+                Contact::Never | Contact::Unreachable(_) => Scheme::Open,
+            }
+        };
+        match self.authorization(host, &scheme, request).await? {
+            Some(authorization) => {
+                let response = self.exchange(request, Some(&authorization)).await?;
+                Ok((response, Some(authorization)))
+            }
+            None => Ok((response, None)),
+        }
+    }
+
+    /// The scheme in the answer of `/v2/` to an anonymous request.
+    async fn scheme_at_base(&self, host: &Host, request: &Request<'_>) -> Result<Scheme, Error> {
+        let ping = Request {
+            method: Method::GET,
+            url: base(&request.repository.host)?,
+            repository: request.repository,
+            object: "its API".to_owned(),
+            tag: None,
+            scopes: Vec::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            body_mode: BodyMode::Whole(MAX_EXPLANATION_BYTES),
+        };
+        match self.exchange(&ping, None).await {
+            Ok(response) => Ok(self.scheme_after(host, Scheme::Open, &response).await),
+            // The answer to the request itself remains.
+            Err(_) => Ok(Scheme::Open),
+        }
     }
 
     /// Our credential for a repository, if there is one; it is looked up once, and again when it was not accepted.
@@ -210,7 +263,10 @@ impl Client<'_> {
                 if has_login {
                     host.is_accepted.store(true, Ordering::Relaxed);
                 }
-                auth::read_token(&response.body).ok_or_else(|| invalid("an invalid token"))
+                auth::read_token(&response.body).map_err(|what| {
+                    let service = response.url.host_str().unwrap_or_default();
+                    invalid(&format!("its token service {service} sent {what}"))
+                })
             }
             // Public content can be read without the login that was rejected.
             StatusCode::UNAUTHORIZED if has_login => {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use probe::proxy::Proxies;
 
 use crate::event::{Event, Observer};
@@ -151,11 +151,16 @@ impl<'o> Client<'o> {
                 }
             }
         };
+        let (response, used) = match used {
+            // Rarely needed, and part of the future of every request.
+            None => Box::pin(self.send_with_hidden_scheme(host, request, response)).await?,
+            used => (response, used),
+        };
         if used.is_some() && !is_token_refused(&response) {
             host.is_accepted.store(true, Ordering::Relaxed);
         }
         let response = if is_token_refused(&response) {
-            self.send_again(host, request, response, used).await?
+            Box::pin(self.send_again(host, request, response, used)).await?
         } else {
             response
         };
@@ -196,7 +201,21 @@ impl<'o> Client<'o> {
             }
         }
         let authorization = self.authorization(host, &scheme, request).await?;
-        self.exchange(request, authorization.as_ref()).await
+        let response = self.exchange(request, authorization.as_ref()).await?;
+        if let (true, Some(sent)) = (response.status == StatusCode::UNAUTHORIZED, &authorization) {
+            if scheme == Scheme::Login {
+                self.forget(host, &scheme, request, sent).await;
+                host.reject_credential().await;
+            } else if !matches!(request.method, Method::GET | Method::HEAD)
+                && let Some(origin) = host.accepted_login().await
+            {
+                return Err(Error::Denied {
+                    repository: request.repository.clone(),
+                    message: format!("the login from {origin} may not push to it"),
+                });
+            }
+        }
+        Ok(response)
     }
 
     /// Sends a body that exists only once: no retry, and a redirect is the response, with its target as URL. The host's

@@ -97,11 +97,12 @@ fn through(proxy: Option<&proxy::Address>) -> String {
 /// Status, code and text of a response if present, and what to do about it.
 fn answer(status: u16, code: &str, message: &str, object: &str) -> String {
     let text = answer_text(status, code, message);
+    let is_of_content = !code.ends_with("BLOB_UNKNOWN") && code != "NAME_INVALID";
     let advice = match status {
         _ if is_full(status, message) => ": no space left in the registry; free some and run again",
         // A failing server may recover later.
         500.. => " after all retries: run again later",
-        400..=499 if object.starts_with("manifest") => {
+        400..=499 if object.starts_with("manifest") && is_of_content => {
             ": ask the publisher for an image that this registry accepts, or exclude it with --exclude"
         }
         _ => "",
@@ -319,6 +320,18 @@ mod tests {
             let text = refused(&subject, status, &HeaderMap::new(), body.as_bytes()).to_string();
             assert!(text.contains(expected), "{text}");
             assert!(text.contains("ghcr.io"), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_content_of_a_manifest_concerns_its_publisher() {
+        for (code, expected) in [
+            ("MANIFEST_INVALID", true),
+            ("MANIFEST_BLOB_UNKNOWN", false),
+            ("BLOB_UNKNOWN", false),
+            ("NAME_INVALID", false),
+        ] {
+            assert_eq!(answer(400, code, "", "manifest v1").contains("publisher"), expected, "{code}");
         }
     }
 

@@ -41,6 +41,8 @@ impl Client<'_> {
     ) -> Result<Described, Error> {
         let request = manifest_request(Method::HEAD, repository, reference)?;
         match self.send(&request).await {
+            // A web page is described by the error of GET.
+            Ok(response) if is_web_page(&response.headers) => {}
             Ok(response) => {
                 if let Some(digest) = response_digest(&response.headers) {
                     let media_type = media_type(&response).unwrap_or_default();
@@ -62,6 +64,12 @@ impl Client<'_> {
     ) -> Result<Fetched, Error> {
         let request = manifest_request(Method::GET, repository, reference)?;
         let response = self.send(&request).await?;
+        if is_web_page(&response.headers) && !response.body.trim_ascii_start().starts_with(b"{") {
+            return Err(Error::InvalidAnswer {
+                repository: repository.clone(),
+                what: "text/html instead of a manifest, from a proxy or a login page".to_owned(),
+            });
+        }
         let expected = match reference {
             Reference::Digest(digest) => Some(digest.clone()),
             Reference::Tag(_) => response_digest(&response.headers),
@@ -167,6 +175,12 @@ pub(super) fn scope(path: &str, actions: &str) -> String {
 
 pub(super) fn response_digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
+}
+
+/// Proxies and login pages answer with success too.
+fn is_web_page(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|media_type| media_type.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
 /// The media type in the manifest, else that of the response: some registries respond with a generic one.

@@ -35,6 +35,10 @@ pub(crate) struct World {
     pub(crate) archived: HashSet<(String, Digest)>,
     /// Whether requests need a Bearer token.
     pub(crate) wants_token: bool,
+    /// Whether anonymous requests get a challenge only at `/v2/`, and 404 elsewhere.
+    pub(crate) hides: bool,
+    /// Whether requests that write get 401 whatever they send.
+    pub(crate) is_read_only: bool,
     /// The login that the token service asks for, or the registry itself without one.
     pub(crate) login: Option<Login>,
     /// The port of the token service, that of the registry by default.
@@ -326,7 +330,10 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
         let seen = parts.headers.get(header::AUTHORIZATION);
         world.leaked.extend(seen.map(|value| format!("{value:?}")));
     } else if let Some(refusal) = refuse(&world, &parts.headers) {
-        return refusal;
+        let is_hidden = world.hides && path != "/v2/" && !parts.headers.contains_key(header::AUTHORIZATION);
+        return if is_hidden { unknown("NAME_UNKNOWN") } else { refusal };
+    } else if world.is_read_only && !matches!(parts.method, Method::GET | Method::HEAD) {
+        return StatusCode::UNAUTHORIZED.into_response();
     }
     distribution(&mut world, &parts.method, &path, &query, &parts.headers, body)
 }
@@ -363,6 +370,9 @@ fn distribution(
     body: Bytes,
 ) -> Response {
     let path = path.strip_prefix("/v2/").unwrap();
+    if path.is_empty() {
+        return StatusCode::OK.into_response();
+    }
     if let (Some(status), &Method::HEAD) = (world.head, method) {
         return status.into_response();
     }

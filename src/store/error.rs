@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::error::CommandError;
+use crate::model::image::Digest;
+use crate::registry::Repository;
 use crate::transport::credential::Consequence;
 use crate::{aws, registry};
 
@@ -27,6 +29,16 @@ impl From<Error> for CommandError {
 }
 
 impl Error {
+    /// A manifest has another size than the index says that names it.
+    pub fn size_mismatch(repository: &Repository, manifest: &Digest, actual: u64, expected: u64) -> Self {
+        Self::Registry(registry::Error::SizeMismatch {
+            repository: repository.clone(),
+            object: format!("manifest {manifest}"),
+            actual: actual.to_string(),
+            expected,
+        })
+    }
+
     /// Whether it concerns the whole store or the caller, so that every other request would fail too.
     pub const fn stops_everything(&self) -> bool {
         match self {

@@ -6,6 +6,7 @@ use crate::model::inventory::Inventory;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::{self, ClusterSnapshot};
 use crate::sync::earlier_run;
+use crate::sync::public::not_listed;
 use crate::sync::settings::{Ports, Settings};
 
 /// Reads the clusters, where a stage needs them.
@@ -41,7 +42,9 @@ pub(super) fn inventory(
     } else {
         let clusters = if settings.stages.discover { clusters } else { &[] };
         let region = settings.mirror.region.as_deref();
-        snapshot::inventory(clusters, region, &settings.manifests, filter)
+        let mut inventory = snapshot::inventory(clusters, region, &settings.manifests, filter);
+        inventory.unreadable.extend(not_listed(&settings.public, &inventory, filter));
+        inventory
     };
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));

@@ -12,6 +12,7 @@ use crate::sync::discover::{Found, ImageFilter, beside, discover, explain};
 use crate::sync::earlier_run;
 use crate::sync::mirror_choice;
 use crate::sync::plan::assign_all;
+use crate::sync::public::{PublicImage, not_listed};
 use crate::sync::settings::MirrorSettings;
 
 /// The settings of `images`.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub filter: ImageFilter,
     pub mirror: MirrorSettings,
     pub manifests: Vec<Manifest>,
+    /// Images of Cast AI in all fields of the manifests.
+    pub public: Vec<PublicImage>,
     /// Whether to explain what was excluded.
     pub explain: bool,
 }
@@ -40,6 +43,7 @@ pub async fn run(
         let mut inventory = discover(Vec::new(), &[found], &filter, Vec::new(), Timestamp::now());
         let unmatched = filter.unmatched(&inventory);
         inventory.unreadable.extend(unmatched);
+        inventory.unreadable.extend(not_listed(&settings.public, &inventory, &filter));
         check_maps(&inventory, settings, &filter, observer)?;
         return Ok(explained(inventory, found, settings, &filter));
     };

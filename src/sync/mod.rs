@@ -14,6 +14,7 @@ pub mod mirror_choice;
 pub mod plan;
 pub mod presence;
 pub mod provenance;
+pub mod public;
 pub mod report;
 pub mod rewrite_manifests;
 pub mod rewrite_workload;

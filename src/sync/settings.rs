@@ -17,6 +17,7 @@ use crate::sync::discover::ImageFilter;
 use crate::sync::discover::manifests::Manifest;
 use crate::sync::plan::attestations::Attestations;
 use crate::sync::plan::prepare::Detail;
+use crate::sync::public::PublicImage;
 use crate::transport;
 
 pub struct Settings {
@@ -25,6 +26,8 @@ pub struct Settings {
     pub filter: ImageFilter,
     /// Files whose images are included.
     pub manifests: Vec<Manifest>,
+    /// Images of Cast AI in all fields of these files.
+    pub public: Vec<PublicImage>,
     pub mirror: MirrorSettings,
     /// Repositories of `mirror.registries` whose tags may be moved.
     pub replace: Vec<String>,

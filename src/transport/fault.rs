@@ -24,6 +24,8 @@ pub enum Fault {
     NotYetValid(String),
     #[error("certificate is not valid for this host name")]
     WrongName,
+    #[error("it does not speak TLS, but probably plain HTTP")]
+    NotTls,
     #[error("TLS failed: {0}")]
     Tls(String),
     #[error("proxy authentication required (407)")]
@@ -53,7 +55,8 @@ impl Fault {
             Class::WrongName => Self::WrongName,
             Class::Expired => Self::Expired(moments(error)),
             Class::NotYetValid => Self::NotYetValid(moments(error)),
-            Class::TimedOut | Class::Reset | Class::NotTls | Class::Refused(_) | Class::Other(_) => {
+            Class::NotTls => Self::NotTls,
+            Class::TimedOut | Class::Reset | Class::Refused(_) | Class::Other(_) => {
                 let text = match error {
                     rustls::Error::InvalidCertificate(error) => error.to_string(),
                     error => error.to_string(),
@@ -76,6 +79,7 @@ impl Fault {
             }
             Self::NotYetValid(_) => "set the clock",
             Self::WrongName => "another server responds under this name: check DNS and proxies",
+            Self::NotTls => "check the port: plain HTTP is only used on loopback",
             Self::Tls(_) => "look for a proxy or firewall that modifies TLS",
             Self::ProxyLogin => {
                 "add the credentials to the variable: \
@@ -147,6 +151,13 @@ mod tests {
             assert!(fault.to_string().contains(text), "{fault}");
             assert!(fault.advice().contains(advice), "{}", fault.advice());
         }
+        let plain = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        let fault = Fault::classify(&io::Error::other(plain)).unwrap();
+        let text = format!("{fault}; {}", fault.advice());
+        assert_eq!(
+            text,
+            "it does not speak TLS, but probably plain HTTP; check the port: plain HTTP is only used on loopback"
+        );
         assert_eq!(Fault::classify(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
     }
 }

@@ -123,6 +123,12 @@ fn an_image_of_cast_ai_that_stays_public_is_no_success() {
         "apiVersion: castware.cast.ai/v1alpha1\nkind: Component\nmetadata: {{name: agent}}\nspec:\n  values: {{image: \
          {{repository: {AGENT}, tag: v1}}}}\n"
     );
+    let listed = plugin_without_kubeconfig(lab, &["images", "-f", "-"], &component);
+    assert_eq!((listed.code, &*listed.stdout), (Some(1), ""));
+    assert_stderr_contains(
+        &listed,
+        &[&format!("{AGENT} at .spec.values.image.repository of Component/agent in - is not listed")],
+    );
     let rewrite = ["rewrite", "-f", "-", "--registry", MIRROR];
     let refused = plugin_without_kubeconfig(lab, &rewrite, &component);
     assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));

@@ -18,7 +18,7 @@ pub(in crate::commands) async fn read(
     let scope = arguments.connection.scope(sync.selection.selector());
     sync.check(&scope)?;
     let filter = selection::filter(&sync.selection.filter, &sync.mirror)?;
-    let manifests = selection::read_manifests(&sync.files).await?;
+    let given = selection::read_manifests(&sync.files, &filter.knowledge).await?;
     let maps = &sync.mirror.maps;
     let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();
     let artifacts = Artifacts {
@@ -32,7 +32,8 @@ pub(in crate::commands) async fn read(
     Ok(Settings {
         stages: sync.stages(),
         scope,
-        manifests,
+        manifests: given.manifests,
+        public: given.public,
         mirror: sync.mirror.settings(),
         replace: sync.replace.clone(),
         source_registries: sync.source.source_registries.clone(),

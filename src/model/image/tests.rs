@@ -206,7 +206,13 @@ fn names_outside_the_mirror_are_not_translated_back() {
 fn a_host_with_a_port_cannot_be_a_repository_name() {
     let mirror: Mirror = "registry.example".parse().unwrap();
     let error = mirror.name_of(&image("localhost:5000/x:1")).unwrap_err();
-    assert!(error.to_string().contains("--map"), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "no valid name in the mirror for image \"localhost:5000/x:1\": it would contain the port of the registry, and \
+         repository names have no colon: add --map registry.example/<NAME>=localhost:5000/x"
+    );
+    let block = "ghcr.io/castai/a:v1\n".parse::<Image>().unwrap_err();
+    assert!(block.reason().starts_with("it ends with a line break"), "{block}");
 }
 
 #[test]

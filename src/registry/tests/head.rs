@@ -46,6 +46,31 @@ async fn a_failing_server_is_no_reason_for_get() {
 }
 
 #[tokio::test]
+async fn a_web_page_is_no_manifest() {
+    let world = with(|world| {
+        let page = Bytes::from_static(b"<html>log in</html>");
+        let digest = Digest::compute(&page);
+        world
+            .manifests
+            .insert(("a/b".to_owned(), digest.clone()), ("text/html; charset=utf-8".to_owned(), page));
+        world.tags.insert(("a/b".to_owned(), "v1".to_owned()), digest);
+    });
+    with_registry(world, async |_, host| {
+        let (client, repository) = (client(), repository(&host));
+        let described = client.describe_manifest(&repository, Reference::Tag("v1")).await.map(|_| ());
+        let read = client.manifest(&repository, Reference::Tag("v1")).await.map(|_| ());
+        for result in [described, read] {
+            let error = result.unwrap_err().to_string();
+            assert!(
+                error.ends_with("text/html instead of a manifest, from a proxy or a login page"),
+                "{error}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn blobs_are_found_without_head() {
     for status in REFUSALS {
         let (mut present, mut empty) = (None, None);

@@ -45,6 +45,59 @@ async fn each_kind_of_login_is_sent_as_its_registry_asks_for_it() {
 }
 
 #[tokio::test]
+async fn a_registry_that_hides_from_anonymous_requests_gets_our_login() {
+    let login = Some(testing::Login::Basic("dTpw"));
+    for wants_token in [false, true] {
+        let world = World { wants_token, login, hides: true, ..World::default() };
+        logged_in(world, Login::Password("dTpw".to_owned().into()), async |world, answer| {
+            answer.unwrap();
+            assert_eq!((count(world, &["GET /v2/ "]), count(world, &["/manifests/"])), (1, 2));
+        })
+        .await;
+    }
+    // Whatever it hides, it is looked for once.
+    with_registry(World::default(), async |world, host| {
+        let lookup = |_: &str| {
+            let login = Login::Password("dTpw".to_owned().into());
+            async move { Ok(Some(Credential { login, origin: "FILE".to_owned() })) }.boxed()
+        };
+        let client = client().with_credentials(Box::new(lookup));
+        for tag in ["v1", "v2"] {
+            let error = client.manifest(&repository(&host), Reference::Tag(tag)).await.unwrap_err();
+            assert!(error.to_string().contains("not found in"), "{error}");
+        }
+        assert_eq!((count(&world, &["GET /v2/ "]), count(&world, &["/manifests/"])), (1, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_error_says_what_the_registry_thought_of_our_login() {
+    for wants_token in [false, true] {
+        let login = Some(testing::Login::Basic("b3RoZXI="));
+        let world = World { wants_token, login, ..World::default() };
+        logged_in(world, Login::Password("dTpw".to_owned().into()), async |world, answer| {
+            let error = answer.unwrap_err().to_string();
+            assert!(error.contains("(the login from FILE was rejected): check the name"), "{error}");
+            assert_eq!(count(world, &["/manifests/"]), if wants_token { 1 } else { 2 });
+        })
+        .await;
+    }
+    let login = Some(testing::Login::Basic("dTpw"));
+    let world = World { wants_token: true, is_read_only: true, login, ..World::default() };
+    with_registry(world, async |_, host| {
+        let lookup = |_: &str| {
+            let login = Login::Password("dTpw".to_owned().into());
+            async move { Ok(Some(Credential { login, origin: "FILE".to_owned() })) }.boxed()
+        };
+        let client = client().with_credentials(Box::new(lookup));
+        let error = client.start_upload(&repository(&host)).await.map(|_| ()).unwrap_err().to_string();
+        assert!(error.ends_with("/a/b: the login from FILE may not push to it"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_token_service_on_another_port_of_the_same_host_gets_our_login() {
     // Docker allows it, and a registry on a laptop often has its token service beside it.
     let login = Some(testing::Login::Basic("dTpw"));

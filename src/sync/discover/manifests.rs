@@ -1,6 +1,7 @@
 //! Manifests of `-f`: files, directories or standard input. They may not be applied to the cluster yet.
 
 mod files;
+pub mod kustomization;
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,8 @@ pub enum Error {
     NotText { path: String, error: NotText },
     #[error("{path}: no .yaml, .yml or .json file in this directory")]
     Empty { path: String },
+    #[error("{url} is a URL, and only files are read")]
+    Url { url: String },
     /// The text is something else.
     #[error("{path} is {what}, not manifests")]
     Foreign { path: String, what: Foreign },
@@ -60,6 +63,7 @@ impl From<Error> for CommandError {
             Error::Foreign { what: Foreign::WebPage, .. } => "check the URL and the token of the download",
             Error::Foreign { what: Foreign::Template, .. } => "render the chart first with helm template",
             Error::NotText { error, .. } => error.hint(),
+            Error::Url { .. } => "download it: `curl -fsS URL | kubectl castai-privatelink … -f -`",
             _ => return Self::new(format!("error: {error}")),
         };
         Self::with_hint(format!("error: {error}"), hint)
@@ -173,6 +177,17 @@ pub fn list_items(object: &mut Value) -> Option<Vec<Value>> {
     Some(items)
 }
 
+/// `Kind/name`, as far as the object has them.
+pub fn object_name(object: &Value) -> String {
+    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let name = text("/metadata/name").or_else(|| text("/metadata/generateName"));
+    match (text("/kind"), name) {
+        (Some(kind), Some(name)) => format!("{kind}/{name}"),
+        (Some(text), None) | (None, Some(text)) => text.to_owned(),
+        (None, None) => "an object without kind and name".to_owned(),
+    }
+}
+
 fn take_templates(
     path: &str,
     document: usize,
@@ -181,11 +196,7 @@ fn take_templates(
     parsed: &mut Parsed,
 ) -> Result<(), String> {
     let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (kind, mut name) = (text("/kind"), text("/metadata/name"));
-    if name.is_empty() {
-        name = text("/metadata/generateName");
-    }
-    let name = format!("{kind}/{name}");
+    let (kind, name) = (text("/kind"), object_name(&value));
     let annotations = value.pointer("/metadata/annotations").cloned().unwrap_or_default();
     let annotations: Option<BTreeMap<String, String>> =
         serde_json::from_value(annotations).unwrap_or_default();

@@ -30,6 +30,8 @@ pub enum Document {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
     pub digest: Digest,
+    /// What the index says.
+    pub size: Option<u64>,
     /// For example `linux/arm64/v8`; `None` for attestations.
     pub platform: Option<String>,
     /// Whether it only describes other manifests of the index.
@@ -117,7 +119,8 @@ impl Document {
         let raw: Raw = serde_json::from_slice(bytes)
             .map_err(|error| invalid(&one_line(&error.to_string(), MAX_TEXT_LENGTH)))?;
         if is_index {
-            let manifests = raw.manifests.ok_or_else(|| invalid("an index without manifests"))?;
+            let manifests = raw.manifests.filter(|manifests| !manifests.is_empty());
+            let manifests = manifests.ok_or_else(|| invalid("an index without manifests"))?;
             return Ok(Self::Index(manifests.into_iter().map(child).collect()));
         }
         let config = raw.config.ok_or_else(|| invalid("no config"))?;
@@ -139,7 +142,7 @@ fn child(descriptor: RawDescriptor) -> Child {
     let is_attestation = names.any(|name| is_attestation(name));
     let platform = descriptor.platform.filter(|_| !is_attestation);
     let platform = platform.and_then(|platform| platform.name());
-    Child { digest: descriptor.digest, platform, is_attestation }
+    Child { digest: descriptor.digest, size: descriptor.size, platform, is_attestation }
 }
 
 fn is_foreign(media_type: &str) -> bool {
@@ -253,8 +256,7 @@ mod tests {
             let Ok(Document::Index(children)) = document else { panic!("{text}: {document:?}") };
             children
         };
-        assert_eq!(index("null"), []);
-        let child = Child { digest: layer.clone(), platform: None, is_attestation: false };
+        let child = Child { digest: layer.clone(), size: None, platform: None, is_attestation: false };
         assert_eq!(index(&format!("[{}]", all_null(&layer))), [child]);
         let marked = format!(
             r#"[{{"digest": "{layer}", "annotations": {{"vnd.docker.reference.type": null}},
@@ -271,6 +273,8 @@ mod tests {
         for (media_type, text) in [
             ("application/vnd.docker.distribution.manifest.v1+prettyjws", "{}"),
             (OCI_IMAGE_INDEX_MEDIA_TYPE, "{}"),
+            (OCI_IMAGE_INDEX_MEDIA_TYPE, r#"{"manifests": []}"#),
+            (OCI_IMAGE_INDEX_MEDIA_TYPE, r#"{"manifests": null}"#),
             (OCI_IMAGE_MEDIA_TYPE, "{}"),
             (OCI_IMAGE_MEDIA_TYPE, "no json"),
             (OCI_IMAGE_INDEX_MEDIA_TYPE, r#"{"manifests":[{"digest":"sha256:../x"}]}"#),

@@ -117,7 +117,7 @@ pub(super) async fn tree(
             );
             return Err(reason.into());
         }
-        let mut children: Vec<Digest> = Vec::new();
+        let mut children: Vec<(Digest, Option<u64>)> = Vec::new();
         let mut manifests = Vec::new();
         for fetched in level {
             cache.keep(&fetched);
@@ -129,8 +129,9 @@ pub(super) async fn tree(
                         if child.is_attestation && levels.is_empty() {
                             attestations.insert(child.digest.clone());
                         }
-                        if !children.contains(&child.digest) {
-                            children.push(child.digest);
+                        let named = (child.digest, child.size);
+                        if !children.contains(&named) {
+                            children.push(named);
                         }
                     }
                     Vec::new()
@@ -174,11 +175,19 @@ pub(super) async fn tree(
 async fn fetch_all(
     store: &Store<'_>,
     repository: &Repository,
-    digests: &[Digest],
+    children: &[(Digest, Option<u64>)],
     cache: &Manifests,
 ) -> Result<Vec<Fetched>, Error> {
-    stream::iter(digests)
-        .map(|digest| manifest(store, repository, digest, cache))
+    stream::iter(children)
+        .map(|(digest, size)| async move {
+            let fetched = manifest(store, repository, digest, cache).await?;
+            // Nodes check it too.
+            let actual = fetched.bytes.len() as u64;
+            match size.filter(|expected| *expected != actual) {
+                Some(expected) => Err(Error::size_mismatch(repository, digest, actual, expected)),
+                None => Ok(fetched),
+            }
+        })
         .buffered(store.limits().reads)
         .try_collect()
         .await

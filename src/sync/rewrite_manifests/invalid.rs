@@ -6,7 +6,7 @@ use crate::model::image_field::locate_image_fields;
 use crate::printable::{one_line, without_login};
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::manifests::Manifest;
-use crate::sync::rewrite_manifests::public::PublicImage;
+use crate::sync::public::PublicImage;
 
 /// Maximum length of a name in a message, in characters.
 const NAME_LIMIT: usize = 300;
@@ -37,6 +37,9 @@ fn step(token: &str) -> String {
     if token.parse::<usize>().is_ok() { format!("[{token}]") } else { format!(".{token}") }
 }
 
+/// Between the words of a name.
+const SEPARATORS: [char; 3] = ['-', '.', '_'];
+
 /// The image that an invalid name most likely means: without scheme, digest, invalid characters and empty segments. It is
 /// only compared with known names, never pulled.
 fn meant(text: &str) -> Option<Image> {
@@ -54,7 +57,14 @@ fn meant(text: &str) -> Option<Image> {
                 || (index == 0 && *character == ':')
         };
         let segment: String = segment.chars().filter(is_valid).collect();
-        segment.trim_matches(['-', '.', '_', ':']).to_owned()
+        let mut name = String::new();
+        for character in segment.trim_matches(['-', '.', '_', ':']).chars() {
+            // Of separators in a row, only the first one.
+            if !(SEPARATORS.contains(&character) && name.ends_with(SEPARATORS)) {
+                name.push(character);
+            }
+        }
+        name
     });
     segments.filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/").parse().ok()
 }
@@ -94,6 +104,7 @@ mod tests {
             ("docker://castai/hibernate:v1".to_owned(), Some("")),
             ("ghcr.io/castai/X:v1".to_owned(), Some("")),
             ("quay.io/Acme/y".to_owned(), Some("")),
+            ("ghcr.io/castai/a..b:v1".to_owned(), Some("")),
             ("quay.io/other/Probe".to_owned(), Some("")),
             ("ghcr.io/castai/x:v1 ".to_owned(), Some("")),
             ("ghcr.io/castai/x:v1:v2".to_owned(), Some("")),

@@ -2,7 +2,6 @@
 
 pub mod input;
 pub mod invalid;
-pub mod public;
 pub mod text;
 
 use std::collections::BTreeSet;
@@ -11,7 +10,6 @@ use std::slice;
 use jiff::Timestamp;
 
 use self::invalid::invalid_images;
-use self::public::{PublicImage, public_images};
 use self::text::Edit;
 use crate::cluster::environment::Environment;
 use crate::error::CommandError;
@@ -28,6 +26,7 @@ use crate::sync::mirror_choice;
 use crate::sync::plan::assignment::{Assignment, ImageSource, assign};
 use crate::sync::plan::wanted_images::wanted_images;
 use crate::sync::presence::{Missing, missing, unproven};
+use crate::sync::public::{PublicImage, public_images};
 use crate::sync::settings::MirrorSettings;
 use crate::sync::settings::Ports;
 

@@ -22,6 +22,45 @@ pub struct Text {
 /// # Errors
 /// A file cannot be read, or is neither UTF-8 nor UTF-16 with a byte order mark.
 pub fn texts(path: &str) -> Result<Vec<Text>, Error> {
+    if path.starts_with("https://") || path.starts_with("http://") {
+        return Err(Error::Url { url: path.to_owned() });
+    }
+    let mut all = Vec::new();
+    for path in expanded(path) {
+        all.extend(texts_of(&path)?);
+    }
+    Ok(all)
+}
+
+/// The paths of an argument that names several, as in kubectl: separated by commas, or by a pattern for the files of a
+/// folder. A file of exactly that name comes first.
+fn expanded(argument: &str) -> Vec<String> {
+    if argument == "-" || Path::new(argument).exists() {
+        return vec![argument.to_owned()];
+    }
+    argument.split(',').flat_map(|path| matching(path).unwrap_or_else(|| vec![path.to_owned()])).collect()
+}
+
+/// The files that a pattern matches; `None` if it is a path, or matches nothing.
+fn matching(pattern: &str) -> Option<Vec<String>> {
+    if !pattern.contains(['*', '?', '[']) || Path::new(pattern).exists() {
+        return None;
+    }
+    let (folder, name) = pattern.rsplit_once('/').map_or(("", pattern), |(folder, name)| (folder, name));
+    let glob = globset::Glob::new(name).ok()?.compile_matcher();
+    let entries = std::fs::read_dir(if folder.is_empty() { "." } else { folder }).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let is_match = |name: &String| glob.is_match(name) && !name.starts_with('.');
+    let mut paths: Vec<_> = names
+        .filter(is_match)
+        .map(|name| if folder.is_empty() { name } else { format!("{folder}/{name}") })
+        .collect();
+    paths.sort();
+    (!paths.is_empty()).then_some(paths)
+}
+
+/// Reads one path.
+fn texts_of(path: &str) -> Result<Vec<Text>, Error> {
     let failed = |path: &str| {
         let path = path.to_owned();
         move |error: std::io::Error| Error::Read { path, error: error.to_string() }
@@ -67,4 +106,29 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_may_name_several_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["a.yaml", "b.yaml", "c,d.yaml"] {
+            std::fs::write(path(name), "kind: A").unwrap();
+        }
+        let read = |argument: &str| {
+            texts(argument).map(|all| all.into_iter().map(|text| text.path).collect::<Vec<_>>())
+        };
+        let (a, b, comma) = (path("a.yaml"), path("b.yaml"), path("c,d.yaml"));
+        assert_eq!(read(&format!("{b},{a}")).unwrap(), [b.clone(), a.clone()]);
+        assert_eq!(read(&path("?.yaml")).unwrap(), [a.clone(), b]);
+        assert_eq!(read(&comma).unwrap(), [comma]);
+        assert!(read(&format!("{a},{}", path("e.yaml"))).unwrap_err().to_string().contains("e.yaml"));
+        assert!(read(&path("x*.yaml")).unwrap_err().to_string().contains("x*.yaml"));
+        let url = read("https://example.com/x.yaml").unwrap_err().to_string();
+        assert_eq!(url, "https://example.com/x.yaml is a URL, and only files are read");
+    }
 }

@@ -69,6 +69,24 @@ async fn a_blob_of_another_size_fails_its_image_without_retries() {
     .await;
 }
 
+#[tokio::test]
+async fn a_manifest_of_another_size_than_its_index_says_fails_its_image() {
+    with_lab(ecr_world(), async |lab| {
+        {
+            let mut source = lab.source.lock().unwrap();
+            let tagged = ("a/one".to_owned(), source.tags[&("a/one".to_owned(), "v1".to_owned())].clone());
+            let mut index: Value = serde_json::from_slice(&source.manifests[&tagged].1).unwrap();
+            index["manifests"][1]["size"] = 5.into();
+            source.add_manifest("a/one", &index, Some("v1"));
+        }
+        let run = lab.run().await;
+        assert_eq!(run.verified.locked.images.len(), 2);
+        let Step::Failed { error } = &run.plan.images[0].step else { panic!("{:?}", run.plan.images[0]) };
+        assert!(error.starts_with("size mismatch in ") && error.ends_with("its manifest says 5"), "{error}");
+    })
+    .await;
+}
+
 /// Replaces the image of a tag by one whose descriptors have all optional members, as null, and a layer with a sha512
 /// digest.
 fn add_unusual_image(world: &mut World, repository: &str) {

@@ -4,9 +4,11 @@
 use serde_json::Value;
 
 use crate::model::image::Image;
+use crate::model::inventory::Inventory;
 use crate::model::knowledge::Knowledge;
 use crate::parse::documents;
-use crate::sync::discover::manifests::list_items;
+use crate::sync::discover::ImageFilter;
+use crate::sync::discover::manifests::{list_items, object_name};
 
 /// An image that nodes would pull from its public registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +64,7 @@ pub fn public_images(path: &str, text: &str, knowledge: &Knowledge) -> Vec<Publi
                 part.take();
             }
         }
-        let mut name = text_at(&object, "/metadata/name");
-        if name.is_empty() {
-            name = text_at(&object, "/metadata/generateName");
-        }
-        let manifest = format!("{kind}/{name}");
+        let manifest = object_name(&object);
         search(
             &object,
             &mut |field, (written, image)| {
@@ -77,6 +75,26 @@ pub fn public_images(path: &str, text: &str, knowledge: &Knowledge) -> Vec<Publi
         );
     }
     found
+}
+
+/// The images in `found` that the user did not exclude and the inventory lacks, one sentence each. Their fields may hold
+/// only a part of a reference, so that they cannot be mirrored as they are.
+pub fn not_listed(found: &[PublicImage], inventory: &Inventory, filter: &ImageFilter) -> Vec<String> {
+    let is_listed = |image: &Image| {
+        let mut listed =
+            inventory.images.iter().flat_map(|wanted| [Some(&wanted.image), wanted.source.as_ref()]);
+        listed.any(|listed| listed.is_some_and(|listed| listed.is_same(image)))
+    };
+    let missing = found.iter().filter(|public| {
+        filter.admits(&public.image, None) && !filter.excludes(&public.written) && !is_listed(&public.image)
+    });
+    let sentence = |public: &PublicImage| {
+        let PublicImage { path, manifest, field, written, .. } = public;
+        format!(
+            "{written} at {field} of {manifest} in {path} is not listed: add it with --include-image or leave it out with --exclude"
+        )
+    };
+    missing.map(sentence).collect()
 }
 
 fn text_at(object: &Value, pointer: &str) -> String {
@@ -154,6 +172,32 @@ mod tests {
         let misspelt =
             format!("kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{image: '{AGENT}-X:v1'}}]}}");
         assert_eq!(found(&misspelt), [format!("Pod/p .spec.containers[0].image {AGENT}-X:v1")]);
+    }
+
+    #[test]
+    fn images_that_are_not_listed_are_named_once() {
+        let text = "kind: JobSet\nmetadata: {name: js}\nspec: {job: {image: 'ghcr.io/castai/b:v1'}, args: ['--a=ghcr.io/castai/a:v1']}\n---\n\
+                    spec: {image: 'ghcr.io/castai/c:v1'}";
+        let pod =
+            "kind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: 'ghcr.io/castai/a:v1'}]}";
+        let manifests = crate::sync::discover::manifests::parse("f", pod).unwrap().manifests;
+        let filter = ImageFilter::new(&[], &["ghcr.io/castai/excluded*".to_owned()]).unwrap();
+        let found = crate::sync::discover::Found { manifests: &manifests, ..Default::default() };
+        let inventory = crate::sync::discover::discover(
+            Vec::new(),
+            &[found],
+            &filter,
+            Vec::new(),
+            jiff::Timestamp::UNIX_EPOCH,
+        );
+        let text = format!("{text}\n---\nkind: X\nspec: 'ghcr.io/castai/excluded:v1'");
+        let sentences = not_listed(&public_images("f", &text, built_in()), &inventory, &filter);
+        let advice = "is not listed: add it with --include-image or leave it out with --exclude";
+        let expected = [
+            format!("ghcr.io/castai/b:v1 at .spec.job.image of JobSet/js in f {advice}"),
+            format!("ghcr.io/castai/c:v1 at .spec.image of an object without kind and name in f {advice}"),
+        ];
+        assert_eq!(sentences, expected);
     }
 
     #[test]
