@@ -8,7 +8,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 
 use crate::aws::profile::{Origin, Profile};
-use crate::printable::{one_line, without_login};
+use crate::printable::{one_line, without_login, word};
 use crate::transport::fault::{Fault, causes};
 
 /// Maximum length of repeated text, in characters.
@@ -76,14 +76,15 @@ impl CredentialProblem {
         }
         let reason = reason(&texts);
         if let Some(why) = texts.iter().find_map(|text| text.strip_prefix(PROFILE)) {
-            let problem = format!("{} is invalid: {}", named(profile), one_line(why, LIMIT));
+            let problem =
+                format!("{} is invalid: {}", named(profile), one_line(why, LIMIT).trim_end_matches('.'));
             return Some(Self::new(problem, "correct it in the AWS configuration"));
         }
         let is_missing = chain.iter().any(|cause| {
             cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
         });
         let is_answer = texts.iter().any(|text| text == "service error");
-        let name = &profile.name;
+        let name = word(&profile.name, "PROFILE");
         Some(match &profile.origin {
             Origin::IdentityCenter if is_answer => Self::new(
                 // The SDK often gives no reason.
@@ -131,7 +132,10 @@ impl CredentialProblem {
             )),
             (Origin::Nothing, _) if profile.is_named => Some(Self::new(
                 format!("the AWS profile {name} has no credentials, only settings"),
-                format!("log in (aws login, aws sso login or aws configure, with --profile {name})"),
+                format!(
+                    "log in (aws login, aws sso login or aws configure, with --profile {})",
+                    word(name, "PROFILE")
+                ),
             )),
             (Origin::Missing | Origin::Nothing, _) => None,
             // For example, a profile that it refers to does not exist.
@@ -139,7 +143,8 @@ impl CredentialProblem {
                 let why = why.to_string();
                 // The chain lists every source, each on a line.
                 let line = why.lines().find_map(|line| line.trim().strip_prefix(IN_CHAIN)).unwrap_or(&why);
-                let problem = format!("{} is invalid: {}", named(profile), one_line(line, LIMIT));
+                let problem =
+                    format!("{} is invalid: {}", named(profile), one_line(line, LIMIT).trim_end_matches('.'));
                 Self::new(problem, "correct it in the AWS configuration")
             }),
         }
@@ -181,7 +186,8 @@ impl CredentialProblem {
         Self::new(
             format!("the AWS profile {profile} requires an MFA code, which only the AWS CLI asks for"),
             format!(
-                "run: eval \"$(aws configure export-credentials --profile {profile} --format env)\", and run again"
+                "run: eval \"$(aws configure export-credentials --profile {} --format env)\", and run again",
+                word(profile, "PROFILE")
             ),
         )
     }
@@ -321,7 +327,7 @@ mod tests {
                      not enabled: selected profile is partial.\n  Ec2: x",
                 ),
                 profile(Origin::IdentityCenter),
-                "the AWS profile p is invalid: selected profile is partial.: correct it",
+                "the AWS profile p is invalid: selected profile is partial: correct it",
             ),
             (
                 invalid("missing credential source"),

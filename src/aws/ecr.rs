@@ -169,7 +169,7 @@ impl Ecr {
     pub(super) fn error<E, R>(&self, action: &str, repository: &str, error: &SdkError<E, R>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug,
+        R: std::fmt::Debug + 'static,
     {
         Error::from_sdk(&format!("{action} on {}", self.registry.arn(repository)), error)
     }

@@ -1,7 +1,9 @@
 //! AWS errors in one line, with what to do next.
 
+use std::any::Any;
 use std::error::Error as StdError;
 
+use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
 use crate::aws::credential_problem::{CredentialProblem, LOG_IN};
@@ -60,7 +62,7 @@ impl Error {
     pub fn from_sdk<E, R>(call: &str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
-        R: std::fmt::Debug,
+        R: std::fmt::Debug + 'static,
     {
         let call = call.to_owned();
         let sources = error.source().map(causes).unwrap_or_default();
@@ -83,7 +85,10 @@ impl Error {
         };
         match error {
             SdkError::ServiceError(context) => {
-                let code = one_line(context.err().code().unwrap_or("an error without a code"), LIMIT);
+                let code = match context.err().code() {
+                    Some(code) => one_line(code, LIMIT),
+                    None => status(context.raw()),
+                };
                 // The hint follows this message.
                 let message = without_call(context.err().message().unwrap_or_default(), &call);
                 let message = one_line(&message, LIMIT).trim_end_matches('.').to_owned();
@@ -124,6 +129,15 @@ impl Error {
             SdkError::ConstructionFailure(_) => Self::NoCredentials { reason },
             _ => Self::Unreachable { call, reason },
         }
+    }
+
+    /// Whether the service, or what is in front of it, is too busy or broken now.
+    pub fn is_overload(&self) -> bool {
+        let is_code = |code: &str| {
+            matches!(code, "ServerException" | "ServiceUnavailable" | "InternalFailure")
+                || code.starts_with('5')
+        };
+        matches!(self, Self::Throttled { .. }) || matches!(self, Self::Service { code, .. } if is_code(code))
     }
 
     /// Whether it concerns the caller or the connection to AWS, so that every other call would fail too.
@@ -168,6 +182,13 @@ fn without_call(message: &str, call: &str) -> String {
 /// AWS reports this with the codes of a wrong signature (Signature Version 4, "Troubleshooting AWS API requests").
 fn is_about_time(message: &str) -> bool {
     ["Signature not yet current", "Signature expired"].iter().any(|words| message.contains(words))
+}
+
+/// The status of a response without a code, such as a load balancer's: `503 Service Unavailable`.
+fn status(response: &dyn Any) -> String {
+    let status = response.downcast_ref::<HttpResponse>().map(|response| response.status().as_u16());
+    let status = status.and_then(|status| http::StatusCode::from_u16(status).ok());
+    status.map_or_else(|| "an error without a code".to_owned(), |status| status.to_string())
 }
 
 /// Whether an open connection broke. The SDK reports that like a failed signer, so this checks the messages of h2 and
@@ -227,6 +248,17 @@ mod tests {
                 format!("access denied for {call}: User: u is not authorized {because}: allow it in");
             assert!(error.starts_with(&expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_response_without_a_code_is_named_by_its_status() {
+        use aws_sdk_ecr::config::http::HttpResponse;
+
+        let response = HttpResponse::new(503.try_into().unwrap(), "".into());
+        let answer = ListImagesError::generic(ErrorMetadata::builder().build());
+        let error = Error::from_sdk("ecr:ListImages", &SdkError::service_error(answer, response));
+        assert_eq!(error.to_string(), "ecr:ListImages failed: 503 Service Unavailable");
+        assert!(error.is_overload());
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub enum EndpointsCommand {
     /// Print a script of AWS CLI calls that leads to the same state as `create`
     ///
     /// For those who may run AWS commands only themselves, or want to read each one before. The script is for bash. It looks
-    /// up what exists and adds what is missing, so that it may run again, and waits until the endpoints are available.
+    /// up what exists and adds what is missing, so that it can be run again, and waits until the endpoints are available.
     /// The exit code is 1 if a problem prevents a part of the plan; the script then has the other parts.
     AwsCli(TargetArguments),
     /// Delete what `create` made: endpoints, security groups and subnet tags that carry this plugin's tag

@@ -57,7 +57,8 @@ fn notes(login: &AwsLogin) -> Vec<String> {
     }
     if !login.unused.is_empty() {
         notes.push(format!(
-            "note: {} of the kubeconfig's user is not used for AWS: to use the same credentials, set it in the environment",
+            "note: not used for AWS, although the kubeconfig's user sets it: {}; to use the same credentials, set all its \
+             AWS_ variables in the environment",
             login.unused.join(", ")
         ));
     }
@@ -75,8 +76,8 @@ mod tests {
             ("prod", "", &[][..], &["the profile prod of"][..]),
             ("", "r", &[], &["the role r of"]),
             ("a", "r", &[], &["the profile a and role r of"]),
-            ("", "", &["AWS_ACCESS_KEY_ID"], &["AWS_ACCESS_KEY_ID of the kubeconfig's user is not used"]),
-            ("a", "", &["AWS_CONFIG_FILE"], &["the profile a of", "AWS_CONFIG_FILE of"]),
+            ("", "", &["AWS_ACCESS_KEY_ID"], &["sets it: AWS_ACCESS_KEY_ID;"]),
+            ("a", "", &["AWS_CONFIG_FILE"], &["the profile a of", "sets it: AWS_CONFIG_FILE;"]),
             ("", "", &[], &[]),
         ] {
             let notes =

@@ -7,6 +7,7 @@ mod delete;
 mod list;
 mod plan;
 mod terraform;
+mod written_files;
 
 use super::{CommandError, ExitStatus, aws_login};
 use crate::cli::{Arguments, EndpointsArguments, EndpointsCommand};

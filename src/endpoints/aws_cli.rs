@@ -1,6 +1,6 @@
 //! A script of AWS CLI calls that carries out a plan.
 //!
-//! Its functions are files of their own. They look up what exists, so that the script may run again.
+//! Its functions are files of their own. They look up what exists, so that the script can be run again.
 
 mod quote;
 #[cfg(test)]
@@ -59,7 +59,7 @@ fn heading(plan: &EndpointPlan) -> String {
     let mut text = format!(
         "#!/usr/bin/env bash\n#\n{}#\n\
          # Printed by `kubectl castai-privatelink endpoints aws-cli`; leads to the same state as `endpoints create`.\n\
-         # It looks up what exists, and adds only what is missing, so that it may run again. It removes nothing.\n\
+         # It looks up what exists, and adds only what is missing, so that it can be run again. It removes nothing.\n\
          # If the VPC has changed since, print it again.\n\
          #\n\
          # Requires bash 3.2 or later, AWS CLI 1 or 2, and the permissions that this command prints:\n\

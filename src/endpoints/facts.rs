@@ -135,6 +135,14 @@ pub enum RuleSource {
     Other,
 }
 
+/// A rule that admits TCP on port 443 and nothing else, and its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentifiedRule {
+    pub id: String,
+    pub group: String,
+    pub source: RuleSource,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteTable {
     pub id: String,

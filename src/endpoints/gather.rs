@@ -17,9 +17,8 @@ use crate::aws::xml::Element;
 use crate::cluster::Connection;
 use crate::cluster::environment::Environment;
 use crate::endpoints::decide::our_group;
-use crate::endpoints::facts::{Cluster, Service, SubnetReason, SubnetUse, Vpc, VpcFacts};
+use crate::endpoints::facts::{Cluster, IdentifiedRule, Service, SubnetReason, SubnetUse, Vpc, VpcFacts};
 use crate::endpoints::settings::{PlanSettings, Provider};
-use crate::endpoints::terraform::configuration::IdentifiedRule;
 use crate::error::CommandError;
 use crate::transport::Settings;
 

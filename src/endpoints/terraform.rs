@@ -9,6 +9,8 @@ mod root;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use self::configuration::Configuration;
 
 /// A file of the generated code.
@@ -36,6 +38,13 @@ const MODULE_FILES: [(&str, &str); 11] = [
     ("versions.tf", include_str!("terraform/module/versions.tf")),
 ];
 
+/// What the code adds to endpoints of others: the lines of `existing_endpoints`, without brackets.
+pub fn additions(text: &str) -> BTreeSet<&str> {
+    let lines = text.lines().map(str::trim).skip_while(|line| *line != "existing_endpoints = {");
+    let end = |line: &&str| !line.is_empty();
+    lines.skip(1).take_while(end).filter(|line| line.contains('"')).collect()
+}
+
 /// All files, sorted by path.
 pub fn files(configuration: &Configuration) -> Vec<File> {
     let module = MODULE_FILES.into_iter().map(|(name, text)| (format!("{MODULE}/{name}"), text.to_owned()));
@@ -43,9 +52,9 @@ pub fn files(configuration: &Configuration) -> Vec<File> {
         .chain([
             ("README.md".to_owned(), include_str!("terraform/root/README.md").to_owned()),
             ("main.tf".to_owned(), root::main(configuration)),
+            ("imports.tf".to_owned(), root::imports(configuration)),
             ("versions.tf".to_owned(), include_str!("terraform/module/versions.tf").to_owned()),
         ])
-        .chain(root::imports(configuration).map(|text| ("imports.tf".to_owned(), text)))
         .map(|(path, text)| File { path, text })
         .collect();
     files.sort_by(|one, other| one.path.cmp(&other.path));

@@ -92,9 +92,10 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
     }
 }
 
-/// Whether the API server denies the change to the user.
+/// Whether RBAC denies the change to the user, and not admission (Kubernetes `apiserver/pkg/endpoints/handlers/responsewriters/
+/// errors.go`, `forbiddenMessage`).
 fn is_forbidden(why: &str) -> bool {
-    why.starts_with("Error from server (Forbidden)")
+    why.starts_with("Error from server (Forbidden)") && why.contains("User \"") && why.contains("\" cannot ")
 }
 
 /// One line for all changes that the user may not make, with what helps; empty if there is none.

@@ -46,7 +46,7 @@ pub const AWS: &[AwsAction] = &[
     },
     AwsAction {
         action: "ecr:ListImages",
-        purposes: &[Purpose::Mirror, Purpose::Preflight],
+        purposes: &[Purpose::Mirror, Purpose::Preflight, Purpose::Endpoints],
         statement: "ListAndVerifyImages",
         resource: Resource::Repositories,
         access: Access::Read,

@@ -9,15 +9,15 @@ pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
         TargetKind::CastAi { service: None, .. } => vec![Fix::text(
             "no known Cast AI endpoint service for this host: configure the component with another host",
         )],
-        TargetKind::CastAi { service: Some(service), .. } => vec![endpoint(service.name, "")],
-        TargetKind::Aws { service } => vec![endpoint(service, " --with-aws-endpoints")],
+        TargetKind::CastAi { service: Some(_), .. } => vec![endpoint("")],
+        TargetKind::Aws { .. } => vec![endpoint(" --with-aws-endpoints")],
     }
 }
 
-/// How to get the interface endpoint of a service, with private DNS.
-fn endpoint(service: &str, flags: &str) -> Fix {
+/// How to get an interface endpoint with private DNS. The text is the same for all hosts, so that they are grouped.
+fn endpoint(flags: &str) -> Fix {
     Fix::command(
-        format!("show what the endpoint of {service} lacks; after a question, it is added"),
+        "show what its endpoint lacks, and add that after a confirmation prompt",
         format!("kubectl castai-privatelink endpoints create{flags}"),
     )
 }

@@ -11,16 +11,16 @@ use crate::sync::mirror_choice;
 use crate::sync::plan::assignment::{ImageSource, assign};
 use crate::sync::settings::MirrorSettings;
 
-/// The ECR registry, and the repositories below it. `region` and `account` are those of the VPC.
+/// The ECR registry, the repositories below it, and images that cannot have one. `region` and `account` are those of the VPC.
 ///
 /// # Errors
-/// The registry is unknown or not an ECR, or a name in `settings` is not below it.
+/// The registry is unknown or not the ECR of this account and region, or a name in `settings` is not below it.
 pub fn names(
     inventory: &Inventory,
     settings: &MirrorSettings,
     region: &str,
     account: Option<&str>,
-) -> Result<(Mirror, BTreeSet<String>), CommandError> {
+) -> Result<(Mirror, BTreeSet<String>, Vec<String>), CommandError> {
     let cluster = inventory.clusters.first();
     let mirror = if let Some(mirror) = settings.registries.first() {
         mirror.clone()
@@ -34,9 +34,11 @@ pub fn names(
         default_mirror(&facts)
             .map_err(|error| CommandError::with_hint(format!("error: {error}"), error.hint()))?
     };
-    if EcrRegistry::of_host(&mirror.registry).is_none() {
+    let is_here =
+        |ecr: &EcrRegistry| ecr.region == region && account.is_none_or(|account| ecr.account == account);
+    if !EcrRegistry::of_host(&mirror.registry).as_ref().is_some_and(is_here) {
         return Err(CommandError::with_hint(
-            format!("error: {} is not an ECR registry", mirror.registry),
+            format!("error: {} is not the ECR registry of the VPC's account and region", mirror.registry),
             "without --inventory, no repositories are generated",
         ));
     }
@@ -46,5 +48,10 @@ pub fn names(
     let assignments = assign(inventory, &mirror, &maps, region.as_deref());
     let known = assignments.iter().filter(|assigned| matches!(assigned.source, ImageSource::Known(_)));
     let names = known.map(|assigned| assigned.destination.path().to_owned()).collect();
-    Ok((mirror, names))
+    let unnamed = assignments.iter().filter_map(|assigned| match &assigned.source {
+        ImageSource::InvalidName(why) => Some(format!("{} ({why})", assigned.destination)),
+        _ => None,
+    });
+    let unnamed = unnamed.collect();
+    Ok((mirror, names, unnamed))
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     AGENT, HelmRelease, MIRROR, apply, assert_stderr_contains, ecr_tags, kubectl, kubectl_json, own_lab,
-    parse_json, plugin, publish, recorded_images, sync, write_file,
+    parse_json, plugin, publish, recorded_images, sync, wait_until_ready, write_file,
 };
 
 const PROBE: &str = "ghcr.io/acme/probe";
@@ -65,6 +65,7 @@ fn names_of_the_users_own_are_read_back_in_every_namespace() {
         report["images"].as_array().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     sync(&lab, 0, &["--map", &map, "--wait=false"]);
+    wait_until_ready(&lab);
     assert!(ecr_tags(&lab).iter().any(|tag| tag.ends_with("/probe:v1")), "{:?}", ecr_tags(&lab));
     assert_eq!(container(&lab, "shop")["image"], format!("{private}:v1"));
     let is_judged = |lines: &[String]| lines.iter().any(|line| line.contains(PROBE));

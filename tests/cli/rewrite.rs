@@ -97,7 +97,7 @@ fn with_a_lock_neither_cluster_nor_registry_is_needed() {
     assert_eq!((unknown.code, &*unknown.stdout), (Some(1), ""));
     assert_stderr_contains(
         &unknown,
-        &["Pod/ in the standard input", &format!("-f - --registry {MIRROR} --no-discover --no-rewrite")],
+        &["of Pod in the standard input", &format!("-f - --registry {MIRROR} --no-discover --no-rewrite")],
     );
 
     lab.control().put("/dns/records", &json!({EVERY_NAME: Behaviour::NameError})).expect("nothing is found");

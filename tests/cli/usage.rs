@@ -140,7 +140,7 @@ fn missing_images_are_reported_as_missing() {
     let dry = plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client"]);
     assert!(dry.stdout.contains(" missing") && !dry.stdout.contains("failed"), "{}", dry.stdout);
     assert!(!dry.stdout.contains("to upload"), "nothing is copied: {}", dry.stdout);
-    assert_stderr_contains(&dry, &["not found in the registry, and --no-mirror", "not updated: "]);
+    assert_stderr_contains(&dry, &["not found in the registry, and --no-mirror", "not updated ("]);
     let report =
         parse_json(&plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client", "-o", "json"]));
     assert_eq!((&report["kind"], &report["images"][0]["result"]), (&"SyncReport".into(), &"missing".into()));

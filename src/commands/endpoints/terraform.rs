@@ -1,22 +1,23 @@
 //! `endpoints terraform`: the plan as Terraform code.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use aws_config::SdkConfig;
 
 use super::plan::connected;
-use crate::atomic_file;
+use super::written_files::write;
 use crate::aws::ecr::Ecr;
 use crate::cli::{Arguments, EndpointsTerraformArguments};
 use crate::commands::{CommandError, ExitStatus};
 use crate::endpoints::decide::decide;
 use crate::endpoints::gather;
+use crate::endpoints::plan::{Action, EndpointPlan, Problem};
 use crate::endpoints::settings::PlanSettings;
 use crate::endpoints::terraform::configuration::{Configuration, Repositories};
 use crate::endpoints::terraform::{File, files};
 use crate::model::image::Mirror;
 use crate::model::image::ecr::EcrRegistry;
+use crate::model::inventory::Inventory;
 use crate::output::{self, endpoints as text};
 use crate::sync::artifact::file::read_inventory;
 use crate::sync::destination_repositories::names;
@@ -30,12 +31,14 @@ pub(super) async fn run(
     // The module checks the attributes of the VPC, which belongs to others.
     let settings = PlanSettings { enable_vpc_dns: true, ..settings };
     let facts = gather::facts(&ports, &settings).await?;
-    let plan = decide(&facts, &settings);
+    let mut plan = decide(&facts, &settings);
+    plan.problems.extend(attributes_off(&plan));
     let rules = gather::rules_of_ours(&ports, &facts).await?;
     let repositories = match &inventory {
         Some(inventory) => {
-            let (mirror, names) =
+            let (mirror, names, unnamed) =
                 names(inventory, &wanted.mirror(), &facts.region, facts.account.as_deref())?;
+            plan.problems.extend(missing_images(inventory, &unnamed));
             Repositories { existing: existing(&ports.aws, &mirror, &names).await?, names }
         }
         None => Repositories::default(),
@@ -52,6 +55,37 @@ pub(super) async fn run(
         output::say(&format!("next: terraform -chdir={} init, then plan", directory.display()));
     }
     Ok(if plan.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })
+}
+
+/// Terraform cannot turn on an attribute of a VPC that another configuration or nobody manages.
+fn attributes_off(plan: &EndpointPlan) -> Option<Problem> {
+    let off = plan.actions.iter().filter_map(|action| match action {
+        Action::EnableVpcAttribute { attribute, .. } => Some(*attribute),
+        _ => None,
+    });
+    let off: Vec<_> = off.collect();
+    (!off.is_empty()).then(|| Problem {
+        subject: plan.vpc.clone(),
+        message: format!(
+            "private DNS needs {} of {}, off now: the code fails until it is on",
+            off.join(" and "),
+            plan.vpc
+        ),
+        hint: "turn it on where the VPC is managed, or with: kubectl castai-privatelink endpoints create \
+               --enable-vpc-dns"
+            .to_owned(),
+    })
+}
+
+/// That repositories are missing, because their images are not known or cannot have a name in ECR.
+fn missing_images(inventory: &Inventory, unnamed: &[String]) -> Option<Problem> {
+    let unread = inventory.unlisted.iter().chain(&inventory.unreadable).cloned();
+    let unread: Vec<_> = unread.chain(unnamed.iter().cloned()).collect();
+    (!unread.is_empty()).then(|| Problem {
+        subject: "inventory".to_owned(),
+        message: format!("repositories may be missing: {}", unread.join(", ")),
+        hint: "make it again with `images -o json`, which says what could not be read".to_owned(),
+    })
 }
 
 /// Which of the repositories exist.
@@ -75,37 +109,4 @@ async fn existing(
 fn print(files: &[File]) -> Result<(), CommandError> {
     let texts = files.iter().map(|file| format!("# Source: {}\n{}", file.path, file.text));
     Ok(output::result(&texts.collect::<Vec<_>>().join("\n"))?)
-}
-
-/// Writes all files, or none if one of them exists with other content and may not be replaced.
-fn write(directory: &Path, files: &[File], overwrite: bool) -> Result<(), CommandError> {
-    let failed = |path: &Path, error: std::io::Error| {
-        CommandError::new(format!("error: writing {}: {error}", path.display()))
-    };
-    let mut changed = Vec::new();
-    for file in files {
-        let path = directory.join(&file.path);
-        match std::fs::read(&path) {
-            Ok(bytes) if bytes == file.text.as_bytes() => {}
-            Ok(_) if !overwrite => {
-                return Err(CommandError::with_hint(
-                    format!("error: {} exists and differs; nothing was written", path.display()),
-                    "choose another folder, or replace its files with --overwrite",
-                ));
-            }
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&path, error)),
-            Ok(_) | Err(_) => changed.push((path, &file.text)),
-        }
-    }
-    for (path, text) in &changed {
-        let folder = path.parent().unwrap_or(directory);
-        std::fs::create_dir_all(folder)
-            .and_then(|()| atomic_file::replace(path, text.as_bytes()))
-            .map_err(|error| failed(path, error))?;
-        output::result(&format!("{}\n", path.display()))?;
-    }
-    if changed.is_empty() {
-        output::say(&format!("up to date: every file in {} is as generated", directory.display()));
-    }
-    Ok(())
 }

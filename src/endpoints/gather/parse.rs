@@ -4,9 +4,8 @@ use ipnet::IpNet;
 
 use crate::aws::xml::Element;
 use crate::endpoints::facts::{
-    Endpoint, RouteTable, Rule, RuleSource, SecurityGroup, Service, Subnet, Tags, Vpc,
+    Endpoint, IdentifiedRule, RouteTable, Rule, RuleSource, SecurityGroup, Service, Subnet, Tags, Vpc,
 };
-use crate::endpoints::terraform::configuration::IdentifiedRule;
 
 /// An instance of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

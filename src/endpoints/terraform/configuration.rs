@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::castai::endpoints::services;
 use crate::endpoints::decide::{group_names, our_group};
-use crate::endpoints::facts::{Endpoint, RuleSource, Tags, VpcFacts};
+use crate::endpoints::facts::{Endpoint, IdentifiedRule, RuleSource, Tags, VpcFacts};
 use crate::endpoints::plan::{
     Action, EndpointChange, EndpointPlan, GroupRef, MANAGED_BY, PLUGIN, PlannedEndpoint, ROUTABLE, TAGGED_BY,
     TagState,
@@ -33,6 +33,8 @@ pub struct Configuration {
     pub castai_services: BTreeMap<String, String>,
     pub aws_services: BTreeMap<String, String>,
     pub vpc_cidrs: Vec<String>,
+    /// Security groups that may connect to the endpoints of AWS from outside the VPC's blocks.
+    pub vpc_groups: Vec<String>,
     pub gateway_services: BTreeMap<String, String>,
     pub route_tables: Vec<String>,
     /// Services that get no endpoint, and why.
@@ -44,6 +46,8 @@ pub struct Configuration {
     pub repositories: Vec<String>,
     pub tags: Tags,
     pub imports: Vec<Import>,
+    /// Whose security groups the module has.
+    needed_groups: BTreeSet<Provider>,
 }
 
 /// What is different for one endpoint of the module.
@@ -75,14 +79,6 @@ pub struct Import {
     pub resource: &'static str,
     pub key: String,
     pub id: String,
-}
-
-/// A rule that admits TCP on port 443 and nothing else, and its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentifiedRule {
-    pub id: String,
-    pub group: String,
-    pub source: RuleSource,
 }
 
 /// ECR repositories for the images of Cast AI's components.
@@ -151,12 +147,8 @@ impl Configuration {
             (EndpointChange::Elsewhere | EndpointChange::Blocked | EndpointChange::Delete, _) => {
                 return self.exclude(service, planned.reasons.join(", "));
             }
-            (EndpointChange::Unchanged, Some(found)) if !is_managed(&found.tags) => {
-                return self.exclude(service, format!("{} exists and lacks nothing", found.id));
-            }
             (_, Some(found)) if !is_managed(&found.tags) => {
-                self.existing.insert(name, addition(service, found, action));
-                return;
+                return self.of_others(facts, service, found, action);
             }
             (_, Some(found)) => {
                 let resource = if service.is_gateway {
@@ -167,6 +159,9 @@ impl Configuration {
                 self.imports.push(Import { resource, key: name.clone(), id: found.id.clone() });
             }
             (_, None) => {}
+        }
+        if !service.is_gateway {
+            self.needed_groups.insert(service.provider);
         }
         self.differences.insert(name.clone(), difference(facts, planned, service, found, action));
         let services = if service.is_gateway {
@@ -181,6 +176,31 @@ impl Configuration {
             &mut self.castai_services
         };
         services.insert(name, service.service_name.clone());
+    }
+
+    /// An endpoint of others gets what it lacks, and keeps our security group.
+    fn of_others(
+        &mut self,
+        facts: &VpcFacts,
+        service: &RequestedService,
+        found: &Endpoint,
+        action: Option<&Action>,
+    ) {
+        let mut addition = addition(service, found, action);
+        if let Some(ours) = our_group(facts, service.provider).filter(|ours| found.groups.contains(&ours.id))
+        {
+            addition.group = Some(purpose(service.provider));
+            self.imports.push(Import {
+                resource: "aws_vpc_endpoint_security_group_association.existing",
+                key: service.name.clone(),
+                id: format!("{}/{}", found.id, ours.id),
+            });
+        }
+        if addition == (Addition { id: found.id.clone(), ..Addition::default() }) {
+            return self.exclude(service, format!("{} exists and lacks nothing", found.id));
+        }
+        self.needed_groups.extend(addition.group.map(|_| service.provider));
+        self.existing.insert(service.name.clone(), addition);
     }
 
     fn exclude(&mut self, service: &RequestedService, why: String) {
@@ -210,7 +230,7 @@ impl Configuration {
 
     /// Who may connect: everything that our groups admit, and will admit.
     fn admit(&mut self, facts: &VpcFacts, plan: &EndpointPlan, rules: &[IdentifiedRule]) {
-        for provider in [Provider::CastAi, Provider::Aws] {
+        for provider in self.needed_groups.clone() {
             let mut peers = BTreeSet::new();
             let ours = our_group(facts, provider);
             for rule in ours.iter().flat_map(|group| rules.iter().filter(|rule| rule.group == group.id)) {
@@ -235,7 +255,7 @@ impl Configuration {
             let texts = |peers: Vec<&Peer>| peers.into_iter().map(text).collect::<Vec<_>>();
             match provider {
                 Provider::CastAi => (self.client_groups, self.client_cidrs) = (texts(groups), texts(cidrs)),
-                Provider::Aws => self.vpc_cidrs = texts(cidrs),
+                Provider::Aws => (self.vpc_groups, self.vpc_cidrs) = (texts(groups), texts(cidrs)),
             }
         }
     }
@@ -246,7 +266,8 @@ impl Configuration {
             plan.subnets.iter().any(|planned| planned.id == *id && planned.tag == TagState::Add)
         };
         for subnet in &facts.subnets {
-            let is_ours = subnet.tags.contains_key(TAGGED_BY);
+            let is_routable = subnet.tags.get(ROUTABLE).is_some_and(|value| value == "true");
+            let is_ours = is_routable && subnet.tags.contains_key(TAGGED_BY);
             if !is_ours && !is_added(&subnet.id) {
                 continue;
             }

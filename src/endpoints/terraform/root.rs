@@ -55,6 +55,7 @@ fn call(configuration: &Configuration) -> Block {
         .paragraph(vec![
             ("aws_service_names", map(&configuration.aws_services)),
             ("vpc_cidr_blocks", list(&configuration.vpc_cidrs)),
+            ("vpc_security_group_ids", list(&configuration.vpc_groups)),
         ])
         .paragraph(vec![
             ("gateway_service_names", map(&configuration.gateway_services)),
@@ -102,8 +103,8 @@ fn filled<const N: usize>(lists: [(&str, &Vec<String>); N]) -> Vec<(String, Valu
     filled.map(|(name, texts)| (name.to_owned(), list(texts))).collect()
 }
 
-/// What exists and becomes Terraform's; `None` if there is nothing.
-pub(super) fn imports(configuration: &Configuration) -> Option<String> {
+/// What exists and becomes Terraform's. Without anything, the file only has a comment: it replaces an earlier one.
+pub(super) fn imports(configuration: &Configuration) -> String {
     let mut imports = configuration.imports.clone();
     imports.sort();
     let mut text =
@@ -112,5 +113,5 @@ pub(super) fn imports(configuration: &Configuration) -> Option<String> {
         let to = format!("module.castai_privatelink.{}[{}]", import.resource, quoted(&import.key));
         let _ = write!(text, "\nimport {{\n  to = {to}\n  id = {}\n}}\n", quoted(&import.id));
     }
-    (!imports.is_empty()).then_some(text)
+    text
 }

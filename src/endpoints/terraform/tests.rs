@@ -1,12 +1,14 @@
 use std::collections::BTreeSet;
 
-use super::configuration::{Addition, IdentifiedRule, Repositories};
+use super::configuration::{Addition, Repositories};
 use super::hcl::{Block, Value, list, quoted};
 use super::*;
 use crate::castai::endpoints::{regions, services};
 use crate::endpoints::decide::decide;
 use crate::endpoints::decide::tests::{aws_service, cast_ai_wanted, facts, subnet, with_aws};
-use crate::endpoints::facts::{Endpoint, RuleSource, SecurityGroup, SubnetReason, SubnetUse, VpcFacts};
+use crate::endpoints::facts::{
+    Endpoint, IdentifiedRule, RuleSource, SecurityGroup, SubnetReason, SubnetUse, VpcFacts,
+};
 use crate::endpoints::plan::{GROUP_FOR, MANAGED_BY, PLUGIN, ROUTABLE, TAGGED_BY};
 use crate::endpoints::settings::PlanSettings;
 
@@ -264,4 +266,63 @@ fn code_is_formatted() {
 }
 "#;
     assert_eq!(block.to_string(), expected);
+}
+
+#[test]
+fn additions_of_an_earlier_run_are_found_in_its_code() {
+    let mut facts = facts();
+    facts.endpoints = vec![endpoint("vpce-9", &[])];
+    let wanted = cast_ai_wanted();
+    let before = root::main(&configuration(&facts, &wanted, &[]));
+    let found = additions(&before);
+    assert!(
+        found.contains("id             = \"vpce-9\"") && found.contains("security_group = \"cast-ai\""),
+        "{found:?}"
+    );
+    // After they were applied, the endpoint lacks nothing.
+    facts.endpoints[0].private_dns = true;
+    facts.endpoints[0].subnets.push("subnet-b".to_owned());
+    let after = root::main(&configuration(&facts, &wanted, &[]));
+    assert!(!found.is_subset(&additions(&after)), "{after}");
+    assert_eq!(additions("module {\n  source = \"x\"\n}\n"), [].into());
+}
+
+#[test]
+fn groups_that_the_code_does_not_need_are_not_imported() {
+    let mut facts = facts();
+    let tags = |purpose: &str| [(GROUP_FOR.to_owned(), purpose.to_owned())].into();
+    let group = |id: &str, purpose: &str| SecurityGroup {
+        id: id.to_owned(),
+        tags: tags(purpose),
+        ..SecurityGroup::default()
+    };
+    facts.security_groups = vec![group("sg-ours", "cast-ai"), group("sg-aws", "aws")];
+    let rule = |id: &str, group: &str| IdentifiedRule {
+        id: id.to_owned(),
+        group: group.to_owned(),
+        source: RuleSource::Group("sg-nodes".to_owned()),
+    };
+    let rules = [rule("sgr-1", "sg-ours"), rule("sgr-2", "sg-aws")];
+    // AWS' endpoints are not asked for.
+    let without_aws = configuration(&facts, &cast_ai_wanted(), &rules);
+    assert!(
+        imported(&without_aws)
+            .iter()
+            .all(|(address, _)| !address.contains("aws\"") && !address.contains("[aws"))
+    );
+    assert_eq!(without_aws.vpc_groups, Vec::<String>::new());
+    // The only endpoint is of others, and has our group: it stays attached.
+    facts.endpoints = vec![Endpoint {
+        private_dns: true,
+        subnets: vec!["subnet-a".to_owned(), "subnet-b".to_owned()],
+        groups: vec!["sg-ours".to_owned()],
+        ..endpoint("vpce-9", &[])
+    }];
+    let mut wanted = cast_ai_wanted();
+    wanted.services.truncate(1);
+    let attached = configuration(&facts, &wanted, &rules);
+    assert_eq!(attached.existing["rest-api"].group, Some("cast-ai"));
+    let association = "aws_vpc_endpoint_security_group_association.existing[rest-api]".to_owned();
+    assert!(imported(&attached).contains(&(association, "vpce-9/sg-ours")), "{:?}", imported(&attached));
+    assert!(imported(&attached).contains(&("aws_security_group.endpoints[cast-ai]".to_owned(), "sg-ours")));
 }

@@ -238,12 +238,17 @@ fn conclusion(plan: &EndpointPlan) -> String {
         (subnets.sum(), "subnet", if plan.is_removal { "to untag" } else { "to tag" }),
         (plan.problems.len(), "problem", "above"),
     ];
-    let is_only_rules = !plan.actions.is_empty() && parts[..6].iter().all(|(number, ..)| *number == 0);
+    let attributes = actions(|action| matches!(action, Action::EnableVpcAttribute { .. }));
+    let is_only_rules = actions(|action| matches!(action, Action::AuthorizeIngress { .. })) > 0
+        && parts[..6].iter().all(|(number, ..)| *number == 0);
     let parts = parts.into_iter().filter(|(number, ..)| *number > 0);
     let mut parts: Vec<_> =
         parts.map(|(number, noun, what)| format!("{} {what}", count(number, noun))).collect();
     if is_only_rules {
         parts.insert(0, "rules to add".to_owned());
+    }
+    if attributes > 0 {
+        parts.insert(0, format!("{} to turn on", count(attributes, "attribute")));
     }
     let cost = if plan.is_removal || plan.actions.is_empty() { String::new() } else { cost(plan) };
     format!("plan: {}{cost}", parts.join(", "))

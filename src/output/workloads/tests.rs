@@ -37,13 +37,20 @@ fn workloads_with_one_cause_are_named_before_it() {
     }
 }
 
+const FORBIDDEN: &str = "Error from server (Forbidden): deployments.apps";
+
 #[test]
 fn changes_that_a_user_may_not_make_are_one_error_with_a_hint() {
     let denied = |name: &str| {
-        let why = format!("Error from server (Forbidden): deployments.apps {name:?} is forbidden");
+        let why =
+            format!("{FORBIDDEN} {name:?} is forbidden: User \"u\" cannot patch resource \"deployments\"");
         report("castai-agent", name, Outcome::Failed(why))
     };
     let failed = || report("castai-agent", "f", Outcome::Failed("timed out".to_owned()));
+    // Admission denies for other reasons, which roles do not change.
+    let why = format!("{FORBIDDEN} \"g\" is forbidden: violates PodSecurity");
+    let refused = report("castai-agent", "g", Outcome::Failed(why));
+    assert_eq!(forbidden(&[refused]), Vec::<String>::new());
     let hint =
         "hint: an administrator applies the role that `kubectl castai-privatelink permissions rbac` prints";
     assert_eq!(forbidden(&[failed()]), Vec::<String>::new());
@@ -51,13 +58,13 @@ fn changes_that_a_user_may_not_make_are_one_error_with_a_hint() {
         forbidden(&[denied("a"), failed(), denied("b")]),
         [
             "error: 2 workloads in namespace castai-agent not updated (deployment.apps/a, deployment.apps/b): Error from \
-             server (Forbidden): deployments.apps \"a\" is forbidden",
+             server (Forbidden): deployments.apps \"a\" is forbidden: User \"u\" cannot patch resource \"deployments\"",
             hint,
         ]
     );
     assert_eq!(
         forbidden(&[denied("a")])[0],
         "error: deployment.apps/a in namespace castai-agent: Error from server (Forbidden): deployments.apps \"a\" is \
-         forbidden"
+         forbidden: User \"u\" cannot patch resource \"deployments\""
     );
 }

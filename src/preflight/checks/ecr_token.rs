@@ -61,16 +61,13 @@ fn judge_result(result: &Result<&'static str, Error>) -> Judgement {
         Error::Blocked { fault, .. } => {
             Judgement::unknown(format!("cannot reach the ECR API: {fault}")).fix(Fix::text(fault.advice()))
         }
-        Error::Throttled { .. } => Judgement::unknown(error.to_string()).fix(Fix::text("retry later")),
-        Error::Service { code, .. } if is_overload(code) => {
-            Judgement::unknown(error.to_string()).fix(Fix::text("retry later"))
+        error if error.is_overload() => {
+            Judgement::unknown(error.to_string()).fix(Fix::text("run again later"))
         }
-        Error::QuotaUsedUp { .. } | Error::Service { .. } => Judgement::fail(error.to_string()),
+        Error::Throttled { .. } | Error::QuotaUsedUp { .. } | Error::Service { .. } => {
+            Judgement::fail(error.to_string())
+        }
     }
-}
-
-fn is_overload(code: &str) -> bool {
-    matches!(code, "ServerException" | "ServiceUnavailable" | "InternalFailure")
 }
 
 #[cfg(test)]

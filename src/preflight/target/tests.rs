@@ -99,7 +99,7 @@ fn a_missing_endpoint_is_created_by_one_command() {
         (fix.text, fix.command.unwrap_or_default())
     };
     let (text, command) = of(&cast_ai(&[], Some("us-east-1"), &[])[0]);
-    assert!(text.contains("the endpoint of rest-api lacks"), "{text}");
+    assert!(text.contains("what its endpoint lacks"), "{text}");
     assert_eq!(command, "kubectl castai-privatelink endpoints create");
 }
 

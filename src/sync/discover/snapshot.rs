@@ -194,8 +194,8 @@ pub fn inventory(
     inventory.unlisted = unlisted.into_iter().collect();
     let is_any = |is: fn(&ClusterSnapshot) -> bool| clusters.iter().any(is);
     let optional = [
-        ("content of Helm releases", is_any(|cluster| !cluster.unreadable_releases.is_empty())),
         ("Helm releases", is_any(|cluster| !cluster.releases_not_stored.is_empty())),
+        ("content of Helm releases", is_any(|cluster| !cluster.unreadable_releases.is_empty())),
         ("nodes", is_any(|cluster| cluster.environment.nodes.forbidden.is_some())),
     ];
     let storage: BTreeSet<_> = clusters.iter().flat_map(ClusterSnapshot::unlisted_release_storage).collect();

@@ -5,9 +5,9 @@ use tokio::time::Instant;
 
 use super::verdict::{describe, waits_for};
 use super::{Outcome, WorkloadReport};
-use crate::cluster::Connection;
 use crate::cluster::pods::{self, PodProblem, ProblemKind};
 use crate::cluster::rollout::{Observation, observe, refused_since, unfinished, without_pods};
+use crate::cluster::{Connection, ErrorKind};
 use crate::model::workload::Workload;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::settings::RolloutOptions;
@@ -56,11 +56,23 @@ async fn judge_one(connection: &Connection, report: &mut WorkloadReport) {
     report.outcome = Outcome::Failed(format!("none of its pods runs: {}", why(&now, &problems)));
 }
 
-/// Gives a rollout that nothing keeps from going on a moment.
+/// Gives a rollout a moment that nothing keeps from going on, or only a pull, which kubelets try again.
 async fn judge_rollout(connection: &Connection, report: &mut WorkloadReport, options: RolloutOptions) {
     let deadline = Instant::now() + options.settle_time;
-    while let Ok(Some(now)) = unfinished(connection, &report.workload).await {
-        if now.refusal.is_some() || !now.new_problems().is_empty() || Instant::now() >= deadline {
+    loop {
+        let now = match unfinished(connection, &report.workload).await {
+            Ok(Some(now)) => now,
+            Ok(None) => return,
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) => {
+                report.outcome = Outcome::RolloutFailed(format!("its rollout cannot be read: {error}"));
+                return;
+            }
+        };
+        let problems = now.new_problems();
+        let is_pull = |problem: &PodProblem| problem.kind == ProblemKind::Image;
+        let is_given_time = now.refusal.is_none() && problems.iter().all(is_pull);
+        if !is_given_time || Instant::now() >= deadline {
             report.outcome =
                 Outcome::RolloutFailed(format!("its rollout is not finished: {}", why_unfinished(&now)));
             return;

@@ -8,7 +8,7 @@ use super::{
     maybe_unfinished, namespaces, not_ready, pull_failures, recorded_mirror, statuses, without_outdated,
 };
 use crate::cluster::waiting::WaitingPod;
-use crate::cluster::{self, Connection, Scope};
+use crate::cluster::{self, Connection, ErrorKind, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::image::Mirror;
@@ -153,12 +153,15 @@ async fn add_refusals(connection: &Connection, mut workloads: Vec<NotReady>) -> 
     workloads
 }
 
-/// The rollouts that are not finished. A workload that cannot be read any more has none.
+/// The rollouts that are not finished, or may not be, because they cannot be read. A workload that is gone has none.
 async fn unfinished_rollouts(connection: &Connection, running: Vec<&Workload>) -> Vec<NotReady> {
     let mut all = Vec::new();
     for workload in running {
-        if let Ok(Some(now)) = cluster::rollout::unfinished(connection, &workload.name).await {
-            all.push(NotReady::unfinished(workload, why_unfinished(&now)));
+        match cluster::rollout::unfinished(connection, &workload.name).await {
+            Ok(Some(now)) => all.push(NotReady::unfinished(workload, why_unfinished(&now))),
+            Ok(None) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => all.push(NotReady::unfinished(workload, format!("it cannot be read: {error}"))),
         }
     }
     all

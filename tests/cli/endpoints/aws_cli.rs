@@ -18,10 +18,15 @@ fn script(lab: &Lab, code: i32, flags: &[&str]) -> String {
     plugin(lab, code, &[&PRINT, QUICK, flags].concat()).stdout
 }
 
+/// The AWS CLI is among the lab's tools, but not where programs are looked for.
+const WITH_AWS_CLI: &str = "PATH=\"$(dirname \"$(command -v tofu)\")/awscli/bin:$PATH\"\n";
+
 /// Runs a script in the lab, with the AWS CLI that is there.
 fn bash(lab: &Lab, script: &str) -> Output {
     let mut command: Command = lab.command("bash");
-    command.env("AWS_CA_BUNDLE", lab.folder().authority_certificate()).args(["-c", script]);
+    command
+        .env("AWS_CA_BUNDLE", lab.folder().authority_certificate())
+        .args(["-c", &format!("{WITH_AWS_CLI}{script}")]);
     Output::from(command.output().unwrap())
 }
 

@@ -103,7 +103,7 @@ fn a_new_vpc_gets_everything_once_and_delete_removes_exactly_that() {
 
     snapshot_in_pipe(&lab, "endpoints-delete", 0, &DELETE);
     assert_eq!(state(&lab), before);
-    assert_stderr_contains(&run(&lab, 0, &DELETE, &[]), &["up to date: "]);
+    assert_stderr_contains(&run(&lab, 0, &DELETE, &[]), &["nothing to delete: "]);
     // The printed policy has exactly the actions that were called.
     called.append(&mut actions(&lab));
     called.remove("GetCallerIdentity");

@@ -87,7 +87,7 @@ fn an_action_that_iam_denies_is_named_with_its_resource() {
         assert_stderr_contains(&output, &words);
         assert_stderr_contains(
             &output,
-            &["in namespace castai-agent not updated: ", "(deployment.apps/castai-agent, "],
+            &["in namespace castai-agent not updated (", "(deployment.apps/castai-agent, "],
         );
         assert_eq!(ecr_tags(&lab), tags, "{action}");
         assert_rewritten(&before, &lab, &[]);

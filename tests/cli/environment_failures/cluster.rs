@@ -136,7 +136,7 @@ fn each_missing_permission_is_named_and_all_else_is_done() {
         &[
             "daemonsets.apps",
             "cronjobs.batch",
-            "deployment.apps/castai-agent in namespace castai-agent: Error from server (Forbidden)",
+            "castai-agent not updated (deployment.apps/castai-agent, deployment.apps/castai-kvisor-controller): Error from server (Forbidden)",
             "cannot patch",
         ],
     );

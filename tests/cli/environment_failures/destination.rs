@@ -20,7 +20,7 @@ fn a_destination_that_fails_during_a_copy_changes_no_workload_and_keeps_copied_i
     let output = sync(&lab, 1, &["--jobs=2"]);
     assert_stderr_contains(
         &output,
-        &["123456789012.dkr.ecr.us-east-1.amazonaws.com cannot be reached", "not updated: "],
+        &["123456789012.dkr.ecr.us-east-1.amazonaws.com cannot be reached", "not updated ("],
     );
     assert_eq!(ecr_tags(&lab), tags);
     assert_rewritten(&before, &lab, &[]);
@@ -149,7 +149,7 @@ fn a_full_or_throttling_destination_is_reported_and_the_next_run_completes() {
         assert_stderr_contains(&output, words);
         assert_stderr_contains(
             &output,
-            &["error: ", "castai/hibernate:v0.14", "in namespace castai-agent not updated: "],
+            &["error: ", "castai/hibernate:v0.14", "in namespace castai-agent not updated ("],
         );
         assert_eq!(ecr_tags(&lab), tags, "{rule}");
         assert_rewritten(&before, &lab, &[]);
@@ -199,7 +199,7 @@ fn a_full_in_house_registry_is_reported_and_the_next_run_completes() {
         &output,
         &["registry.corp.example/castai/hibernate", "no space left in the registry; free some and run again"],
     );
-    assert_stderr_contains(&output, &["in namespace castai-agent not updated: "]);
+    assert_stderr_contains(&output, &["in namespace castai-agent not updated ("]);
     assert_rewritten(&before, &lab, &[]);
     let unmount = lab.run("umount", &["--lazy", storage]).unwrap();
     assert_eq!(unmount.code, Some(0), "{}", unmount.stderr);

@@ -72,7 +72,7 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
         assert_stderr_contains(&output, words);
         assert_stderr_contains(
             &output,
-            &["in namespace castai-agent not updated: ", "daemonset.apps/castai-kvisor-agent)"],
+            &["in namespace castai-agent not updated (", "daemonset.apps/castai-kvisor-agent)"],
         );
         let line = output.stdout.lines().find(|line| line.starts_with("castai/hibernate")).unwrap();
         assert!(line.contains("to copy"), "{line}");

@@ -82,7 +82,7 @@ fn rights_that_are_optional_are_named_where_they_are_denied() {
         HelmRelease::new("castai-agent", name, name, "0.161.1").with_workloads(&lab, workloads).store(&lab);
     }
     let content = Fault::Forbidden("/secrets/sh.helm.release.v1.castai-agent.");
-    let unread = "; not read: content of Helm releases";
+    let unread = "content of Helm releases";
     let rows: &[Row<'_>] = &[
         (content, "images", 0, &["cannot be read"], ("/notRead", "content of Helm releases")),
         (content, "status", 0, &[readable, unread], ("/notRead", "content of Helm releases")),

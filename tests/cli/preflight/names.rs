@@ -24,7 +24,7 @@ fn each_dns_failure_is_reported() {
         &preflight(&lab, 1, &[]),
         &[
             fails(API, "CPL211", "104.16.81.56: public", "endpoints create"),
-            fails(GRPC, "CPL210", "A and AAAA: NXDOMAIN", "endpoint of grpc-pod-pinner"),
+            fails(GRPC, "CPL210", "A and AAAA: NXDOMAIN", "endpoints create"),
             fails(KVISOR, "CPL210", "A and AAAA: SERVFAIL", "the VPC's resolver"),
             fails(TELEMETRY, "CPL210", "A and AAAA: REFUSED", "the VPC's resolver"),
         ],

@@ -20,9 +20,10 @@ resource "aws_ecr_repository" "images" {
   tags = local.tags
 
   lifecycle {
-    # Nodes pull from it. Another encryption would replace the repository and delete its images.
+    # Nodes pull from it. Another encryption would replace the repository and delete its images, and one that exists keeps
+    # its settings.
     prevent_destroy = true
-    ignore_changes  = [encryption_configuration]
+    ignore_changes  = [encryption_configuration, image_tag_mutability, image_scanning_configuration]
   }
 }
 

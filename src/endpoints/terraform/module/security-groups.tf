@@ -15,7 +15,7 @@ locals {
     aws = {
       name        = "castai-privatelink-aws-endpoints"
       description = "HTTPS from the VPC to the VPC endpoints of AWS services"
-      groups      = []
+      groups      = var.vpc_security_group_ids
       blocks      = var.vpc_cidr_blocks
     }
   }

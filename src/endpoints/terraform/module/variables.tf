@@ -101,6 +101,12 @@ variable "vpc_cidr_blocks" {
   }
 }
 
+variable "vpc_security_group_ids" {
+  description = "Security groups that may connect to the endpoints of AWS services besides the blocks of the VPC."
+  type        = list(string)
+  default     = []
+}
+
 variable "gateway_service_names" {
   description = "Services of AWS that get a gateway endpoint, by short name: s3."
   type        = map(string)
@@ -162,7 +168,7 @@ variable "repositories" {
 }
 
 variable "repository_settings" {
-  description = "What each repository gets. pull_principals are ARNs of other accounts, users or roles that may pull; untagged images expire after the given days, or never: a workload may still use such an image by its digest."
+  description = "What each repository gets when it is created. pull_principals are ARNs of other accounts, users or roles that may pull; untagged images expire after the given days, or never: a workload may still use such an image by its digest."
   type = object({
     immutable_tags             = optional(bool, false)
     scan_on_push               = optional(bool, false)
