@@ -2,6 +2,7 @@
 
 mod progress;
 mod refusal;
+mod updated;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;

@@ -158,7 +158,8 @@ This page is generated from the sources: `UPDATE_DOCS=1 cargo test --workspace -
     page.push_str(
         "
 `preflight`, `status`, `sync-images --dry-run=client` and `sync-images --no-rewrite` need no `get` and `patch` on workloads:
-`permissions rbac --read-only` prints a role without them. `--dry-run=server` sends every patch to the API server as a dry
+`permissions rbac --read-only` prints a role without them. Where the list of workloads does not show a rollout as finished,
+`status` reads the workload, and without `get` reports that it cannot be read. `--dry-run=server` sends every patch to the API server as a dry
 run, and needs them.
 
 ## AWS

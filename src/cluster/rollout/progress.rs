@@ -1,10 +1,11 @@
 //! The rules of `kubectl rollout status` (kubectl `pkg/polymorphichelpers/rollout_status.go`), and its messages.
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet, StatefulSetSpec};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::DynamicObject;
 
+use super::updated::{daemon_set_updated, deployment_updated, partition, stateful_set_updated};
 use super::{PodsUpdated, Progress, Refusal};
 use crate::cluster::pods;
 use crate::model::inventory::WorkloadKind;
@@ -164,20 +165,6 @@ fn deployment_progress(deployment: &Deployment) -> Progress {
     }
 }
 
-/// Its controller does not count pods that are being deleted, such as those of a lost node.
-fn deployment_updated(deployment: &Deployment) -> PodsUpdated {
-    let replicas = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    let status = deployment.status.clone().unwrap_or_default();
-    let (total, updated) = (status.replicas.unwrap_or(0), status.updated_replicas.unwrap_or(0));
-    if deployment.metadata.generation > status.observed_generation {
-        PodsUpdated::None
-    } else if updated < replicas || total > updated {
-        PodsUpdated::Some
-    } else {
-        PodsUpdated::All
-    }
-}
-
 /// The Deployment controller copies the condition from its `ReplicaSet`s (Kubernetes
 /// `pkg/controller/deployment/progress.go`).
 fn replica_failure(deployment: &Deployment) -> Option<Refusal> {
@@ -212,39 +199,6 @@ fn daemon_set_progress(daemon_set: &DaemonSet) -> Progress {
     } else {
         Progress::Complete(format!("daemon set \"{name}\" successfully rolled out"))
     }
-}
-
-fn daemon_set_updated(daemon_set: &DaemonSet) -> PodsUpdated {
-    let status = daemon_set.status.clone().unwrap_or_default();
-    let updated = status.updated_number_scheduled.unwrap_or(0);
-    if daemon_set.metadata.generation > status.observed_generation || updated == 0 {
-        PodsUpdated::None
-    } else if updated < status.desired_number_scheduled {
-        PodsUpdated::Some
-    } else {
-        PodsUpdated::All
-    }
-}
-
-/// Its controller does not replace a pod of a lost node, and counts it in neither revision: pods that are missing are no
-/// sign of an unfinished rollout, only pods of the former revision are.
-fn stateful_set_updated(stateful_set: &StatefulSet) -> PodsUpdated {
-    let status = stateful_set.status.clone().unwrap_or_default();
-    let kept = stateful_set.spec.as_ref().map_or(0, partition);
-    if stateful_set.metadata.generation > status.observed_generation {
-        PodsUpdated::None
-    } else if status.update_revision != status.current_revision && status.current_replicas.unwrap_or(0) > kept
-    {
-        PodsUpdated::Some
-    } else {
-        PodsUpdated::All
-    }
-}
-
-/// The first ordinal that a StatefulSet updates.
-fn partition(spec: &StatefulSetSpec) -> i32 {
-    let rolling = spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
-    rolling.and_then(|rolling| rolling.partition).unwrap_or(0)
 }
 
 fn stateful_set_progress(stateful_set: &StatefulSet) -> Progress {

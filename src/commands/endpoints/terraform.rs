@@ -57,7 +57,7 @@ pub(super) async fn run(
     Ok(if plan.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })
 }
 
-/// Terraform cannot turn on an attribute of a VPC that another configuration or nobody manages.
+/// Terraform cannot turn on an attribute of a VPC that it does not manage.
 fn attributes_off(plan: &EndpointPlan) -> Option<Problem> {
     let off = plan.actions.iter().filter_map(|action| match action {
         Action::EnableVpcAttribute { attribute, .. } => Some(*attribute),

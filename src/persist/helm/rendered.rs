@@ -19,7 +19,7 @@ const NAMESPACE: &str = "castai-agent";
 /// The name that `helm template` gives a release without a name.
 const UNNAMED: &str = "release-name";
 
-/// Stands for the name of a release that its objects do not determine.
+/// Printed for the name of a release that its objects do not determine.
 pub const PLACEHOLDER: &str = "RELEASE";
 
 /// The release of one chart, while its manifests are collected.

@@ -54,7 +54,7 @@ fn a_host_is_one_target_however_many_need_it() {
     assert_eq!(needed, ["castai-agent", "castai-pod-pinner"]);
     let optional: Vec<_> = targets.iter().map(|target| target.optional).collect();
     assert_eq!(optional, [false, false, true, true, true]);
-    // What this cluster is configured with is told from what usually needs a service.
+    // What this cluster is configured with and what usually needs a service are different columns.
     assert!(targets.iter().all(|target| target.needed_by.is_empty() == target.optional));
     assert!(targets.iter().all(|target| target.usually_needed_by.is_empty() != target.optional));
 }
