@@ -16,7 +16,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup tools plugin ## Show the main job in the lab: preflight, the images before, sync-images, and the images after
+demo: setup tools plugin ## Show the main job in the lab: preflight before and after endpoints create, and the images before and after sync-images
 	@echo 'building the lab' >&2
 	@cargo build --quiet --workspace --bin lab
 	@$(LAB) demo

@@ -41,7 +41,7 @@ enum Subcommands {
         #[arg(required = true, last = true)]
         command: Vec<String>,
     },
-    /// Show the main job: preflight, the images before, sync-images, and the images after.
+    /// Show the main job: preflight before and after endpoints create, and the images before and after sync-images.
     Demo,
     /// The processes inside the namespaces.
     #[command(hide = true)]
