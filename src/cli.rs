@@ -51,7 +51,9 @@ pub use self::logging::LoggingArguments;
 pub use self::mirror::MirrorArguments;
 pub use self::network::NetworkArguments;
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat, PolicyPurpose};
-pub use self::preflight::{Here, PreflightArguments};
+pub use self::preflight::{
+    Here, PreflightArguments, PreflightCommand, PreflightExplainArguments, PreflightListArguments,
+};
 pub use self::rewrite::RewriteArguments;
 pub use self::rollback::RollbackArguments;
 pub use self::rollout::{DryRun, DryRunArguments, RolloutArguments};

@@ -20,6 +20,7 @@ use crate::model::lock::Lock;
 use crate::model::plan::Plan;
 use crate::model::record::Record;
 use crate::model::repository_settings::RepositorySettings;
+use crate::preflight::catalogue::CheckList;
 use crate::preflight::report::Document as PreflightReport;
 use crate::sync::report::SyncReport;
 use crate::sync::rollback::RollbackReport;
@@ -37,7 +38,7 @@ struct Document {
     generate: fn() -> Schema,
 }
 
-const DOCUMENTS: [Document; 15] = [
+const DOCUMENTS: [Document; 16] = [
     Document { name: "inventory", title: "Inventory", has_kind: true, generate: written::<Inventory> },
     Document { name: "plan", title: "Plan", has_kind: true, generate: written::<Plan> },
     Document { name: "lock", title: "Lock", has_kind: true, generate: written::<Lock> },
@@ -60,6 +61,7 @@ const DOCUMENTS: [Document; 15] = [
         has_kind: true,
         generate: written::<PreflightReport<'_>>,
     },
+    Document { name: "check-list", title: "CheckList", has_kind: true, generate: written::<CheckList> },
     Document {
         name: "endpoint-service-list",
         title: "EndpointServiceList",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::mirror::MirrorArguments;
 use super::selection::KnowledgeFileArguments;
@@ -11,7 +11,8 @@ use super::{OutputFormat, duration};
 use crate::castai::endpoints::Protocol;
 use crate::error::CommandError;
 use crate::model::knowledge::Knowledge;
-use crate::preflight::checks::CHECKS;
+use crate::preflight::check::Check;
+use crate::preflight::checks::{self, CHECKS};
 use crate::preflight::machine::{self, MetadataService};
 use crate::preflight::selection::Selection;
 use crate::preflight::vantage::inputs::InputSettings;
@@ -25,7 +26,9 @@ use crate::transport;
 /// ECR can be used. Network facts count only from inside the VPC: elsewhere they are Unknown. The exit code is 1 if a
 /// check fails or could not run.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   # Check the current context's cluster
   kubectl castai-privatelink preflight
 
@@ -33,8 +36,15 @@ use crate::transport;
   kubectl castai-privatelink preflight --here=inside
 
   # As JSON, without the checks of ECR's API
-  kubectl castai-privatelink preflight -o json --exclude=CPL302 --exclude=CPL303")]
+  kubectl castai-privatelink preflight -o json --skip=CPL302,CPL303
+
+  # Why is there a check, and what fixes it?
+  kubectl castai-privatelink preflight explain CPL211"
+)]
 pub struct PreflightArguments {
+    #[command(subcommand)]
+    pub command: Option<PreflightCommand>,
+
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
     pub output: OutputFormat,
@@ -65,13 +75,39 @@ pub struct PreflightArguments {
     #[arg(long, value_name = "HOST[:PORT]")]
     pub grpc: Vec<Endpoint>,
 
-    /// Report only the check with this code; may be repeated
-    #[arg(long, value_name = "CODE", value_parser = codes(), hide_possible_values = true)]
+    /// Report only checks with these codes (see `preflight list`); may be repeated
+    #[arg(long, value_name = "CODE,…", value_parser = codes(), hide_possible_values = true, value_delimiter = ',', ignore_case = true)]
     pub only: Vec<String>,
 
-    /// Code of a check to skip; may be repeated
-    #[arg(long, value_name = "CODE", value_parser = codes(), hide_possible_values = true)]
-    pub exclude: Vec<String>,
+    /// Codes of checks to skip; may be repeated
+    #[arg(long, value_name = "CODE,…", value_parser = codes(), hide_possible_values = true, value_delimiter = ',', ignore_case = true)]
+    pub skip: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PreflightCommand {
+    /// List the checks
+    ///
+    /// Needs no cluster. `-o wide` includes permissions and required checks.
+    List(PreflightListArguments),
+    /// Explain checks: why each matters, what it requires, and what fixes it
+    ///
+    /// Needs no cluster. docs/checks.md has the same text.
+    Explain(PreflightExplainArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct PreflightListArguments {
+    /// Output format
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
+    pub output: OutputFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct PreflightExplainArguments {
+    /// Code of the check, such as CPL211
+    #[arg(value_name = "CODE", required = true, value_parser = codes(), hide_possible_values = true, ignore_case = true)]
+    pub codes: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -84,6 +120,18 @@ fn codes() -> PossibleValuesParser {
     CHECKS.iter().map(|check| PossibleValue::new(check.code).help(check.title)).into()
 }
 
+/// Codes are accepted in any case.
+fn in_capitals(codes: &[String]) -> Vec<String> {
+    codes.iter().map(|code| code.to_uppercase()).collect()
+}
+
+impl PreflightExplainArguments {
+    /// The checks, in the order in which they are named.
+    pub fn checks(&self) -> Vec<&'static Check> {
+        in_capitals(&self.codes).iter().filter_map(|code| checks::find(code)).collect()
+    }
+}
+
 impl PreflightArguments {
     /// The flags as settings.
     ///
@@ -94,7 +142,7 @@ impl PreflightArguments {
         let mut settings = Settings::new(transport::tls()?);
         settings.timeout = self.timeout;
         settings.metadata_timeout = self.metadata_timeout;
-        settings.selection = Selection { only: self.only.clone(), exclude: self.exclude.clone() };
+        settings.selection = Selection { only: in_capitals(&self.only), skip: in_capitals(&self.skip) };
         settings.here = self.here.map(|here| match here {
             Here::Inside => machine::Here::Inside,
             Here::Outside => machine::Here::Outside,

@@ -16,7 +16,7 @@ const MAP: &str = "--map";
 const REGISTRY: &str = "--registry";
 
 /// Every command, and those of the flags that it takes. What it does not take, it has no use for.
-const COMMANDS: [(&str, &[&str]); 27] = [
+const COMMANDS: [(&str, &[&str]); 29] = [
     ("images -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("sync-images", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("rewrite -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
@@ -27,6 +27,9 @@ const COMMANDS: [(&str, &[&str]); 27] = [
     ("values policy", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     // It looks at components and their endpoints, and at no single image.
     ("preflight", &[KNOWLEDGE, MAP, REGISTRY]),
+    // These two are about the checks, and no cluster.
+    ("preflight list", &[]),
+    ("preflight explain CPL211", &[]),
     // What images were and are is recorded on the workloads.
     ("rollback", &[KNOWLEDGE]),
     // Custom resources have to be listable; ECR has the same actions for all images.

@@ -1,7 +1,10 @@
 //! `preflight`: gather facts about cluster and account, run the checks, print the report.
 
+mod explain;
+mod list;
+
 use super::{CommandError, ExitStatus, aws_login, selection};
-use crate::cli::{Arguments, OutputFormat, PreflightArguments};
+use crate::cli::{Arguments, OutputFormat, PreflightArguments, PreflightCommand};
 use crate::cluster;
 use crate::output::{self, preflight as text};
 use crate::preflight::vantage::inputs;
@@ -11,6 +14,14 @@ pub(super) async fn run(
     arguments: &Arguments,
     preflight: &PreflightArguments,
 ) -> Result<ExitStatus, CommandError> {
+    match &preflight.command {
+        None => Box::pin(check(arguments, preflight)).await,
+        Some(PreflightCommand::List(wanted)) => list::run(wanted),
+        Some(PreflightCommand::Explain(wanted)) => explain::run(wanted),
+    }
+}
+
+async fn check(arguments: &Arguments, preflight: &PreflightArguments) -> Result<ExitStatus, CommandError> {
     let settings = preflight.settings()?;
     let progress = arguments.progress();
     let knowledge = selection::knowledge_file(&preflight.knowledge)?;

@@ -1,6 +1,7 @@
 //! Renders a preflight report: facts, one line per host, problems with their fixes, and the verdict, which comes last,
 //! where it remains visible on a terminal.
 
+pub mod catalogue;
 mod problems;
 mod verdict;
 

@@ -70,6 +70,27 @@ pub enum Severity {
     Warning,
 }
 
+impl Category {
+    /// The name in reports.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Cluster => "Cluster",
+            Self::Endpoints => "Endpoints",
+            Self::Ecr => "ECR",
+        }
+    }
+}
+
+impl Severity {
+    /// What a failure is reported as.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Error => "error: a failure is a Fail",
+            Self::Warning => "warning: a failure is a Warn",
+        }
+    }
+}
+
 /// The source of a check's facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FactSource {
@@ -77,6 +98,16 @@ pub enum FactSource {
     AwsApi,
     /// The vantage point itself.
     VantagePoint,
+}
+
+impl FactSource {
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::KubernetesApi => "the Kubernetes API",
+            Self::AwsApi => "the AWS API",
+            Self::VantagePoint => "this machine",
+        }
+    }
 }
 
 /// Another check that must have passed, by its code.

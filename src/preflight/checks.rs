@@ -54,7 +54,6 @@ pub static CHECKS: &[&Check] = &[
 ];
 
 /// The check with this code.
-#[cfg(test)]
 pub fn find(code: &str) -> Option<&'static Check> {
     CHECKS.iter().copied().find(|check| check.code == code)
 }

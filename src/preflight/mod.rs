@@ -4,6 +4,7 @@
 //! vantage point ([`vantage`]) gathers these; then the graph judges them. Nothing is gathered after the first
 //! judgement, so facts may also come from another machine.
 
+pub mod catalogue;
 pub mod causes;
 pub mod check;
 pub mod checks;

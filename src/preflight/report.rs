@@ -21,7 +21,7 @@ pub struct Report {
     /// The cluster's name, from the kubeconfig's context.
     pub cluster: Option<String>,
     pub region: Option<String>,
-    /// Whether checks were excluded, so that the report is partial.
+    /// Whether checks were not selected, so that the report is partial.
     pub narrowed: bool,
     /// In the order of the checks; findings of one check are ordered by subject.
     pub findings: Vec<Finding>,

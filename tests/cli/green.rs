@@ -200,7 +200,7 @@ fn preflight_is_green_only_if_everything_was_looked_at() {
         ),
         (
             Fault::NoCredentials,
-            "preflight --here=inside --exclude=CPL302 --exclude=CPL303",
+            "preflight --here=inside --skip=CPL302,CPL303",
             0,
             &["The selected checks passed"],
             NONE,

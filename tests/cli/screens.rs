@@ -48,6 +48,7 @@ fn screens_of_a_new_cluster() {
     snapshot_document(lab, "images", 0, &["images"]);
     snapshot_document(lab, "plan", 0, &["sync-images", "--dry-run"]);
     snapshot_document(lab, "preflight", 0, &["preflight"]);
+    snapshot_document(lab, "preflight-list", 0, &["preflight", "list"]);
     snapshot_document(lab, "endpoints-list", 0, &["endpoints", "list", "--region=us-east-1"]);
     snapshot_document(lab, "permissions", 0, &["permissions"]);
 }

@@ -96,6 +96,28 @@ fn invalid_usage_exits_with_2_and_names_the_error() {
 }
 
 #[test]
+fn checks_are_listed_and_explained_without_a_cluster() {
+    let lab = shared_lab();
+    let alone = |code: i32, arguments: &[&str]| {
+        plugin(lab, code, &[&["--kubeconfig=/absent", "preflight"], arguments].concat())
+    };
+    let list = alone(0, &["list"]);
+    assert!(list.stdout.contains("CPL211   Endpoints   error      the host resolves to"), "{}", list.stdout);
+    assert_eq!(list.stderr, "");
+    let items = parse_json(&alone(0, &["list", "-o", "json"]))["items"].as_array().unwrap().len();
+    assert_eq!(alone(0, &["list", "-o", "name"]).stdout.lines().count(), items);
+    let explained = alone(0, &["explain", "cpl220", "CPL211"]).stdout;
+    for part in ["CPL220: ", "\n\nCPL211: the host resolves", "required by  CPL220\n"] {
+        assert!(explained.contains(part), "{part}: {explained}");
+    }
+    assert_stderr_contains(&alone(2, &["explain"]), &["<CODE>"]);
+    assert_stderr_contains(&alone(2, &["explain", "CPL999"]), &["CPL999", "CPL101"]);
+    // Flags of a run have no meaning for these.
+    assert_stderr_contains(&alone(2, &["--here=inside", "list"]), &["--here", "list"]);
+    assert_stderr_contains(&alone(2, &["list", "--here=inside"]), &["--here"]);
+}
+
+#[test]
 fn conflicting_flags_fail_with_a_hint() {
     let lab = shared_lab();
     let cases: &[(&[&str], &str)] = &[
@@ -184,7 +206,7 @@ fn checks_are_selected_by_code() {
     assert_eq!(only.lines().map(|line| &line[..7]).collect::<Vec<_>>(), ["CPL104/", "CPL110/"], "{only}");
     let all = lines(&[]);
     assert!(all.lines().all(|line| !line.contains(char::is_whitespace)), "one word for each: {all}");
-    assert!(all.contains("CPL105/") && !lines(&["--exclude=CPL105"]).contains("CPL105/"));
+    assert!(all.contains("CPL105/") && !lines(&["--skip=CPL105"]).contains("CPL105/"));
     let text = plugin(lab, 0, &["preflight", "--only=CPL104"]).stdout;
     assert!(text.contains("1 passed\nThe selected checks passed"), "{text}");
     assert_stderr_contains(&plugin(lab, 2, &["preflight", "--only=CPL999"]), &["CPL999", "CPL101"]);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use probe::tls::{Certificate, Session};
 
 use super::*;
-use crate::preflight::check::{FactSource, Severity};
+use crate::preflight::catalogue::CheckDescription;
 
 #[test]
 fn codes_are_unique_ordered_and_require_earlier_codes_only() {
@@ -51,15 +51,9 @@ This page is generated from `src/preflight/checks/`: `UPDATE_DOCS=1 cargo test -
 "
     .to_owned();
     for entry in CHECKS {
-        let severity = match entry.severity {
-            Severity::Error => "error: a failure is a `Fail`",
-            Severity::Warning => "warning: a failure is a `Warn`",
-        };
-        let source = match entry.source {
-            FactSource::KubernetesApi => "the Kubernetes API",
-            FactSource::AwsApi => "the AWS API",
-            FactSource::VantagePoint => "this machine",
-        };
+        let CheckDescription { severity, checked_through, requires, required_by, .. } =
+            CheckDescription::new(entry);
+        let severity = severity.in_words();
         let list = |texts: &[&str], link: bool| match texts {
             [] => "none".to_owned(),
             texts if link => {
@@ -79,8 +73,9 @@ This page is generated from `src/preflight/checks/`: `UPDATE_DOCS=1 cargo test -
 | | |
 | --- | --- |
 | severity | {severity} |
-| checked through | {source} |
+| checked through | {checked_through} |
 | requires | {} |
+| required by | {} |
 | permissions | {} |
 
 {}
@@ -89,7 +84,8 @@ Fix: {}.
 ",
             entry.code,
             entry.title,
-            list(&entry.requires.iter().map(|required| required.code()).collect::<Vec<_>>(), true),
+            list(&requires, true),
+            list(&required_by, true),
             list(entry.permissions, false),
             entry.explanation,
             entry.remediation,

@@ -9,9 +9,9 @@ use crate::preflight::facts::{ApiResponse, ClusterFacts, RegionFacts, RegistryFa
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::target;
 
-fn selection(only: &[&str], exclude: &[&str]) -> Selection {
+fn selection(only: &[&str], skip: &[&str]) -> Selection {
     let owned = |codes: &[&str]| codes.iter().map(ToString::to_string).collect();
-    Selection { only: owned(only), exclude: owned(exclude) }
+    Selection { only: owned(only), skip: owned(skip) }
 }
 
 fn codes(checks: &[&'static Check]) -> Vec<&'static str> {
@@ -92,8 +92,8 @@ fn selected_checks_need_their_prerequisites() {
         (&["CPL303"], &[], &["CPL104", "CPL301", "CPL302", "CPL303"]),
         (&["CPL102", "CPL320"], &["CPL320"], &["CPL101", "CPL102"]),
     ];
-    for (only, exclude, expected) in cases {
-        assert_eq!(codes(&needed(CHECKS, &selection(only, exclude))), expected);
+    for (only, skip, expected) in cases {
+        assert_eq!(codes(&needed(CHECKS, &selection(only, skip))), expected);
     }
     // Prerequisites are needed even if they are not shown.
     assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL210"]))), codes(CHECKS));
