@@ -38,7 +38,7 @@ pub struct CheckDescription {
 }
 
 impl CheckList {
-    pub fn new() -> Self {
+    pub fn all() -> Self {
         Self {
             api_version: API_VERSION,
             kind: "CheckList",
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_document_has_every_check_with_its_edges() {
-        let json = serde_json::to_value(CheckList::new()).unwrap();
+        let json = serde_json::to_value(CheckList::all()).unwrap();
         assert_valid(&json);
         assert_eq!(json["items"].as_array().unwrap().len(), CHECKS.len());
         let private = &json["items"][8];

@@ -6,7 +6,7 @@ use crate::output::{self, preflight::catalogue as text};
 use crate::preflight::catalogue::CheckList;
 
 pub(super) fn run(list: &PreflightListArguments) -> Result<ExitStatus, CommandError> {
-    let checks = CheckList::new();
+    let checks = CheckList::all();
     match list.output {
         OutputFormat::Table => output::result(&text::list(&checks, false, output::terminal_width()))?,
         OutputFormat::Wide => output::result(&text::list(&checks, true, output::terminal_width()))?,

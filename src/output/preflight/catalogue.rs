@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_list_has_one_line_per_check_also_when_it_is_wide() {
-        let checks = CheckList::new();
+        let checks = CheckList::all();
         for wide in [false, true] {
             assert_eq!(list(&checks, wide, None).lines().count(), checks.items.len() + 1);
         }
