@@ -31,6 +31,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
+use crate::model::aws_partition::is_region;
 pub use crate::output::format::OutputFormat;
 use crate::output::format::ProgressMode;
 use crate::output::progress::Progress;
@@ -181,16 +182,8 @@ pub fn without_logins(mut error: clap::Error) -> clap::Error {
 
 /// Checks only the syntax, because AWS adds regions; detects typing errors such as `us-east1`.
 fn region(text: &str) -> Result<String, String> {
-    let parts: Vec<_> = text.split('-').collect();
-    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
-    match parts.as_slice() {
-        [words @ .., number]
-            if words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok() =>
-        {
-            Ok(text.to_owned())
-        }
-        _ => Err("expected an AWS region such as us-east-1".to_owned()),
-    }
+    let region = is_region(text).then(|| text.to_owned());
+    region.ok_or_else(|| "expected an AWS region such as us-east-1".to_owned())
 }
 
 /// Parses `1s`, `2m`, `500ms`, `1h30m`, or a number of seconds, as kubectl's `--request-timeout` does.
@@ -240,16 +233,6 @@ mod tests {
             let error = without_logins(Arguments::try_parse_from(line.split(' ')).unwrap_err());
             assert!(!error.to_string().contains("s3cret"), "{line}: {error}");
             assert!(error.to_string().contains("host.example"), "{line}: {error}");
-        }
-    }
-
-    #[test]
-    fn regions_have_the_syntax_of_aws() {
-        for text in ["us-east-1", "us-gov-west-1", "ap-southeast-7", "eusc-de-east-1", "cn-north-1"] {
-            assert!(region(text).is_ok(), "{text}");
-        }
-        for text in ["", "us-east1", "mars-1", "US-EAST-1", "us-east-1a", "us--1", "us-east-1 "] {
-            assert!(region(text).is_err(), "{text}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! `endpoints`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ pub enum EndpointsCommand {
     /// Print Terraform code that leads to the same as `create`, or write it into a folder
     ///
     /// A module, and a configuration that calls it for the VPC of the cluster. What `create` made is imported; endpoints of
-    /// others stay theirs and get what they lack. Needs Terraform 1.5 or later, or `OpenTofu`. The exit code is 1 if a
+    /// others stay theirs and get what they lack. Needs Terraform 1.5 or later, or OpenTofu. The exit code is 1 if a
     /// problem prevents a part of the plan.
     Terraform(TerraformArguments),
     /// Print a script of AWS CLI calls that leads to the same state as `create`
@@ -186,7 +186,7 @@ pub struct DeleteArguments {
 #[derive(Debug, Args)]
 pub struct ChangeArguments {
     /// Show what would be changed: `client` sends no request that changes something; `server` (the default of the flag
-    /// without a value) lets EC2 check permissions and parameters of each request
+    /// without a value) lets EC2 check the caller's permissions for each request
     #[arg(
         long,
         value_enum,
@@ -259,7 +259,7 @@ pub struct TargetArguments {
     #[arg(long)]
     pub with_aws_endpoints: bool,
 
-    /// One more endpoint of AWS, such as eks, eks-auth, ssm or logs; may be repeated
+    /// With --with-aws-endpoints: one more of them, such as eks, eks-auth, ssm or logs; may be repeated
     #[arg(long = "aws-endpoint", value_name = "NAME", value_parser = aws_service, requires = "with_aws_endpoints")]
     pub aws_endpoints: Vec<String>,
 
@@ -286,6 +286,13 @@ impl TargetArguments {
         Selection { region: self.region.clone(), vpc: self.vpc.clone(), subnets: self.subnets.clone() }
     }
 
+    /// A flag that gives one name two values, and that name.
+    pub fn named_twice(&self) -> Option<(&'static str, &str)> {
+        let services = repeated(self.services.iter().map(|service| service.name.as_str()));
+        let tags = repeated(self.tags.iter().map(|(key, _)| key.as_str()));
+        services.map(|name| ("--service", name)).or_else(|| tags.map(|key| ("--tag", key)))
+    }
+
     /// What is wanted in `region`.
     pub fn wanted(&self, region: &str) -> PlanSettings {
         let mut services = settings::cast_ai(region, self.service_region.as_deref(), &self.services);
@@ -301,6 +308,11 @@ impl TargetArguments {
             tags: self.tags.iter().cloned().collect::<BTreeMap<_, _>>(),
         }
     }
+}
+
+fn repeated<'t>(names: impl Iterator<Item = &'t str>) -> Option<&'t str> {
+    let mut seen = BTreeSet::new();
+    { names }.find(|name| !seen.insert(*name))
 }
 
 fn id_of_vpc(text: &str) -> Result<String, String> {
@@ -334,6 +346,7 @@ fn named_service(text: &str) -> Result<NamedService, String> {
 
 fn aws_service(text: &str) -> Result<String, String> {
     let is_name = !text.is_empty()
+        && !text.starts_with("com.")
         && text
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte));
@@ -352,14 +365,25 @@ fn peer(text: &str) -> Result<Peer, String> {
     cidr.map_err(|_| "expected a security group such as sg-0123 or a block such as 10.0.0.0/16".to_owned())
 }
 
-/// Tags that begin with `aws:` are AWS' own, and ours say what belongs to us.
+/// Tags that begin with `aws:` are AWS' own, and ours say what belongs to us. Lengths: "Tag your Amazon EC2 resources" (EC2
+/// user guide).
 fn tag(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() && !key.starts_with("privatelink.cast.ai/") => {
-            Ok((key.to_owned(), value.to_owned()))
-        }
-        _ => Err("expected KEY=VALUE, with a key that does not begin with privatelink.cast.ai/".to_owned()),
+    let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+        return Err("expected KEY=VALUE".to_owned());
+    };
+    if key.starts_with("privatelink.cast.ai/")
+        || key.to_ascii_lowercase().starts_with("aws:")
+        || key == "Name"
+    {
+        return Err("the keys `Name`, `aws:…` and `privatelink.cast.ai/…` are not the user's".to_owned());
     }
+    if key.chars().count() > 128 || value.chars().count() > 256 {
+        return Err("a key has at most 128 characters, and a value 256".to_owned());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("control characters are not allowed".to_owned());
+    }
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -387,7 +411,12 @@ mod tests {
         assert_eq!(peer("sg-1"), Ok(Peer::Group("sg-1".to_owned())));
         assert_eq!(peer("10.1.2.3/16"), Ok(Peer::Cidr("10.1.0.0/16".parse().unwrap())));
         assert!(peer("10.1.2.3").is_err());
-        assert!(tag("team=").is_ok() && tag("=x").is_err() && tag("privatelink.cast.ai/x=y").is_err());
+        assert!(tag("team=").is_ok() && tag("url=a=b").is_ok());
+        let long = format!("{}=x", "k".repeat(129));
+        for text in ["=x", "x", "privatelink.cast.ai/x=y", "aws:x=y", "AWS:x=y", "Name=x", "a=b\n", &long] {
+            assert!(tag(text).is_err(), "{text}");
+        }
         assert!(aws_service("eks-auth").is_ok() && aws_service("EKS").is_err());
+        assert!(aws_service("com.amazonaws.us-east-1.eks").is_err());
     }
 }

@@ -120,7 +120,7 @@ pub enum PolicyPurpose {
     Nodes,
     /// For the checks of `preflight`
     Preflight,
-    /// For `endpoints plan`
+    /// For `endpoints`; with --read-only for `plan` and `list` alone
     Endpoints,
 }
 

@@ -14,7 +14,7 @@ mod kubeconfig;
 mod list;
 mod listed;
 mod namespaces;
-mod nodes;
+pub mod nodes;
 mod objects;
 mod pages;
 mod patch;

@@ -10,6 +10,7 @@ use kube::api::ListParams;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::pages;
+use crate::model::aws_partition::is_region;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
@@ -40,10 +41,11 @@ impl Nodes {
         platforms.into_iter().collect()
     }
 
-    /// The region of most nodes.
+    /// The region of most nodes. Nodes outside AWS may have any text in its place.
     pub fn region(&self) -> Option<&str> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for region in self.nodes.iter().filter_map(|node| node.region.as_deref()) {
+        let regions = self.nodes.iter().filter_map(|node| node.region.as_deref());
+        for region in regions.filter(|region| is_region(region)) {
             *counts.entry(region).or_default() += 1;
         }
         counts.into_iter().max_by_key(|(_, count)| *count).map(|(region, _)| region)

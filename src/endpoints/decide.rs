@@ -5,6 +5,7 @@ mod gateway;
 mod groups;
 mod hub;
 mod placement;
+mod problems;
 mod removal;
 mod subnets;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use crate::endpoints::facts::{SubnetReason, VpcFacts};
 use crate::endpoints::plan::{
     Action, Cost, EndpointChange, EndpointPlan, MANAGED_BY, PLUGIN, PlannedEndpoint, Problem, Redirection,
 };
-use crate::endpoints::settings::{PlanSettings, Provider};
+use crate::endpoints::settings::{PlanSettings, Provider, RequestedService};
 
 /// The plan for `wanted`, which is the same for the same facts.
 pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
@@ -29,11 +30,12 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     plan.notes.clone_from(&facts.unread);
     let used = subnets::Used::new(facts);
     plan.notes.extend(used.notes(facts));
+    plan.notes.extend(groups::notes(facts));
     plan.subnets = used.planned(facts, wanted);
     if used.is_empty() && wanted.endpoint_subnets.is_empty() {
         plan.problems.push(Problem {
             subject: facts.vpc.id.clone(),
-            message: format!("no subnet of a node found in {}", facts.vpc.id),
+            message: "no subnet of a node found".to_owned(),
             hint: "name the subnets of the nodes with --subnet".to_owned(),
         });
         return plan;
@@ -42,23 +44,36 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
         plan.problems.push(problem);
         // Nodes may be elsewhere than the control plane: a tag or an address there may be wrong.
         if used.is_of_control_plane() {
+            plan.subnets.iter_mut().for_each(|subnet| subnet.tag = subnet.tag.without_plan());
             return plan;
         }
     }
+    plan.problems.extend(nodes_elsewhere(facts));
     let shared = shared_vpc(facts);
     let attributes = vpc_attributes(facts, wanted);
     let mut groups = Groups::new(facts, wanted, &used);
-    let context =
-        endpoint::Context { facts, wanted, used: &used, is_blocked: shared.is_some() || attributes.is_err() };
+    let is_blocked = shared.is_some() || attributes.is_err();
+    let taken: Vec<_> = [Provider::CastAi, Provider::Aws]
+        .into_iter()
+        .filter(|provider| wanted.services.iter().any(|service| service.provider == *provider))
+        .filter_map(|provider| Some((provider, groups::taken_name(facts, provider)?)))
+        .collect();
     let mut endpoint_actions = Vec::new();
+    let mut undescribed = Vec::new();
     for service in &wanted.services {
+        let has_no_group = taken.iter().any(|(provider, _)| *provider == service.provider);
+        let context =
+            endpoint::Context { facts, wanted, used: &used, is_blocked: is_blocked || has_no_group };
         let decision = context.decide(service, &mut groups);
         plan.cost.endpoint_zones += decision.added_zones;
-        plan.problems.extend(decision.problem);
+        plan.problems.extend(decision.problems);
         plan.notes.extend(decision.notes);
+        undescribed.extend(decision.is_undescribed.then_some(service));
         endpoint_actions.extend(decision.action);
         plan.endpoints.push(decision.planned);
     }
+    plan.notes.extend(not_described(&undescribed, facts));
+    plan.problems.extend(taken.into_iter().map(|(_, problem)| problem));
     plan.problems.extend(shared);
     match attributes {
         // Without an endpoint that needs them, attributes stay as they are.
@@ -89,6 +104,40 @@ fn unknown_nodes(facts: &VpcFacts) -> Option<Problem> {
     })
 }
 
+/// Services that EC2 describes only to accounts that may use them.
+fn not_described(services: &[&RequestedService], facts: &VpcFacts) -> Option<String> {
+    let provider = services.first()?.provider;
+    let names = services.iter().map(|service| format!("{} ({})", service.name, service.service_name));
+    Some(format!(
+        "EC2 does not describe {} to this account; if creating an endpoint fails, ask {} to allow account {}",
+        names.collect::<Vec<_>>().join(", "),
+        provider.who(),
+        facts.account.as_deref().unwrap_or("of the VPC")
+    ))
+}
+
+/// Nodes that this VPC cannot serve, unless the user names the subnets.
+fn nodes_elsewhere(facts: &VpcFacts) -> Option<Problem> {
+    let is_named = facts.uses.iter().any(|used| used.reason == SubnetReason::Flag);
+    let nodes = &facts.nodes_elsewhere;
+    (!nodes.is_empty() && !is_named).then(|| Problem {
+        subject: facts.vpc.id.clone(),
+        message: format!("these nodes are in none of its subnets: {}", some(nodes)),
+        hint: "plan their VPC too, with --vpc and --subnet; or name with --subnet the subnets that count"
+            .to_owned(),
+    })
+}
+
+/// The first names of a list, and how many more there are.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let first = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// The tags of what we create.
 fn our_tags(wanted: &PlanSettings) -> BTreeMap<String, String> {
     let mut tags = wanted.tags.clone();
@@ -108,12 +157,10 @@ fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
         Problem {
             subject: facts.vpc.id.clone(),
             message: format!(
-                "{} belongs to account {owner}, which shares it with {account}: only the owner can create its \
-                 endpoints",
-                facts.vpc.id
+                "it belongs to account {owner}, which shares it with {account}: only the owner can create its endpoints"
             ),
             hint: format!(
-                "with credentials of {owner}, run: kubectl castai-privatelink endpoints plan --region {} --vpc {} {}",
+                "with credentials of {owner}, run: kubectl castai-privatelink endpoints create --no-subnet-tags --region {} --vpc {} {}",
                 facts.region,
                 facts.vpc.id,
                 subnets.join(" ")
@@ -139,7 +186,7 @@ fn vpc_attributes(facts: &VpcFacts, wanted: &PlanSettings) -> Result<Vec<Action>
     }
     Err(Problem {
         subject: vpc.id.clone(),
-        message: format!("private DNS needs {} of {}, off now", off.join(" and "), vpc.id),
+        message: format!("private DNS needs {}, off now", off.join(" and ")),
         hint:
             "allow it with --enable-vpc-dns; it also gives instances with public addresses public DNS names"
                 .to_owned(),

@@ -29,6 +29,10 @@ pub struct VpcFacts {
     pub hosted_zones: Vec<HostedZone>,
     /// Why nodes could not be listed, so that subnets of nodes may be missing.
     pub nodes_unread: Option<String>,
+    /// Why the security groups of some nodes are not known.
+    pub groups_unread: Option<String>,
+    /// Nodes that are in no subnet of the VPC, with their addresses.
+    pub nodes_elsewhere: Vec<String>,
     /// What else could not be read, one sentence each.
     pub unread: Vec<String>,
 }
@@ -60,7 +64,8 @@ pub struct Subnet {
     pub zone: String,
     pub cidrs: Vec<IpNet>,
     pub is_on_outpost: bool,
-    pub free_addresses: u32,
+    /// `None` if EC2 does not say.
+    pub free_addresses: Option<u32>,
     pub tags: Tags,
 }
 
@@ -160,6 +165,13 @@ pub struct Endpoint {
     /// As EC2 writes it: `available`, `pendingAcceptance`.
     pub state: String,
     pub private_dns: bool,
+    /// Whether the name leads to it only for queries from outside the VPC, and to the gateway inside
+    /// (`PrivateDnsOnlyForInboundResolverEndpoint` of S3; EC2 API reference, `DnsOptions`).
+    pub is_name_for_outside: bool,
+    /// Whether it has IPv6 addresses.
+    pub has_ipv6: bool,
+    /// Whether its policy is another one than full access.
+    pub has_own_policy: bool,
     /// Names that lead to it; with private DNS also the service's own.
     pub dns_names: Vec<String>,
     pub subnets: Vec<String>,

@@ -2,6 +2,7 @@
 
 mod eks;
 mod kubernetes;
+mod nodes;
 pub(super) mod parse;
 mod zones;
 
@@ -13,7 +14,6 @@ use crate::aws::ec2::{Ec2, Parameters, filter, indexed};
 use crate::aws::error::Error;
 use crate::aws::identity;
 use crate::aws::signed::Client;
-use crate::aws::xml::Element;
 use crate::cluster::Connection;
 use crate::cluster::environment::Environment;
 use crate::endpoints::decide::our_group;
@@ -37,9 +37,6 @@ impl Selection {
         self.vpc.is_some() && !self.subnets.is_empty() && self.region.is_some()
     }
 }
-
-/// Instances in one request: each takes about 5 KB of the response.
-const INSTANCES: usize = 200;
 
 /// Where the endpoints belong, and the clients that read it.
 pub struct Ports {
@@ -88,29 +85,38 @@ pub async fn connect(
 pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, CommandError> {
     let mut facts =
         VpcFacts { region: ports.region.clone(), account: ports.account.clone(), ..VpcFacts::default() };
-    let mut vpc = ports.selection.vpc.clone();
+    let mut of_cluster = None;
+    let mut instances = BTreeMap::new();
     if let Some(environment) = &ports.environment {
         let connection = &environment.connection;
         if let Some(name) = connection.eks.as_ref().and_then(|eks| eks.name.clone()) {
             facts.cluster = Some(Cluster { name: name.clone(), ..Cluster::default() });
             match eks::read(&ports.client, &name, &mut facts).await {
-                Ok(found) => vpc = vpc.or(found),
+                Ok(found) => of_cluster = found,
                 Err(error) => facts.unread.push(format!("the cluster in EKS could not be read: {error}")),
             }
         }
         kubernetes::read(connection, &mut facts).await;
         facts.nodes_unread.clone_from(&environment.nodes.forbidden);
-        let found = instances(ports, environment, &mut facts).await;
-        vpc = vpc.or(found);
+        let nodes = &environment.nodes.nodes;
+        instances = nodes::instances(&ports.ec2, nodes, &mut facts).await;
+        of_cluster = of_cluster.or_else(|| nodes::vpc_of_most(&instances));
     }
-    let vpc = vpc.ok_or_else(|| {
+    let mut nodes = ports.environment.as_ref().map_or(&[][..], |environment| &environment.nodes.nodes);
+    if let (Some(named), Some(own)) = (&ports.selection.vpc, &of_cluster)
+        && named != own
+    {
+        facts = without_cluster(&facts, own, ports)?;
+        nodes = &[];
+    }
+    let vpc = ports.selection.vpc.clone().or(of_cluster).ok_or_else(|| {
         let why = facts.unread.first().map(|why| format!(" ({why})")).unwrap_or_default();
         CommandError::with_hint(
             format!("error: the VPC of the cluster is unknown{why}"),
             "name it with --vpc",
         )
     })?;
-    facts.vpc = read_vpc(&ports.ec2, &vpc).await?;
+    read_vpc(&ports.ec2, &vpc, &mut facts).await?;
     let ec2 = &ports.ec2;
     let of_vpc = || filter("vpc-id", &[&vpc]);
     let (subnets, tables, groups, endpoints, services, zones) = futures::join!(
@@ -135,18 +141,61 @@ pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, Com
             facts.unread.push(why);
         }
     }
-    nodes_by_address(ports, &mut facts);
+    nodes::place(nodes, &instances, &mut facts);
     tagged(&mut facts);
     let named = ports.selection.subnets.iter();
     facts.uses.extend(named.map(|subnet| SubnetUse { subnet: subnet.clone(), reason: SubnetReason::Flag }));
-    let unknown = facts.uses.iter().find(|used| {
-        used.reason == SubnetReason::Flag && !facts.subnets.iter().any(|subnet| subnet.id == used.subnet)
-    });
-    if let Some(unknown) = unknown {
-        let message = format!("error: {} is no subnet of {vpc}", unknown.subnet);
+    check_named_subnets(&facts, &ports.selection, wanted)?;
+    Ok(facts)
+}
+
+/// The user names another VPC than the cluster's: nothing of the cluster is there.
+fn without_cluster(facts: &VpcFacts, own: &str, ports: &Ports) -> Result<VpcFacts, CommandError> {
+    let named = ports.selection.vpc.as_deref().unwrap_or_default();
+    let cluster = facts.cluster.as_ref().map_or("the cluster", |cluster| &cluster.name);
+    if ports.selection.subnets.is_empty() {
+        return Err(CommandError::with_hint(
+            format!("error: {named} is not the VPC of {cluster}, which is in {own}"),
+            format!(
+                "omit --vpc; or if endpoints belong into {named}, name the subnets that use them with --subnet"
+            ),
+        ));
+    }
+    let note = format!(
+        "{named} is not the VPC of {cluster} ({own}): only the named subnets count, and no node or group"
+    );
+    Ok(VpcFacts {
+        region: facts.region.clone(),
+        account: facts.account.clone(),
+        unread: vec![note],
+        ..VpcFacts::default()
+    })
+}
+
+/// Subnets that flags name are in the VPC, and those for endpoints in one zone each.
+fn check_named_subnets(
+    facts: &VpcFacts,
+    selection: &Selection,
+    wanted: &PlanSettings,
+) -> Result<(), CommandError> {
+    let find = |id: &str| facts.subnets.iter().find(|subnet| subnet.id == id);
+    let vpc = &facts.vpc.id;
+    if let Some(unknown) =
+        selection.subnets.iter().chain(&wanted.endpoint_subnets).find(|id| find(id).is_none())
+    {
+        let message = format!("error: {unknown} is no subnet of {vpc}");
         return Err(CommandError::with_hint(message, "choose the VPC with --vpc, or another subnet"));
     }
-    Ok(facts)
+    let mut zones: BTreeMap<&str, &str> = BTreeMap::new();
+    for subnet in wanted.endpoint_subnets.iter().filter_map(|id| find(id)) {
+        if let Some(other) = zones.insert(&subnet.zone, &subnet.id).filter(|other| *other != subnet.id) {
+            return Err(CommandError::with_hint(
+                format!("error: {other} and {} are both in {}", subnet.id, subnet.zone),
+                "an endpoint has one subnet in each zone: name one of them with --endpoint-subnet",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The rules of our security groups that admit TCP on port 443 and nothing else.
@@ -165,22 +214,39 @@ pub async fn rules_of_ours(ports: &Ports, facts: &VpcFacts) -> Result<Vec<Identi
     Ok(rules.iter().filter_map(parse::https_rule).collect())
 }
 
-async fn read_vpc(ec2: &Ec2, id: &str) -> Result<Vpc, CommandError> {
+async fn read_vpc(ec2: &Ec2, id: &str, facts: &mut VpcFacts) -> Result<(), CommandError> {
     let (vpcs, support, hostnames) = futures::join!(
         ec2.list("DescribeVpcs", "vpcSet", indexed("VpcId", &[id])),
         attribute(ec2, id, "enableDnsSupport"),
         attribute(ec2, id, "enableDnsHostnames"),
     );
-    let vpcs = vpcs?;
-    let vpc = vpcs.first().ok_or_else(|| CommandError::new(format!("error: {id} not found")))?;
-    Ok(Vpc { dns_support: support, dns_hostnames: hostnames, ..parse::vpc(vpc) })
+    let vpcs = match vpcs {
+        Err(Error::Service { code, .. }) if code == "InvalidVpcID.NotFound" => Vec::new(),
+        vpcs => vpcs?,
+    };
+    let vpc = vpcs.first().ok_or_else(|| {
+        CommandError::with_hint(
+            format!("error: there is no {id} in {} of this account", facts.region),
+            "check --vpc, --region and AWS_PROFILE",
+        )
+    })?;
+    let vpc = parse::vpc(vpc);
+    // A participant of a shared VPC may not read them.
+    let is_own = vpc.owner.is_none() || vpc.owner == facts.account;
+    for error in [&support, &hostnames].into_iter().filter_map(|read| read.as_ref().err()).filter(|_| is_own)
+    {
+        facts.unread.push(format!(
+            "an attribute of {id} could not be read, so whether private DNS is possible is not known: {error}"
+        ));
+    }
+    facts.vpc = Vpc { dns_support: support.ok().flatten(), dns_hostnames: hostnames.ok().flatten(), ..vpc };
+    Ok(())
 }
 
-/// A participant of a shared VPC may not read it.
-async fn attribute(ec2: &Ec2, id: &str, name: &str) -> Option<bool> {
+async fn attribute(ec2: &Ec2, id: &str, name: &str) -> Result<Option<bool>, Error> {
     let parameters = vec![("VpcId".to_owned(), id.to_owned()), ("Attribute".to_owned(), name.to_owned())];
-    let read = ec2.call("DescribeVpcAttribute", Some(id), &parameters).await.ok()?;
-    read.child(name).map(|value| value.is_true("value"))
+    let read = ec2.call("DescribeVpcAttribute", Some(id), &parameters).await?;
+    Ok(read.child(name).map(|value| value.is_true("value")))
 }
 
 /// The services that EC2 describes to this account. One unknown name fails the whole request, so that they are then read
@@ -218,60 +284,6 @@ async fn describe(ec2: &Ec2, region: Option<&str>, names: &[&str]) -> Result<Vec
 
 fn is_unknown_service(error: &Error) -> bool {
     matches!(error, Error::Service { code, .. } if code == "InvalidServiceName")
-}
-
-/// The instances of the nodes: their VPC, subnets and security groups. Further interfaces in other subnets are for pods.
-async fn instances(ports: &Ports, environment: &Environment, facts: &mut VpcFacts) -> Option<String> {
-    let ids: Vec<_> = environment.nodes.nodes.iter().filter_map(|node| node.instance.clone()).collect();
-    let mut found: Vec<Element> = Vec::new();
-    for some in ids.chunks(INSTANCES) {
-        // An instance that was just terminated must not hide the others: a filter ignores it.
-        let some: Vec<_> = some.iter().map(String::as_str).collect();
-        match ports.ec2.list("DescribeInstances", "reservationSet", filter("instance-id", &some)).await {
-            Ok(reservations) => found.extend(reservations),
-            Err(error) => {
-                facts.unread.push(format!("the instances of the nodes could not be read: {error}"));
-                break;
-            }
-        }
-    }
-    let instances = found.iter().flat_map(|reservation| reservation.items("instancesSet"));
-    let instances: Vec<_> = instances.map(parse::instance).collect();
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for instance in &instances {
-        *counts.entry(&instance.subnet).or_default() += 1;
-        facts.client_groups.extend(instance.groups.iter().cloned());
-    }
-    for (subnet, count) in &counts {
-        facts.uses.push(SubnetUse { subnet: (*subnet).to_owned(), reason: SubnetReason::Nodes(*count) });
-    }
-    let pods = instances.iter().flat_map(|instance| &instance.other_subnets);
-    let pods: std::collections::BTreeSet<_> =
-        pods.filter(|subnet| !counts.contains_key(subnet.as_str())).collect();
-    let reason = SubnetReason::Pods("interfaces of nodes".to_owned());
-    facts
-        .uses
-        .extend(pods.into_iter().map(|subnet| SubnetUse { subnet: subnet.clone(), reason: reason.clone() }));
-    instances.first().map(|instance| instance.vpc.clone())
-}
-
-/// Without the instances, a node is in the subnet whose block has its address.
-fn nodes_by_address(ports: &Ports, facts: &mut VpcFacts) {
-    if facts.uses.iter().any(|used| matches!(used.reason, SubnetReason::Nodes(_))) {
-        return;
-    }
-    let addresses = ports.environment.iter().flat_map(|environment| environment.nodes.internal_addresses());
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for address in addresses {
-        let mut subnets = facts.subnets.iter();
-        if let Some(subnet) = subnets.find(|subnet| subnet.cidrs.iter().any(|cidr| cidr.contains(&address))) {
-            *counts.entry(&subnet.id).or_default() += 1;
-        }
-    }
-    let counts: Vec<_> = counts.into_iter().map(|(subnet, count)| (subnet.to_owned(), count)).collect();
-    facts.uses.extend(
-        counts.into_iter().map(|(subnet, count)| SubnetUse { subnet, reason: SubnetReason::Nodes(count) }),
-    );
 }
 
 /// Subnets that carry the cluster's tags: Karpenter's, and Cast AI's together with that of EKS.

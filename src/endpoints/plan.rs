@@ -103,6 +103,16 @@ pub enum TagState {
     Remove,
 }
 
+impl TagState {
+    /// Where nothing is planned.
+    pub const fn without_plan(self) -> Self {
+        match self {
+            Self::Add | Self::Remove => Self::NotWanted,
+            other => other,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]

@@ -1,6 +1,6 @@
 //! What the user asks for: which services, and how.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use serde::Serialize;
@@ -108,7 +108,8 @@ pub fn cast_ai(region: &str, service_region: Option<&str>, named: &[NamedService
 /// AWS' own services that isolated nodes need, and `more` of them.
 pub fn aws(region: &str, more: &[String]) -> Vec<RequestedService> {
     let is_known = |name: &str| AWS_SERVICES.iter().any(|(known, _)| *known == name);
-    let more = more.iter().map(String::as_str).filter(|name| !is_known(name));
+    let more: BTreeSet<_> = more.iter().map(String::as_str).filter(|name| !is_known(name)).collect();
+    let more = more.into_iter();
     let all: Vec<_> = AWS_SERVICES.into_iter().chain(more.map(|name| (name, "--aws-endpoint"))).collect();
     let is_gateway = |name: &str| name == "s3";
     let service = |(name, needed_by): (&str, &str)| RequestedService {
@@ -126,6 +127,15 @@ pub fn aws(region: &str, more: &[String]) -> Vec<RequestedService> {
         needed_by: needed_by.to_owned(),
     };
     all.into_iter().map(service).collect()
+}
+
+/// Two of the services that are one and the same for EC2: their names.
+pub fn same_service(services: &[RequestedService]) -> Option<[&str; 2]> {
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    services.iter().find_map(|service| {
+        let other = names.insert(&service.service_name, &service.name)?;
+        Some([other, service.name.as_str()])
+    })
 }
 
 #[cfg(test)]
@@ -155,6 +165,14 @@ mod tests {
     }
 
     #[test]
+    fn two_names_of_one_service_are_found() {
+        let mine = |service: &str| cast_ai("us-east-1", None, &[named("kvisor", service)]);
+        assert_eq!(same_service(&mine("com.x")), None);
+        let rest = &cast_ai("us-east-1", None, &[])[0].service_name;
+        assert_eq!(same_service(&mine(rest)), Some(["rest-api", "kvisor"]));
+    }
+
+    #[test]
     fn services_of_another_region_are_marked() {
         let remote = cast_ai("eu-west-1", Some("us-east-1"), &[]);
         assert_eq!(remote[0].region.as_deref(), Some("us-east-1"));
@@ -164,7 +182,7 @@ mod tests {
 
     #[test]
     fn aws_services_have_the_names_of_the_partition() {
-        let wanted = aws("us-east-1", &["eks".to_owned(), "sts".to_owned()]);
+        let wanted = aws("us-east-1", &["eks", "sts", "eks"].map(str::to_owned));
         let names: Vec<_> = wanted.iter().map(|service| service.service_name.as_str()).collect();
         assert_eq!(names.len(), 6, "{names:?}");
         assert_eq!(

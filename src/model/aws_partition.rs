@@ -36,6 +36,15 @@ static PARTITIONS: [Partition; 8] = [
     Partition { dual_stack_registries: Some("on.aws"), ..partition("aws", "", "amazonaws.com") },
 ];
 
+/// Whether a text has the syntax of a region. Only the syntax is known, because AWS adds regions.
+pub fn is_region(text: &str) -> bool {
+    let parts: Vec<_> = text.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(parts.as_slice(), [words @ .., number]
+        if words.len() >= 2 && words.iter().all(is_word) && is_number(number) && number.len() < 3)
+}
+
 impl Partition {
     /// The partition of a region. Like the SDKs, it takes an unknown region for one of `aws`.
     pub fn of_region(region: &str) -> &'static Self {
@@ -62,6 +71,18 @@ impl Partition {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn regions_have_the_syntax_of_aws() {
+        for text in ["us-east-1", "us-gov-west-1", "ap-southeast-7", "eusc-de-east-1", "cn-north-1"] {
+            assert!(is_region(text), "{text}");
+        }
+        for text in
+            ["", "us-east1", "mars-1", "US-EAST-1", "us-east-1a", "us--1", "us-east-1 ", "us-east-+1", "dc_1"]
+        {
+            assert!(!is_region(text), "{text}");
+        }
+    }
 
     #[test]
     fn a_region_belongs_to_a_partition() {

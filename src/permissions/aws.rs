@@ -7,20 +7,30 @@ const fn for_endpoints(action: &'static str, reason: &'static str) -> AwsAction 
     AwsAction {
         action,
         purposes: &[Purpose::Endpoints],
-        statement: "OptionalEndpoints",
+        statement: "Endpoints",
         resource: Resource::Any,
         access: Access::Read,
-        need: Need::Optional,
+        need: Need::Required,
         reason,
     }
 }
 
+/// A right without which `endpoints` knows less, and says so.
+const fn for_more_facts(action: &'static str, reason: &'static str) -> AwsAction {
+    AwsAction { statement: "OptionalEndpoints", need: Need::Optional, ..for_endpoints(action, reason) }
+}
+
 /// A right with which `endpoints` changes something.
 const fn for_endpoint_changes(action: &'static str, reason: &'static str) -> AwsAction {
+    AwsAction { statement: "EndpointChanges", access: Access::Change, ..for_endpoints(action, reason) }
+}
+
+/// A right with which `endpoints` changes something that a flag allows.
+const fn for_a_flag(action: &'static str, reason: &'static str) -> AwsAction {
     AwsAction {
         statement: "OptionalEndpointChanges",
-        access: Access::Change,
-        ..for_endpoints(action, reason)
+        need: Need::Optional,
+        ..for_endpoint_changes(action, reason)
     }
 }
 
@@ -51,7 +61,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Read,
         need: Need::Required,
-        reason: "listing mirrored images, and verifying copies",
+        reason: "listing mirrored images, verifying copies, and endpoints terraform with --inventory",
     },
     AwsAction {
         action: "ecr:BatchCheckLayerAvailability",
@@ -171,21 +181,26 @@ pub const AWS: &[AwsAction] = &[
         reason: "copying manifests and tags",
     },
     for_endpoints("ec2:DescribeVpcs", "endpoints: blocks and owner of the VPC"),
-    for_endpoints("ec2:DescribeVpcAttribute", "endpoints: whether private DNS can work"),
+    for_more_facts("ec2:DescribeVpcAttribute", "endpoints: whether private DNS can work"),
     for_endpoints("ec2:DescribeSubnets", "endpoints: subnets with zones and tags"),
     for_endpoints("ec2:DescribeRouteTables", "endpoints: routes of the S3 gateway"),
     for_endpoints("ec2:DescribeSecurityGroups", "endpoints: who may connect"),
-    for_endpoints("ec2:DescribeSecurityGroupRules", "endpoints terraform: rules of our security groups"),
+    for_more_facts("ec2:DescribeSecurityGroupRules", "endpoints terraform: rules of our security groups"),
     for_endpoints("ec2:DescribeVpcEndpoints", "endpoints: endpoints that exist"),
     for_endpoints("ec2:DescribeVpcEndpointServices", "endpoints: zones and hosts of the services"),
-    for_endpoints("ec2:DescribeInstances", "endpoints: subnets and security groups of nodes"),
-    for_endpoints("eks:DescribeCluster", "endpoints: VPC and security group of the cluster"),
-    for_endpoints("eks:ListNodegroups", "endpoints: subnets of node groups"),
-    for_endpoints("eks:DescribeNodegroup", "endpoints: subnets of node groups"),
-    for_endpoints("eks:ListFargateProfiles", "endpoints: subnets of Fargate profiles"),
-    for_endpoints("eks:DescribeFargateProfile", "endpoints: subnets of Fargate profiles"),
-    for_endpoints("route53:ListHostedZonesByVPC", "endpoints: names that a hub answers for"),
-    for_endpoint_changes("ec2:ModifyVpcAttribute", "endpoints create: DNS attributes, with --enable-vpc-dns"),
+    for_more_facts("ec2:DescribeInstances", "endpoints: subnets and security groups of nodes"),
+    for_more_facts("eks:DescribeCluster", "endpoints: VPC and security group of the cluster"),
+    for_more_facts("eks:ListNodegroups", "endpoints: subnets of node groups"),
+    for_more_facts("eks:DescribeNodegroup", "endpoints: subnets of node groups"),
+    for_more_facts("eks:ListFargateProfiles", "endpoints: subnets of Fargate profiles"),
+    for_more_facts("eks:DescribeFargateProfile", "endpoints: subnets of Fargate profiles"),
+    for_more_facts("route53:ListHostedZonesByVPC", "endpoints: names that a hub answers for"),
+    for_a_flag("ec2:ModifyVpcAttribute", "endpoints create: DNS attributes, with --enable-vpc-dns"),
+    // AWS PrivateLink guide, "Cross-Region enabled endpoint services".
+    for_a_flag(
+        "vpce:AllowMultiRegion",
+        "endpoints create: services of another region, with --service-region",
+    ),
     for_endpoint_changes("ec2:CreateSecurityGroup", "endpoints create: the security groups of endpoints"),
     for_endpoint_changes(
         "ec2:AuthorizeSecurityGroupIngress",

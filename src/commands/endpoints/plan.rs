@@ -9,7 +9,7 @@ use crate::endpoints::decide::decide;
 use crate::endpoints::gather::{self, Ports};
 use crate::endpoints::offer::not_offered;
 use crate::endpoints::plan::EndpointPlan;
-use crate::endpoints::settings::PlanSettings;
+use crate::endpoints::settings::{PlanSettings, same_service};
 use crate::output::{self, endpoints as text};
 
 pub(super) async fn run(
@@ -39,6 +39,9 @@ pub(super) async fn connected(
     arguments: &Arguments,
     target: &TargetArguments,
 ) -> Result<(Ports, PlanSettings), CommandError> {
+    if let Some((flag, name)) = target.named_twice() {
+        return Err(CommandError::new(format!("error: {flag} names {name} twice")));
+    }
     let selection = target.selection();
     let connection = if selection.is_complete() {
         None
@@ -53,6 +56,10 @@ pub(super) async fn connected(
     {
         let hint = format!("{hint}; pass them with --service NAME=SERVICE");
         return Err(CommandError::with_hint(format!("error: {message}"), hint));
+    }
+    if let Some([one, other]) = same_service(&wanted.services) {
+        let message = format!("error: {one} and {other} have the same endpoint service");
+        return Err(CommandError::with_hint(message, "name each service once with --service"));
     }
     Ok((ports, wanted))
 }

@@ -1,13 +1,14 @@
 //! What happens to the endpoint of one service.
 
-use std::collections::BTreeSet;
-
 use super::groups::Groups;
-use super::hub::{Taken, is_gone, taken};
+use super::hub::{Taken, is_gone, parent, taken, unanswered};
 use super::our_tags;
 use super::placement::{Placement, place};
+use super::problems::{
+    NameDefect, account, conflict, name_defect, no_address, stuck, unreachable_from_here, wrong_service,
+};
 use super::subnets::Used;
-use crate::endpoints::facts::{Endpoint, Service, VpcFacts};
+use crate::endpoints::facts::{Endpoint, Service, Subnet, VpcFacts};
 use crate::endpoints::plan::{Action, EndpointChange, MANAGED_BY, PlannedEndpoint, Problem};
 use crate::endpoints::settings::{PlanSettings, Provider, RequestedService};
 
@@ -22,8 +23,10 @@ pub(super) struct Context<'f> {
 pub(super) struct Decision {
     pub(super) planned: PlannedEndpoint,
     pub(super) action: Option<Action>,
-    pub(super) problem: Option<Problem>,
+    pub(super) problems: Vec<Problem>,
     pub(super) notes: Vec<String>,
+    /// Whether EC2 says nothing about the service.
+    pub(super) is_undescribed: bool,
     /// Zones in which an interface endpoint is added.
     pub(super) added_zones: usize,
 }
@@ -36,11 +39,14 @@ impl Context<'_> {
             _ => service.hosts.clone(),
         };
         let mut decision = Decision::new(service, hosts);
+        if let Some(problem) = detail.and_then(|detail| wrong_service(service, detail)) {
+            return decision.blocked(problem);
+        }
         let existing = self.existing(service);
         if let Some(endpoint) = existing {
             decision.planned.id = Some(endpoint.id.clone());
             decision.planned.state = Some(endpoint.state.clone());
-            if let Some(problem) = self.stuck(service, endpoint) {
+            if let Some(problem) = stuck(self.facts, service, endpoint) {
                 return decision.blocked(problem);
             }
         }
@@ -51,7 +57,7 @@ impl Context<'_> {
                         "the private hosted zone {} ({}, owned by {}) answers for its name",
                         zone.name, zone.id, zone.owner
                     );
-                    return decision.elsewhere(why);
+                    return decision.elsewhere(self.facts, service, why);
                 }
                 Some(Taken::Endpoint(other)) => {
                     let problem = conflict(service, other, &decision.planned.hosts);
@@ -59,21 +65,19 @@ impl Context<'_> {
                 }
                 None => {}
             }
+            if let Some((zone, host)) = parent(self.facts, &decision.planned.hosts) {
+                decision.notes.push(format!(
+                    "the private hosted zone {} ({}, owned by {}) covers {host} too; the name of the endpoint of {} is more \
+                     specific and wins",
+                    zone.name, zone.id, zone.owner, service.name
+                ));
+            }
         }
-        if detail.is_none() && existing.is_none() && !service.is_gateway {
-            decision.notes.push(format!(
-                "{}: EC2 does not describe {} to this account; if creating its endpoint fails, ask {} to allow \
-                 account {}",
-                service.name,
-                service.service_name,
-                service.provider.who(),
-                self.account()
-            ));
-        }
-        if let Some(problem) = self.unreachable_from_here(service, detail) {
+        decision.is_undescribed = detail.is_none() && existing.is_none() && !service.is_gateway;
+        if let Some(problem) = unreachable_from_here(self.facts, service, detail) {
             return decision.blocked(problem);
         }
-        if service.is_gateway {
+        if service.is_gateway && existing.is_none_or(|endpoint| endpoint.is_gateway) {
             return self.gateway(service, existing, decision);
         }
         let placement = place(self.facts, self.wanted, self.used, service, detail);
@@ -81,6 +85,19 @@ impl Context<'_> {
             let zones = placement.unsupported.join(", ");
             decision.planned.reasons.push(format!("not offered in {zones}: reached in another zone"));
         }
+        if !placement.only_ipv6.is_empty() && !placement.subnets.is_empty() {
+            let zones = placement.only_ipv6.join(", ");
+            let reach =
+                if placement.ip_type == Some("dualstack") { "in another zone" } else { "by IPv4 only" };
+            decision
+                .planned
+                .reasons
+                .push(format!("nodes have only IPv6 addresses in {zones}: reached {reach}"));
+        }
+        let covered = |subnet: &Subnet| existing.is_some_and(|endpoint| self.covers(endpoint, &subnet.zone));
+        decision.problems.extend(
+            placement.full.iter().filter(|subnet| !covered(subnet)).map(|subnet| no_address(service, subnet)),
+        );
         match existing {
             Some(endpoint) => self.adopt(service, endpoint, &placement, groups, decision),
             None => self.create(service, detail, &placement, groups, decision),
@@ -91,8 +108,9 @@ impl Context<'_> {
     fn existing(&self, service: &RequestedService) -> Option<&Endpoint> {
         let of_service = |endpoint: &&Endpoint| {
             endpoint.service_name == service.service_name && !is_gone(endpoint)
-                // S3 has both kinds, and either of them will do for nodes if its name leads there.
-                && (endpoint.is_gateway == service.is_gateway || endpoint.private_dns)
+                // S3 has both kinds: an interface takes the name over.
+                && (endpoint.is_gateway == service.is_gateway
+                    || endpoint.private_dns && !endpoint.is_name_for_outside)
         };
         self.facts.endpoints.iter().filter(of_service).min_by_key(|endpoint| {
             let is_available = endpoint.state.eq_ignore_ascii_case("available");
@@ -100,44 +118,10 @@ impl Context<'_> {
         })
     }
 
-    fn account(&self) -> &str {
-        self.facts.account.as_deref().unwrap_or("of the VPC")
-    }
-
-    /// Why an endpoint will never work as it is.
-    fn stuck(&self, service: &RequestedService, endpoint: &Endpoint) -> Option<Problem> {
-        let is = |state: &str| endpoint.state.eq_ignore_ascii_case(state);
-        let why = endpoint.failure.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
-        let (message, first) = if is("rejected") {
-            let first =
-                format!("ask {} to accept endpoints of account {}", service.provider.who(), self.account());
-            (format!("{} rejected {}", service.provider.who(), endpoint.id), first)
-        } else if is("failed") {
-            (format!("{} failed{why}", endpoint.id), "remove the cause".to_owned())
-        } else if is("expired") {
-            let first = format!("ask {} to accept the next one in time", service.provider.who());
-            (format!("{} expired, because it was not accepted", endpoint.id), first)
-        } else {
-            return None;
-        };
-        Some(Problem {
-            subject: service.name.clone(),
-            message,
-            hint: format!(
-                "{first}, delete it (aws ec2 delete-vpc-endpoints --region {} --vpc-endpoint-ids {}), and run again",
-                self.facts.region, endpoint.id
-            ),
-        })
-    }
-
-    /// Why a service of another region cannot be used from here.
-    fn unreachable_from_here(&self, service: &RequestedService, detail: Option<&Service>) -> Option<Problem> {
-        let (home, detail) = (service.region.as_ref()?, detail?);
-        (!detail.remote_regions.contains(&self.facts.region)).then(|| Problem {
-            subject: service.name.clone(),
-            message: format!("{} of {home} does not allow endpoints in {}", service.name, self.facts.region),
-            hint: format!("ask {} to allow them", service.provider.who()),
-        })
+    /// Whether an endpoint has an address in a zone.
+    fn covers(&self, endpoint: &Endpoint, zone: &str) -> bool {
+        let mut subnets = self.facts.subnets.iter().filter(|subnet| endpoint.subnets.contains(&subnet.id));
+        subnets.any(|subnet| subnet.zone == zone)
     }
 
     fn create(
@@ -148,6 +132,24 @@ impl Context<'_> {
         groups: &mut Groups<'_>,
         mut decision: Decision,
     ) -> Decision {
+        if placement.subnets.is_empty() && !placement.full.is_empty() {
+            decision.planned.change = EndpointChange::Blocked;
+            return decision;
+        }
+        if placement.subnets.is_empty() && !placement.only_ipv6.is_empty() {
+            return decision.blocked(Problem {
+                subject: service.name.clone(),
+                message: format!(
+                    "nodes have only IPv6 addresses in {}, and {} supports only IPv4",
+                    placement.only_ipv6.join(", "),
+                    service.name
+                ),
+                hint: format!(
+                    "use subnets with IPv4 addresses for the nodes, or ask {} to support IPv6",
+                    service.provider.who()
+                ),
+            });
+        }
         if placement.subnets.is_empty() {
             let offered = detail.map(|detail| detail.zones.join(", ")).filter(|zones| !zones.is_empty());
             return decision.blocked(Problem {
@@ -161,7 +163,7 @@ impl Context<'_> {
             });
         }
         if let Some(detail) = detail {
-            decision.notes.extend(name_note(service, detail));
+            decision.check_name(service, detail);
             if detail.acceptance_required {
                 let who = service.provider.who();
                 decision.planned.reasons.push(format!("{who} has to accept it"));
@@ -202,32 +204,34 @@ impl Context<'_> {
         groups: &mut Groups<'_>,
         mut decision: Decision,
     ) -> Decision {
-        let zone_of = |id: &String| {
-            self.facts.subnets.iter().find(|subnet| subnet.id == *id).map(|subnet| &subnet.zone)
-        };
-        let covered: BTreeSet<_> = endpoint.subnets.iter().filter_map(zone_of).collect();
         let added: Vec<_> =
-            placement.subnets.iter().filter(|subnet| !covered.contains(&subnet.zone)).collect();
+            placement.subnets.iter().filter(|subnet| !self.covers(endpoint, &subnet.zone)).collect();
         let detail = self.facts.services.iter().find(|detail| detail.name == service.service_name);
         let enable_private_dns = !endpoint.private_dns && has_private_name(detail);
         if !endpoint.private_dns
             && let Some(detail) = detail
         {
-            decision.notes.extend(name_note(service, detail));
+            decision.check_name(service, detail);
         }
         let add_subnets: Vec<_> = added.iter().map(|subnet| subnet.id.clone()).collect();
         decision.planned.placement = [endpoint.subnets.as_slice(), &add_subnets].concat();
         if endpoint.state.eq_ignore_ascii_case("pendingAcceptance") {
-            decision.problem = Some(Problem {
+            decision.problems.push(Problem {
                 subject: service.name.clone(),
                 message: format!("{} waits for acceptance by {}", endpoint.id, service.provider.who()),
                 hint: format!(
                     "ask {} to accept {} of account {}",
                     service.provider.who(),
                     endpoint.id,
-                    self.account()
+                    account(self.facts)
                 ),
             });
+        }
+        if endpoint.has_own_policy {
+            decision.notes.push(format!(
+                "{} has a policy of its own, which was not looked at: it may refuse what {} needs",
+                endpoint.id, service.name
+            ));
         }
         let reasons = &mut decision.planned.reasons;
         if enable_private_dns {
@@ -243,8 +247,7 @@ impl Context<'_> {
             return decision;
         }
         let is_for_vpc = service.provider == Provider::Aws && enable_private_dns;
-        let add_groups: Vec<_> =
-            groups.missing(service.provider, &endpoint.groups, is_for_vpc).into_iter().collect();
+        let add_groups: Vec<_> = groups.missing(service.provider, endpoint, is_for_vpc).into_iter().collect();
         if !add_groups.is_empty() {
             let who = if is_for_vpc { "the VPC" } else { "all nodes and pods" };
             reasons.push(format!("its security groups do not admit {who} on 443"));
@@ -266,57 +269,9 @@ impl Context<'_> {
     }
 }
 
-/// What keeps the private name of a service from working.
-fn name_note(service: &RequestedService, detail: &Service) -> Option<String> {
-    let who = service.provider.who();
-    if detail.private_dns_names.is_empty() {
-        return Some(format!(
-            "{}: the service has no private DNS name, so its host keeps its public address: tell {who}",
-            service.name
-        ));
-    }
-    (detail.is_name_verified == Some(false)).then(|| {
-        format!(
-            "{}: {who} has not verified its private DNS name yet; EC2 may refuse private DNS",
-            service.name
-        )
-    })
-}
-
 /// Whether private DNS can be on. A service that EC2 does not describe may have a name.
 fn has_private_name(detail: Option<&Service>) -> bool {
     detail.is_none_or(|detail| !detail.private_dns_names.is_empty())
-}
-
-fn conflict(service: &RequestedService, other: &Endpoint, hosts: &[String]) -> Problem {
-    Problem {
-        subject: service.name.clone(),
-        message: format!(
-            "{} of {} already answers for {}",
-            other.id,
-            other.service_name,
-            hosts
-                .iter()
-                .filter(|host| other.dns_names.contains(host))
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
-        hint: format!(
-            "if it leads to the right service, pass --service {}={}; else turn off its private DNS",
-            service.name, other.service_name
-        ),
-    }
-}
-
-impl Provider {
-    /// Who accepts its endpoints.
-    pub(super) const fn who(self) -> &'static str {
-        match self {
-            Self::CastAi => "Cast AI",
-            Self::Aws => "AWS",
-        }
-    }
 }
 
 impl Decision {
@@ -334,8 +289,9 @@ impl Decision {
                 reasons: Vec::new(),
             },
             action: None,
-            problem: None,
+            problems: Vec::new(),
             notes: Vec::new(),
+            is_undescribed: false,
             added_zones: 0,
         }
     }
@@ -348,14 +304,35 @@ impl Decision {
         }
     }
 
+    fn check_name(&mut self, service: &RequestedService, detail: &Service) {
+        match name_defect(service, detail) {
+            Some(NameDefect::Missing(problem)) => {
+                self.planned.hosts.clear();
+                self.problems.push(problem);
+            }
+            Some(NameDefect::Note(note)) => self.notes.push(note),
+            None => {}
+        }
+    }
+
     fn blocked(mut self, problem: Problem) -> Self {
         self.planned.change = EndpointChange::Blocked;
         self.planned.reasons.push(problem.message.clone());
-        self.problem = Some(problem);
+        self.problems.push(problem);
         self
     }
 
-    fn elsewhere(mut self, why: String) -> Self {
+    fn elsewhere(mut self, facts: &VpcFacts, service: &RequestedService, why: String) -> Self {
+        let unanswered = unanswered(facts, &self.planned.hosts);
+        let but = match unanswered.as_slice() {
+            [] => String::new(),
+            hosts => format!(", and none for {}", hosts.join(", ")),
+        };
+        self.notes.push(format!(
+            "{}: no endpoint is planned, because {why}{but}; `preflight` proves whether it leads to {}",
+            service.name,
+            service.provider.who()
+        ));
         self.planned.change = EndpointChange::Elsewhere;
         self.planned.reasons.push(why);
         self

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::endpoint::{Context, Decision};
+use super::hub::is_gone;
 use super::our_tags;
 use crate::endpoints::facts::Endpoint;
 use crate::endpoints::plan::{Action, EndpointChange};
@@ -16,14 +17,21 @@ impl Context<'_> {
         existing: Option<&Endpoint>,
         mut decision: Decision,
     ) -> Decision {
-        if existing.is_some_and(|endpoint| !endpoint.is_gateway) {
-            decision.planned.reasons.push("an interface endpoint with private DNS".to_owned());
-            return decision;
-        }
         let tables = self.route_tables();
         let present = existing.map(|endpoint| endpoint.route_tables.clone()).unwrap_or_default();
-        let added: Vec<_> = tables.into_iter().filter(|table| !present.contains(table)).collect();
+        // A route table has a route to one gateway of a service, whichever that is.
+        let gateways = self.facts.endpoints.iter().filter(|endpoint| {
+            endpoint.is_gateway && endpoint.service_name == service.service_name && !is_gone(endpoint)
+        });
+        let covered: BTreeSet<_> = gateways.flat_map(|endpoint| &endpoint.route_tables).collect();
+        let added: Vec<_> = tables.into_iter().filter(|table| !covered.contains(table)).collect();
         decision.planned.placement = [present, added.clone()].concat();
+        if existing.is_some_and(|endpoint| endpoint.has_own_policy) {
+            decision.notes.push(format!(
+                "the endpoint of {} has a policy of its own, which was not looked at: it may refuse what nodes need",
+                service.name
+            ));
+        }
         if added.is_empty() && existing.is_some() {
             return decision;
         }

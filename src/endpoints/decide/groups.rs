@@ -9,15 +9,19 @@ use ipnet::IpNet;
 
 use super::our_tags;
 use super::subnets::Used;
-use crate::endpoints::facts::{RuleSource, SecurityGroup, VpcFacts};
-use crate::endpoints::plan::{Action, GROUP_FOR, GroupRef};
+use crate::endpoints::facts::{Endpoint, RuleSource, SecurityGroup, SubnetReason, VpcFacts};
+use crate::endpoints::plan::{Action, GROUP_FOR, GroupRef, MANAGED_BY, PLUGIN, Problem};
 use crate::endpoints::settings::{Peer, PlanSettings, Provider};
+use crate::printable::one_line;
+
+/// Longest list of names, in characters.
+const NAMES_LIMIT: usize = 500;
 
 /// Our two security groups, and what the endpoints need of them.
 pub(super) struct Groups<'f> {
     facts: &'f VpcFacts,
     wanted: &'f PlanSettings,
-    /// Where nodes and pods have their addresses.
+    /// Where members of the clients' groups have their addresses, also in subnets that the user does not name.
     client_cidrs: Vec<IpNet>,
     clients: Vec<Peer>,
     vpc: Vec<Peer>,
@@ -56,12 +60,60 @@ pub fn our_group(facts: &VpcFacts, provider: Provider) -> Option<&SecurityGroup>
     facts.security_groups.iter().filter(is_ours).min_by_key(|group| &group.id)
 }
 
+/// The security groups of nodes and pods that are in this VPC. Anyone who may create an `ENIConfig` can name others.
+fn known_clients(facts: &VpcFacts) -> impl Iterator<Item = &String> {
+    facts.client_groups.iter().filter(|id| is_known(facts, id))
+}
+
+fn is_known(facts: &VpcFacts, id: &str) -> bool {
+    facts.security_groups.iter().any(|group| group.id == id)
+}
+
+/// What to know about the groups of nodes and pods.
+pub(super) fn notes(facts: &VpcFacts) -> Vec<String> {
+    let unknown: Vec<_> = facts.client_groups.iter().filter(|id| !is_known(facts, id)).cloned().collect();
+    let unknown = (!unknown.is_empty()).then(|| {
+        format!(
+            "security groups that the cluster names are not in {}, and are not admitted: {}",
+            facts.vpc.id,
+            one_line(&unknown.join(", "), NAMES_LIMIT)
+        )
+    });
+    let unread = facts.groups_unread.as_ref();
+    let unread = unread.map(|why| {
+        format!("{why}: the blocks of their subnets are admitted instead of their security groups")
+    });
+    unknown.into_iter().chain(unread).collect()
+}
+
+/// A group of others has the name of ours, so that ours cannot be created.
+pub(super) fn taken_name(facts: &VpcFacts, provider: Provider) -> Option<Problem> {
+    let GroupNames { name, purpose, .. } = group_names(provider);
+    let other = facts.security_groups.iter().find(|group| group.name == name)?;
+    our_group(facts, provider).is_none().then(|| Problem {
+        subject: other.id.clone(),
+        message: format!(
+            "it has the name {name} and lacks this plugin's tags, so that no endpoint can be created"
+        ),
+        hint: format!(
+            "if this plugin created it, add its tags: aws ec2 create-tags --region {} --resources {} --tags \
+             Key={GROUP_FOR},Value={purpose} Key={MANAGED_BY},Value={PLUGIN}; else delete it",
+            facts.region, other.id
+        ),
+    })
+}
+
 impl<'f> Groups<'f> {
     pub(super) fn new(facts: &'f VpcFacts, wanted: &'f PlanSettings, used: &Used<'_>) -> Self {
-        let client_cidrs: Vec<_> = used.cidrs().copied().collect();
-        let mut clients: Vec<_> = facts.client_groups.iter().cloned().map(Peer::Group).collect();
-        if clients.is_empty() {
-            clients.extend(client_cidrs.iter().copied().map(Peer::Cidr));
+        let is_used = |id: &str| {
+            facts.uses.iter().any(|used| used.subnet == id && used.reason != SubnetReason::ControlPlane)
+        };
+        let subnets = facts.subnets.iter().filter(|subnet| is_used(&subnet.id));
+        let mut client_cidrs: Vec<_> = subnets.flat_map(|subnet| &subnet.cidrs).copied().collect();
+        client_cidrs.extend(used.cidrs());
+        let mut clients: Vec<_> = known_clients(facts).map(|group| Peer::Group(group.clone())).collect();
+        if clients.is_empty() || facts.groups_unread.is_some() {
+            clients.extend(used.cidrs().copied().map(Peer::Cidr));
         }
         clients.extend(wanted.admit.iter().cloned());
         let vpc =
@@ -84,9 +136,10 @@ impl<'f> Groups<'f> {
     pub(super) fn missing(
         &mut self,
         provider: Provider,
-        attached: &[String],
+        endpoint: &Endpoint,
         is_for_vpc: bool,
     ) -> Option<GroupRef> {
+        let attached = &endpoint.groups;
         if let Some(ours) = our_group(self.facts, provider)
             && attached.contains(&ours.id)
         {
@@ -94,9 +147,12 @@ impl<'f> Groups<'f> {
             return None;
         }
         let peers = if is_for_vpc { &self.vpc } else { &self.clients };
+        // An endpoint without IPv6 addresses needs no rule for them.
+        let can_connect = |peer: &&Peer| endpoint.has_ipv6 || !matches!(peer, Peer::Cidr(IpNet::V6(_)));
         let groups = self.facts.security_groups.iter().filter(|group| attached.contains(&group.id));
         let groups: Vec<_> = groups.collect();
-        let is_admitted = peers.iter().all(|peer| groups.iter().any(|group| self.admits(group, peer)));
+        let mut peers = peers.iter().filter(can_connect);
+        let is_admitted = peers.all(|peer| groups.iter().any(|group| self.admits(group, peer)));
         (!is_admitted).then(|| self.ours(provider))
     }
 

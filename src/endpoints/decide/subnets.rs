@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use crate::endpoints::facts::{Subnet, SubnetReason, VpcFacts};
 use crate::endpoints::plan::{Action, PLUGIN, PlannedSubnet, ROUTABLE, TAGGED_BY, TagState};
 use crate::endpoints::settings::PlanSettings;
+use crate::printable::one_line;
 
 /// The subnets of nodes and pods, by id.
 pub(super) struct Used<'f> {
@@ -66,6 +67,14 @@ impl<'f> Used<'f> {
             self.reasons.values().flatten().any(|reason| wanted(reason))
         };
         let mut notes = Vec::new();
+        let values = self.nodes.iter().filter_map(|subnet| Some((*subnet, subnet.tags.get(ROUTABLE)?)));
+        for (subnet, value) in values.filter(|(_, value)| *value != "true") {
+            let value = one_line(value, 50);
+            notes.push(format!(
+                "{} has {ROUTABLE}={value}, which is kept: Cast AI creates nodes only where it is true",
+                subnet.id
+            ));
+        }
         if self.is_of_control_plane() && facts.nodes_unread.is_none() {
             notes.push(
                 "no node, node group or node class names a subnet: those of the cluster's control plane are taken; \

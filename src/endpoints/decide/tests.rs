@@ -25,7 +25,7 @@ pub(in crate::endpoints) fn subnet(id: &str, zone: &str, cidr: &str) -> Subnet {
         owner: Some(ACCOUNT.to_owned()),
         zone: zone.to_owned(),
         cidrs: vec![cidr.parse().unwrap()],
-        free_addresses: 200,
+        free_addresses: Some(200),
         ..Subnet::default()
     }
 }
@@ -64,6 +64,7 @@ pub(in crate::endpoints) fn facts() -> VpcFacts {
         ],
         uses: vec![used("subnet-a", SubnetReason::Nodes(2)), used("subnet-b", SubnetReason::Nodes(1))],
         client_groups: ["sg-nodes".to_owned()].into(),
+        security_groups: vec![SecurityGroup { id: "sg-nodes".to_owned(), ..SecurityGroup::default() }],
         services,
         route_tables: vec![
             RouteTable { id: "rtb-main".to_owned(), is_main: true, subnets: Vec::new() },
@@ -299,7 +300,7 @@ fn vpc_attributes_are_set_only_if_that_is_allowed() {
     let plan = decide(&facts, &only("rest-api"));
     assert_eq!(lines(&plan), ["tag subnet-a subnet-b"]);
     assert_eq!(change(&plan, "rest-api"), EndpointChange::Blocked);
-    assert!(plan.problems[0].message.contains("enableDnsHostnames of vpc-1"), "{plan:#?}");
+    assert!(plan.problems[0].message.contains("needs enableDnsHostnames, off now"), "{plan:#?}");
     let wanted = PlanSettings { enable_vpc_dns: true, ..only("rest-api") };
     let plan = assert_settles(facts.clone(), &wanted);
     assert_eq!(lines(&plan)[0], "enable enableDnsHostnames");
@@ -339,25 +340,34 @@ fn a_service_that_ec2_does_not_describe_is_created_with_a_note() {
     let facts = VpcFacts { services: Vec::new(), ..facts() };
     let plan = assert_settles(facts, &only("files"));
     assert_eq!(lines(&plan)[2], "create files in subnet-a subnet-b with [castai-privatelink-endpoints]");
-    assert!(plan.notes[0].contains("does not describe com.amazonaws.vpce.us-east-1."), "{:?}", plan.notes);
+    assert!(
+        plan.notes[0].contains("does not describe files (com.amazonaws.vpce.us-east-1."),
+        "{:?}",
+        plan.notes
+    );
     assert!(plan.notes[0].contains(ACCOUNT), "{:?}", plan.notes);
 }
 
 #[test]
-fn a_note_shows_the_name_of_the_service() {
-    for (verified, names, created, note) in [
-        (Some(false), vec!["api.cast.ai".to_owned()], "", "has not verified"),
-        (Some(true), Vec::new(), ", no private DNS", "has no private DNS name"),
-    ] {
+fn a_service_without_a_usable_name_is_not_silently_created() {
+    let with = |verified, names: Vec<String>| {
         let mut facts = facts();
         facts.services[0].is_name_verified = verified;
         facts.services[0].private_dns_names = names;
         facts.services[0].acceptance_required = true;
-        let plan = decide(&facts, &only("rest-api"));
-        assert!(lines(&plan)[2].ends_with(&format!("endpoints]{created}")), "{:?}", lines(&plan));
-        assert!(plan.notes[0].contains(note), "{:?}", plan.notes);
-        assert_eq!(plan.endpoints[0].reasons, ["Cast AI has to accept it"]);
-    }
+        decide(&facts, &only("rest-api"))
+    };
+    let plan = with(Some(false), vec!["api.cast.ai".to_owned()]);
+    assert!(lines(&plan)[2].ends_with("endpoints]"), "{:?}", lines(&plan));
+    assert!(plan.notes[0].contains("has not verified"), "{:?}", plan.notes);
+    assert_eq!(plan.endpoints[0].reasons, ["Cast AI has to accept it"]);
+    let plan = with(Some(true), Vec::new());
+    assert!(lines(&plan)[2].ends_with("endpoints], no private DNS"), "{:?}", lines(&plan));
+    assert!(plan.problems[0].message.contains("it has no private DNS name"), "{plan:#?}");
+    assert_eq!(plan.endpoints[0].hosts, Vec::<String>::new());
+    let plan = with(Some(true), vec!["kvisor.prod-master.cast.ai".to_owned()]);
+    assert_eq!(change(&plan, "rest-api"), EndpointChange::Blocked);
+    assert!(plan.problems[0].message.contains("is not rest-api: its private name is kvisor"), "{plan:#?}");
 }
 
 #[test]
@@ -372,6 +382,7 @@ fn a_tag_with_another_value_is_not_changed() {
     facts.subnets[1].tags.insert(ROUTABLE.to_owned(), "true".to_owned());
     let plan = decide(&facts, &only("rest-api"));
     assert_eq!(plan.subnets[0].tag, TagState::OtherValue);
+    assert!(plan.notes[0].starts_with("subnet-a has cast.ai/routable=false, which is kept"), "{plan:#?}");
     assert_eq!(plan.subnets[1].tag, TagState::Present);
     assert!(!lines(&plan).iter().any(|line| line.starts_with("tag")), "{:?}", lines(&plan));
     let wanted = PlanSettings { no_subnet_tags: true, ..only("rest-api") };

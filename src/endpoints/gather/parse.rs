@@ -1,15 +1,17 @@
 //! EC2's XML as facts.
 
 use ipnet::IpNet;
+use serde_json::{Value, json};
 
 use crate::aws::xml::Element;
 use crate::endpoints::facts::{
     Endpoint, IdentifiedRule, RouteTable, Rule, RuleSource, SecurityGroup, Service, Subnet, Tags, Vpc,
 };
 
-/// An instance of a node.
+/// An instance of a node. One that is terminated has no VPC.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Instance {
+    pub(super) id: String,
     pub(super) vpc: String,
     pub(super) subnet: String,
     pub(super) groups: Vec<String>,
@@ -37,10 +39,7 @@ pub(super) fn subnet(item: &Element) -> Subnet {
         zone: item.string("availabilityZone"),
         cidrs: primary.into_iter().chain(ipv6).collect(),
         is_on_outpost: item.text("outpostArn").is_some(),
-        free_addresses: item
-            .text("availableIpAddressCount")
-            .and_then(|count| count.parse().ok())
-            .unwrap_or_default(),
+        free_addresses: item.text("availableIpAddressCount").and_then(|count| count.parse().ok()),
         tags: tags(item),
     }
 }
@@ -119,6 +118,11 @@ pub(in crate::endpoints) fn endpoint(item: &Element) -> Endpoint {
         is_gateway: item.text("vpcEndpointType") == Some("Gateway"),
         state: item.string("state"),
         private_dns: item.is_true("privateDnsEnabled"),
+        is_name_for_outside: item
+            .child("dnsOptions")
+            .is_some_and(|options| options.is_true("privateDnsOnlyForInboundResolverEndpoint")),
+        has_ipv6: item.text("ipAddressType").is_some_and(|kind| kind != "ipv4"),
+        has_own_policy: item.text("policyDocument").is_some_and(|policy| !is_full_access(policy)),
         dns_names: item.texts("dnsEntrySet", Some("dnsName")),
         subnets: item.texts("subnetIdSet", None),
         groups: item.texts("groupSet", Some("groupId")),
@@ -126,6 +130,20 @@ pub(in crate::endpoints) fn endpoint(item: &Element) -> Endpoint {
         tags: tags(item),
         failure: item.child("lastError").and_then(|error| error.text("message")).map(str::to_owned),
     }
+}
+
+/// Whether a policy allows everything, as the one that EC2 attaches by default does.
+fn is_full_access(policy: &str) -> bool {
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+    let statements: Vec<_> = match &policy["Statement"] {
+        Value::Array(statements) => statements.iter().collect(),
+        statement => vec![statement],
+    };
+    let is_all = |value: &Value| *value == "*" || value["AWS"] == "*" || *value == json!(["*"]);
+    let [statement] = statements.as_slice() else { return false };
+    statement["Effect"] == "Allow"
+        && ["Principal", "Action", "Resource"].iter().all(|part| is_all(&statement[part]))
+        && statement["Condition"].is_null()
 }
 
 pub(super) fn service(item: &Element) -> Service {
@@ -160,7 +178,7 @@ pub(super) fn instance(item: &Element) -> Instance {
     }
     groups.sort();
     groups.dedup();
-    Instance { vpc: item.string("vpcId"), subnet, groups, other_subnets }
+    Instance { id: item.string("instanceId"), vpc: item.string("vpcId"), subnet, groups, other_subnets }
 }
 
 fn tags(item: &Element) -> Tags {
@@ -198,7 +216,7 @@ mod tests {
              <tagSet><item><key>cast.ai/routable</key><value>true</value></item></tagSet></item>",
         ));
         assert!(read.has_ipv6() && !read.has_ipv4(), "{read:?}");
-        assert_eq!((read.free_addresses, read.tags["cast.ai/routable"].as_str()), (7, "true"));
+        assert_eq!((read.free_addresses, read.tags["cast.ai/routable"].as_str()), (Some(7), "true"));
     }
 
     #[test]
@@ -253,6 +271,29 @@ mod tests {
             (&["files.example".to_owned()][..], Some(false))
         );
         assert!(read.acceptance_required && read.remote_regions == ["eu-west-1"], "{read:?}");
+    }
+
+    #[test]
+    fn what_narrows_an_endpoint_is_read() {
+        let with = |text: &str| endpoint(&element(&format!("<item>{text}</item>")));
+        let plain = with("<ipAddressType>ipv4</ipAddressType>");
+        assert!(!plain.has_ipv6 && !plain.has_own_policy && !plain.is_name_for_outside);
+        assert!(with("<ipAddressType>dualstack</ipAddressType>").has_ipv6);
+        let option = "<dnsOptions><privateDnsOnlyForInboundResolverEndpoint>true</privateDnsOnlyForInboundResolverEndpoint>\
+                      </dnsOptions>";
+        assert!(with(option).is_name_for_outside);
+        let all = r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}"#;
+        for (policy, is_own) in [
+            (all.to_owned(), false),
+            (all.replace("\"Principal\": \"*\"", "\"Principal\": {\"AWS\": \"*\"}"), false),
+            (all.replace("Allow", "Deny"), true),
+            (all.replace("\"Action\": \"*\"", "\"Action\": \"s3:GetObject\""), true),
+            (all.replace("\"Resource\"", "\"Condition\": {\"Bool\": {}}, \"Resource\""), true),
+            ("not JSON".to_owned(), true),
+        ] {
+            let read = with(&format!("<policyDocument>{policy}</policyDocument>"));
+            assert_eq!(read.has_own_policy, is_own, "{policy}");
+        }
     }
 
     #[test]

@@ -68,8 +68,12 @@ fn what_this_plugin_made_is_imported_with_all_that_it_has() {
     }];
     let tags = [(GROUP_FOR.to_owned(), "cast-ai".to_owned())];
     let name = "castai-privatelink-endpoints".to_owned();
-    facts.security_groups =
-        vec![SecurityGroup { id: "sg-ours".to_owned(), name, tags: tags.into(), ingress: Vec::new() }];
+    facts.security_groups.push(SecurityGroup {
+        id: "sg-ours".to_owned(),
+        name,
+        tags: tags.into(),
+        ingress: Vec::new(),
+    });
     facts.subnets[0].tags = [(ROUTABLE, "true"), (TAGGED_BY, PLUGIN)]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();

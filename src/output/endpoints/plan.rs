@@ -230,6 +230,7 @@ fn conclusion(plan: &EndpointPlan) -> String {
         (of(EndpointChange::Modify), "endpoint", "to modify"),
         (of(EndpointChange::Delete), "endpoint", "to delete"),
         (of(EndpointChange::Blocked), "endpoint", "blocked"),
+        (actions(|action| matches!(action, Action::DetachGroup { .. })), "security group", "to detach"),
         (
             actions(|action| matches!(action, Action::DeleteSecurityGroup { .. })),
             "security group",
@@ -240,7 +241,7 @@ fn conclusion(plan: &EndpointPlan) -> String {
     ];
     let attributes = actions(|action| matches!(action, Action::EnableVpcAttribute { .. }));
     let is_only_rules = actions(|action| matches!(action, Action::AuthorizeIngress { .. })) > 0
-        && parts[..6].iter().all(|(number, ..)| *number == 0);
+        && parts[..7].iter().all(|(number, ..)| *number == 0);
     let parts = parts.into_iter().filter(|(number, ..)| *number > 0);
     let mut parts: Vec<_> =
         parts.map(|(number, noun, what)| format!("{} {what}", count(number, noun))).collect();
@@ -259,7 +260,15 @@ pub(super) fn nothing_to_do(plan: &EndpointPlan) -> String {
     if plan.is_removal {
         format!("nothing to delete: nothing in {} carries this plugin's tag", plan.vpc)
     } else {
-        format!("up to date: {} has every endpoint, rule and tag", plan.vpc)
+        let pending = plan.endpoints.iter().filter(|endpoint| {
+            endpoint.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("pending"))
+        });
+        let pending: Vec<_> = pending.map(|endpoint| endpoint.name.as_str()).collect();
+        let but = match pending.as_slice() {
+            [] => String::new(),
+            names => format!("; not available yet: {}", names.join(", ")),
+        };
+        format!("up to date: {} has every endpoint, rule and tag{but}", plan.vpc)
     }
 }
 

@@ -57,7 +57,7 @@ fn each_thing_that_breaks_is_fixed_and_nothing_else_touched() {
         ),
         (
             "rule removed",
-            |facts| facts.security_groups[0].ingress.clear(),
+            |facts| facts.security_groups[1].ingress.clear(),
             &["admit sg-nodes to sg-castai-privatelink-endpoints"],
         ),
         ("tag removed", |facts| facts.subnets[0].tags.clear(), &["tag subnet-a"]),
@@ -94,7 +94,7 @@ fn an_attribute_that_was_turned_off_later_is_turned_on_again() {
 fn endpoints_of_the_reference_terraform_are_used_as_they_are() {
     let mut facts = facts();
     facts.endpoints = vec![foreign(&rest_api())];
-    facts.security_groups = vec![group("sg-foreign", &["0.0.0.0/0", "::/0"])];
+    facts.security_groups.push(group("sg-foreign", &["0.0.0.0/0", "::/0"]));
     let plan = assert_settles(facts.clone(), &only("rest-api"));
     assert_eq!(lines(&plan), ["tag subnet-a subnet-b"]);
     assert_eq!((change(&plan, "rest-api"), plan.cost.endpoint_zones), (EndpointChange::Unchanged, 0));
@@ -116,7 +116,7 @@ fn a_foreign_group_that_admits_too_few_gets_ours_beside_it() {
     ] {
         let mut facts = facts();
         facts.endpoints = vec![foreign(&rest_api())];
-        facts.security_groups = vec![group("sg-foreign", sources)];
+        facts.security_groups.push(group("sg-foreign", sources));
         let plan = assert_settles(facts, &only("rest-api"));
         let is_attached =
             lines(&plan).contains(&"modify vpce-foreign: +[] +[castai-privatelink-endpoints]".to_owned());
@@ -125,8 +125,8 @@ fn a_foreign_group_that_admits_too_few_gets_ours_beside_it() {
     // A rule for another port does not admit HTTPS.
     let mut facts = facts();
     facts.endpoints = vec![foreign(&rest_api())];
-    facts.security_groups = vec![group("sg-foreign", &["10.0.0.0/16"])];
-    facts.security_groups[0].ingress[0].admits_https = false;
+    facts.security_groups.push(group("sg-foreign", &["10.0.0.0/16"]));
+    facts.security_groups[1].ingress[0].admits_https = false;
     assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Modify);
 }
 
@@ -145,7 +145,7 @@ fn an_endpoint_that_will_never_work_is_explained() {
             "vpce-foreign failed (no capacity)",
             "--vpc-endpoint-ids vpce-foreign",
         ),
-        ("Expired", None, "vpce-foreign expired", "delete it"),
+        ("Expired", None, "vpce-foreign expired", "delete vpce-foreign (aws"),
     ] {
         let mut facts = facts();
         let failure = failure.map(str::to_owned);
@@ -207,7 +207,7 @@ fn aws_endpoints_of_others_are_completed() {
         Endpoint { id: "vpce-ec2".to_owned(), ..interface("ec2") },
         gateway,
     ];
-    facts.security_groups = vec![group("sg-foreign", &["sg-nodes"])];
+    facts.security_groups.push(group("sg-foreign", &["sg-nodes"]));
     let plan = assert_settles(facts, &with_aws());
     assert_eq!(
         lines(&plan),
@@ -226,19 +226,92 @@ fn aws_endpoints_of_others_are_completed() {
 #[test]
 fn an_interface_endpoint_of_s3_with_private_dns_serves_nodes_too() {
     let mut facts = facts();
+    facts.services.push(aws_service("s3"));
     facts.endpoints = vec![foreign(&format!("com.amazonaws.{REGION}.s3"))];
+    facts.security_groups.push(group("sg-foreign", &["sg-nodes"]));
     let mut wanted = with_aws();
     wanted.services.retain(|service| service.name == "s3");
     assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Unchanged);
-    facts.endpoints[0].private_dns = false;
-    assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Create);
+    // It has the name, so that it has to be complete, whatever gateways there are.
+    let gateway = Endpoint {
+        id: "vpce-gateway".to_owned(),
+        is_gateway: true,
+        private_dns: false,
+        subnets: Vec::new(),
+        route_tables: vec!["rtb-a".to_owned(), "rtb-main".to_owned()],
+        ..facts.endpoints[0].clone()
+    };
+    let mut narrow = facts.clone();
+    narrow.endpoints[0].subnets.truncate(1);
+    narrow.security_groups[1].ingress.clear();
+    narrow.endpoints.push(gateway.clone());
+    let plan = assert_settles(narrow, &wanted);
+    assert_eq!(lines(&plan)[2], "modify vpce-foreign: +[subnet-b] +[castai-privatelink-aws-endpoints]");
+    // Without private DNS, or with it for queries from outside alone, nodes use a gateway.
+    for change_it in [
+        |endpoint: &mut Endpoint| endpoint.private_dns = false,
+        |endpoint: &mut Endpoint| endpoint.is_name_for_outside = true,
+    ] {
+        let mut facts = facts.clone();
+        change_it(&mut facts.endpoints[0]);
+        assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Create);
+        facts.endpoints.push(gateway.clone());
+        assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Unchanged);
+    }
+    // A gateway for each route table is as good as one for all.
+    facts.endpoints = ["rtb-a", "rtb-main"]
+        .map(|table| Endpoint {
+            id: format!("vpce-{table}"),
+            route_tables: vec![table.to_owned()],
+            ..gateway.clone()
+        })
+        .to_vec();
+    assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Unchanged);
 }
 
 #[test]
 fn our_groups_are_found_by_their_tag() {
     let facts = complete();
-    assert_eq!(facts.security_groups[0].tags[GROUP_FOR], "cast-ai");
+    assert_eq!(facts.security_groups[1].tags[GROUP_FOR], "cast-ai");
     let mut renamed = facts;
-    renamed.security_groups[0].name = "other".to_owned();
+    renamed.security_groups[1].name = "other".to_owned();
     assert!(decide(&renamed, &only("rest-api")).is_complete());
+}
+
+#[test]
+fn a_group_of_others_with_our_name_is_a_problem_before_anything_is_created() {
+    let mut facts = facts();
+    facts
+        .security_groups
+        .push(SecurityGroup { name: "castai-privatelink-endpoints".to_owned(), ..group("sg-taken", &[]) });
+    let plan = decide(&facts, &only("rest-api"));
+    assert_eq!(lines(&plan), ["tag subnet-a subnet-b"]);
+    let [problem] = plan.problems.as_slice() else { panic!("{plan:#?}") };
+    assert_eq!(problem.subject, "sg-taken");
+    assert!(problem.hint.contains("Key=privatelink.cast.ai/security-group-for,Value=cast-ai"), "{problem:?}");
+    // Endpoints of AWS have a group of their own.
+    assert!(decide(&facts, &with_aws()).problems.is_empty());
+}
+
+#[test]
+fn rules_for_ipv6_are_needed_only_by_an_endpoint_with_ipv6() {
+    let mut facts = facts();
+    facts.client_groups.clear();
+    for (subnet, cidr) in facts.subnets.iter_mut().zip(["fd00:1::/64", "fd00:2::/64"]) {
+        subnet.cidrs.push(cidr.parse().unwrap());
+    }
+    facts.endpoints = vec![foreign(&rest_api())];
+    facts.security_groups.push(group("sg-foreign", &["10.0.0.0/8"]));
+    assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Unchanged);
+    facts.endpoints[0].has_ipv6 = true;
+    assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Modify);
+}
+
+#[test]
+fn a_policy_of_its_own_is_noted() {
+    let mut facts = facts();
+    facts.endpoints = vec![Endpoint { has_own_policy: true, ..foreign(&rest_api()) }];
+    facts.security_groups.push(group("sg-foreign", &["sg-nodes"]));
+    let plan = decide(&facts, &only("rest-api"));
+    assert!(plan.notes[0].starts_with("vpce-foreign has a policy of its own"), "{:?}", plan.notes);
 }

@@ -17,8 +17,8 @@ fn a_shared_vpc_is_left_to_its_owner() {
     assert_eq!(lines(&plan), ["tag subnet-a subnet-b"]);
     assert!(plan.endpoints.iter().all(|endpoint| endpoint.change == EndpointChange::Blocked));
     let [problem] = plan.problems.as_slice() else { panic!("{plan:#?}") };
-    assert!(problem.message.contains("belongs to account 999999999999"), "{problem:?}");
-    let command = "endpoints plan --region us-east-1 --vpc vpc-1 --subnet subnet-a --subnet subnet-b";
+    assert!(problem.message.starts_with("it belongs to account 999999999999"), "{problem:?}");
+    let command = "endpoints create --no-subnet-tags --region us-east-1 --vpc vpc-1 --subnet subnet-a --subnet subnet-b";
     assert!(problem.hint.contains(command), "{problem:?}");
 }
 
@@ -31,7 +31,8 @@ fn names_that_a_hub_answers_for_get_no_endpoint() {
     };
     for (zone, expected) in [
         (zone("api.cast.ai", "999999999999"), EndpointChange::Elsewhere),
-        (zone("cast.ai", "999999999999"), EndpointChange::Elsewhere),
+        // The name of an endpoint is more specific.
+        (zone("cast.ai", "999999999999"), EndpointChange::Create),
         (zone("example.com", "999999999999"), EndpointChange::Create),
         (zone("ai", "vpce.amazonaws.com"), EndpointChange::Create),
         (zone("st.ai", "999999999999"), EndpointChange::Create),
@@ -43,8 +44,84 @@ fn names_that_a_hub_answers_for_get_no_endpoint() {
         if expected == EndpointChange::Elsewhere {
             assert!(plan.endpoints[0].reasons[0].contains("(Z1, owned by 999999999999)"), "{plan:#?}");
             assert_eq!(lines(&plan), ["tag subnet-a subnet-b"], "no security group without an endpoint");
+            assert!(notes(&plan).contains("`preflight` proves whether it leads to Cast AI"), "{plan:#?}");
         }
+        assert_eq!(notes(&plan).contains("covers api.cast.ai too"), zone.name == "cast.ai", "{plan:#?}");
     }
+    // A zone for one of two names says nothing about the other.
+    let mut facts = VpcFacts { hosted_zones: vec![zone("api.eu.cast.ai", "1")], ..facts() };
+    facts.services[0].private_dns_names.push("api.eu.cast.ai".to_owned());
+    let plan = decide(&facts, &only("rest-api"));
+    assert!(notes(&plan).contains("answers for its name, and none for api.cast.ai"), "{plan:#?}");
+}
+
+#[test]
+fn nodes_that_the_vpc_does_not_have_are_a_problem() {
+    let mut facts = facts();
+    facts.nodes_elsewhere = (1..=7).map(|number| format!("node-{number}")).collect();
+    let plan = decide(&facts, &only("rest-api"));
+    let [problem] = plan.problems.as_slice() else { panic!("{plan:#?}") };
+    assert!(problem.message.ends_with("node-4, node-5 and 2 more"), "{problem:?}");
+    assert_eq!(change(&plan, "rest-api"), EndpointChange::Create, "the others are served");
+    facts.uses.push(used("subnet-a", SubnetReason::Flag));
+    assert!(decide(&facts, &only("rest-api")).problems.is_empty());
+}
+
+#[test]
+fn a_named_subnet_makes_no_group_sufficient() {
+    let mut facts = facts();
+    facts.endpoints = vec![Endpoint {
+        id: "vpce-1".to_owned(),
+        service_name: cast_ai(REGION, None, &[])[0].service_name.clone(),
+        state: "available".to_owned(),
+        private_dns: true,
+        subnets: vec!["subnet-a".to_owned()],
+        groups: vec!["sg-1".to_owned()],
+        ..Endpoint::default()
+    }];
+    let source = RuleSource::Cidr("10.0.1.0/24".parse().unwrap());
+    facts.security_groups.push(SecurityGroup {
+        id: "sg-1".to_owned(),
+        ingress: vec![Rule { admits_https: true, source }],
+        ..SecurityGroup::default()
+    });
+    facts.uses.push(used("subnet-a", SubnetReason::Flag));
+    // Members of sg-nodes are in subnet-b, too.
+    assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Modify);
+    facts.uses.retain(|used| used.subnet == "subnet-a");
+    assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Unchanged);
+}
+
+#[test]
+fn groups_of_another_vpc_are_not_admitted_and_blocks_replace_unknown_ones() {
+    let mut facts = facts();
+    facts.client_groups.extend(["sg-stale".to_owned(), String::new(), "sg-x\u{1b}[31m".to_owned()]);
+    let plan = decide(&facts, &only("rest-api"));
+    assert_eq!(lines(&plan)[1], "admit sg-nodes to castai-privatelink-endpoints");
+    let note = notes(&plan);
+    assert!(note.contains("sg-stale") && !note.contains('\u{1b}'), "{note:?}");
+    facts.groups_unread = Some("EC2 describes no instance of 1 of 3 nodes".to_owned());
+    let plan = decide(&facts, &only("rest-api"));
+    let expected = "admit sg-nodes 10.0.1.0/24 10.0.2.0/24 to castai-privatelink-endpoints";
+    assert_eq!(lines(&plan)[1], expected);
+    assert!(notes(&plan).contains("EC2 describes no instance of 1 of 3 nodes"), "{}", notes(&plan));
+}
+
+#[test]
+fn a_subnet_without_free_addresses_is_no_place() {
+    let mut facts = facts();
+    facts.subnets[0].free_addresses = Some(0);
+    let plan = decide(&facts, &only("rest-api"));
+    assert_eq!(lines(&plan)[2], "create rest-api in subnet-b with [castai-privatelink-endpoints]");
+    assert_eq!(plan.problems[0].message, "no address for it in us-east-1a: subnet-a has no free one");
+    // Another subnet of the zone has one.
+    facts.uses.push(used("subnet-public", SubnetReason::Nodes(1)));
+    assert!(decide(&facts, &only("rest-api")).problems.is_empty());
+    facts.uses.pop();
+    facts.subnets[1].free_addresses = Some(0);
+    let plan = decide(&facts, &only("rest-api"));
+    assert_eq!(change(&plan, "rest-api"), EndpointChange::Blocked);
+    assert_eq!(plan.problems.len(), 2, "{plan:#?}");
 }
 
 #[test]
@@ -56,6 +133,7 @@ fn a_second_cluster_in_the_vpc_shares_the_endpoints() {
     second.subnets.push(subnet("subnet-b2", "us-east-1b", "10.0.4.0/24"));
     second.uses = vec![used("subnet-c", SubnetReason::Nodes(1)), used("subnet-b2", SubnetReason::Nodes(1))];
     second.client_groups = ["sg-second".to_owned()].into();
+    second.security_groups.push(SecurityGroup { id: "sg-second".to_owned(), ..SecurityGroup::default() });
     let plan = assert_settles(second, &only("rest-api"));
     // A new zone gets an address; the zone that has one keeps it.
     assert_eq!(
@@ -93,13 +171,33 @@ fn subnets_with_only_ipv6_need_a_service_with_ipv6() {
     }
     let plan = decide(&facts, &only("rest-api"));
     assert_eq!(change(&plan, "rest-api"), EndpointChange::Blocked);
-    assert!(
-        plan.problems[0].message.contains("no node subnet is in a zone that rest-api supports"),
-        "{plan:#?}"
-    );
+    let expected =
+        "nodes have only IPv6 addresses in us-east-1a, us-east-1b, and rest-api supports only IPv4";
+    assert_eq!(plan.problems[0].message, expected);
     facts.services[0].ip_types = vec!["ipv6".to_owned()];
     let plan = assert_settles(facts, &only("rest-api"));
     assert!(lines(&plan)[2].ends_with(", ipv6"), "{:?}", lines(&plan));
+}
+
+#[test]
+fn beside_subnets_with_ipv4_those_with_only_ipv6_get_no_address() {
+    let mut facts = facts();
+    facts.subnets[0].cidrs.push("fd00:1::/64".parse().unwrap());
+    facts.subnets[1].cidrs = vec!["fd00:2::/64".parse().unwrap()];
+    for (ip_types, created, reason) in [
+        (&["ipv4"][..], "endpoints]", "nodes have only IPv6 addresses in us-east-1b: reached by IPv4 only"),
+        (
+            &["ipv4", "ipv6"],
+            "endpoints], dualstack",
+            "nodes have only IPv6 addresses in us-east-1b: reached in another zone",
+        ),
+    ] {
+        facts.services[0].ip_types = ip_types.iter().map(|kind| (*kind).to_owned()).collect();
+        let plan = assert_settles(facts.clone(), &only("rest-api"));
+        let expected = format!("create rest-api in subnet-a with [castai-privatelink-{created}");
+        assert_eq!(lines(&plan)[2], expected);
+        assert_eq!(plan.endpoints[0].reasons, [reason]);
+    }
 }
 
 #[test]
@@ -171,7 +269,7 @@ fn local_zones_and_zones_without_the_service_use_endpoints_elsewhere() {
 fn of_several_subnets_in_a_zone_the_one_with_most_room_is_taken() {
     let mut facts = facts();
     facts.uses.push(used("subnet-public", SubnetReason::NodeGroup("ng".to_owned())));
-    facts.subnets[2].free_addresses = 4000;
+    facts.subnets[2].free_addresses = Some(4000);
     let plan = assert_settles(facts, &only("rest-api"));
     assert_eq!(
         lines(&plan)[2],
