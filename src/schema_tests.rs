@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::commands::permissions::All as Permissions;
 use crate::commands::version::Version;
+use crate::endpoints::list::EndpointList;
 use crate::endpoints::offer::Offer as EndpointServiceList;
 use crate::endpoints::plan::EndpointPlan;
 use crate::endpoints::run::EndpointReport;
@@ -37,7 +38,7 @@ struct Document {
     generate: fn() -> Schema,
 }
 
-const DOCUMENTS: [Document; 15] = [
+const DOCUMENTS: [Document; 16] = [
     Document { name: "inventory", title: "Inventory", has_kind: true, generate: written::<Inventory> },
     Document { name: "plan", title: "Plan", has_kind: true, generate: written::<Plan> },
     Document { name: "lock", title: "Lock", has_kind: true, generate: written::<Lock> },
@@ -65,6 +66,12 @@ const DOCUMENTS: [Document; 15] = [
         title: "EndpointServiceList",
         has_kind: true,
         generate: written::<EndpointServiceList>,
+    },
+    Document {
+        name: "endpoint-list",
+        title: "EndpointList",
+        has_kind: true,
+        generate: written::<EndpointList>,
     },
     Document {
         name: "endpoint-plan",

@@ -17,7 +17,7 @@ pub(super) async fn run(
     endpoints: &EndpointsArguments,
 ) -> Result<ExitStatus, CommandError> {
     match &endpoints.command {
-        EndpointsCommand::List(list) => list::run(list),
+        EndpointsCommand::List(list) => Box::pin(list::run(arguments, list)).await,
         EndpointsCommand::Plan(plan) => Box::pin(plan::run(arguments, plan)).await,
         EndpointsCommand::Create(create) => Box::pin(create::run(arguments, create)).await,
         EndpointsCommand::Terraform(wanted) => Box::pin(terraform::run(arguments, wanted)).await,

@@ -12,8 +12,10 @@ pub(super) mod tests;
 
 use std::collections::BTreeMap;
 
+pub use self::endpoint::existing;
 use self::groups::Groups;
 pub use self::groups::{group_names, our_group};
+pub use self::hub::is_gone;
 pub use self::removal::decide_removal;
 use crate::endpoints::facts::{SubnetReason, VpcFacts};
 use crate::endpoints::plan::{
@@ -77,7 +79,7 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
 }
 
 /// That subnets of nodes may be missing, unless the user names them.
-fn unknown_nodes(facts: &VpcFacts) -> Option<Problem> {
+pub fn unknown_nodes(facts: &VpcFacts) -> Option<Problem> {
     let why = facts.nodes_unread.as_ref()?;
     let is_named = facts.uses.iter().any(|used| used.reason == SubnetReason::Flag);
     (!is_named).then(|| Problem {
@@ -98,7 +100,7 @@ fn our_tags(wanted: &PlanSettings) -> BTreeMap<String, String> {
 
 /// A participant of a shared VPC cannot create endpoints: EC2 refuses with "This operation does not support shared VPCs"
 /// (AWS re:Post, "errors when I create interface endpoints").
-fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
+pub fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
     let (owner, account) = (facts.vpc.owner.as_ref()?, facts.account.as_ref()?);
     (owner != account).then(|| {
         let subnets: Vec<_> = facts.uses.iter().map(|used| format!("--subnet {}", used.subnet)).collect();

@@ -5,6 +5,7 @@ pub mod aws_cli;
 pub mod decide;
 pub mod facts;
 pub mod gather;
+pub mod list;
 pub mod offer;
 pub mod plan;
 pub mod run;

@@ -30,8 +30,8 @@ pub(super) async fn planned(
     arguments: &Arguments,
     target: &TargetArguments,
 ) -> Result<EndpointPlan, CommandError> {
-    let (ports, wanted) = connected(arguments, target).await?;
-    Ok(decide(&gather::facts(&ports, &wanted).await?, &wanted))
+    let (ports, settings) = connected(arguments, target).await?;
+    Ok(decide(&gather::facts(&ports, &settings).await?, &settings))
 }
 
 /// Connects to the cluster, unless the flags say all that it could, and to AWS; and the settings for the region.
@@ -47,12 +47,13 @@ pub(super) async fn connected(
     };
     let network = aws_login::network(arguments, connection.as_ref(), &[]);
     let ports = gather::connect(connection.as_ref(), &network, selection).await?;
-    let wanted = target.wanted(&ports.region);
-    if target.services.is_empty()
-        && let Some((message, hint)) = not_offered(target.service_region.as_ref().unwrap_or(&ports.region))
+    let settings = target.settings(&ports.region);
+    let flags = &target.services;
+    if flags.services.is_empty()
+        && let Some((message, hint)) = not_offered(flags.service_region.as_ref().unwrap_or(&ports.region))
     {
         let hint = format!("{hint}; pass them with --service NAME=SERVICE");
         return Err(CommandError::with_hint(format!("error: {message}"), hint));
     }
-    Ok((ports, wanted))
+    Ok((ports, settings))
 }

@@ -36,7 +36,7 @@ impl Context<'_> {
             _ => service.hosts.clone(),
         };
         let mut decision = Decision::new(service, hosts);
-        let existing = self.existing(service);
+        let existing = existing(self.facts, service);
         if let Some(endpoint) = existing {
             decision.planned.id = Some(endpoint.id.clone());
             decision.planned.state = Some(endpoint.state.clone());
@@ -85,19 +85,6 @@ impl Context<'_> {
             Some(endpoint) => self.adopt(service, endpoint, &placement, groups, decision),
             None => self.create(service, detail, &placement, groups, decision),
         }
-    }
-
-    /// The endpoint of a service that counts: with private DNS, ours, available, in this order.
-    fn existing(&self, service: &RequestedService) -> Option<&Endpoint> {
-        let of_service = |endpoint: &&Endpoint| {
-            endpoint.service_name == service.service_name && !is_gone(endpoint)
-                // S3 has both kinds, and either of them will do for nodes if its name leads there.
-                && (endpoint.is_gateway == service.is_gateway || endpoint.private_dns)
-        };
-        self.facts.endpoints.iter().filter(of_service).min_by_key(|endpoint| {
-            let is_available = endpoint.state.eq_ignore_ascii_case("available");
-            (!endpoint.private_dns, !endpoint.tags.contains_key(MANAGED_BY), !is_available, &endpoint.id)
-        })
     }
 
     fn account(&self) -> &str {
@@ -266,6 +253,19 @@ impl Context<'_> {
     }
 }
 
+/// The endpoint of a service that counts: with private DNS, ours, available, in this order.
+pub fn existing<'f>(facts: &'f VpcFacts, service: &RequestedService) -> Option<&'f Endpoint> {
+    let of_service = |endpoint: &&Endpoint| {
+        endpoint.service_name == service.service_name && !is_gone(endpoint)
+            // S3 has both kinds, and either of them will do for nodes if its name leads there.
+            && (endpoint.is_gateway == service.is_gateway || endpoint.private_dns)
+    };
+    facts.endpoints.iter().filter(of_service).min_by_key(|endpoint| {
+        let is_available = endpoint.state.eq_ignore_ascii_case("available");
+        (!endpoint.private_dns, !endpoint.tags.contains_key(MANAGED_BY), !is_available, &endpoint.id)
+    })
+}
+
 /// What keeps the private name of a service from working.
 fn name_note(service: &RequestedService, detail: &Service) -> Option<String> {
     let who = service.provider.who();
@@ -311,7 +311,7 @@ fn conflict(service: &RequestedService, other: &Endpoint, hosts: &[String]) -> P
 
 impl Provider {
     /// Who accepts its endpoints.
-    pub(super) const fn who(self) -> &'static str {
+    pub const fn who(self) -> &'static str {
         match self {
             Self::CastAi => "Cast AI",
             Self::Aws => "AWS",

@@ -30,6 +30,6 @@ pub(super) fn taken<'f>(facts: &'f VpcFacts, service_name: &str, hosts: &[String
 }
 
 /// Whether it is deleted or about to be.
-pub(super) fn is_gone(endpoint: &Endpoint) -> bool {
+pub fn is_gone(endpoint: &Endpoint) -> bool {
     ["deleting", "deleted"].iter().any(|state| endpoint.state.eq_ignore_ascii_case(state))
 }

@@ -151,7 +151,7 @@ fn change(plan: &EndpointPlan, name: &str) -> EndpointChange {
 }
 
 /// The facts after the plan was carried out.
-fn applied(facts: VpcFacts, plan: &EndpointPlan) -> VpcFacts {
+pub(in crate::endpoints) fn applied(facts: VpcFacts, plan: &EndpointPlan) -> VpcFacts {
     after(facts, &plan.actions)
 }
 
