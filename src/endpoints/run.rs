@@ -92,6 +92,8 @@ impl EndpointReport {
 
 /// What a run tells while it goes on.
 pub enum Progress<'p> {
+    /// This number of changes is made next.
+    Applying(usize),
     Step(&'p Step),
     /// Identifiers of endpoints that still change their state.
     Waiting(&'p [String]),
@@ -128,6 +130,9 @@ pub async fn run(
         let is_possible =
             |action: &&Action| !is_deleting || !matches!(action, Action::DeleteSecurityGroup { .. });
         let actions: Vec<_> = left.iter().filter(is_possible).cloned().collect();
+        if options.mode == Mode::Change {
+            observe(&Progress::Applying(actions.len()));
+        }
         let observe_step = |step: &Step| observe(&Progress::Step(step));
         let steps = apply(&ports.ec2, &vpc, &actions, options.mode, &observe_step).await;
         let is_progress =

@@ -38,19 +38,23 @@ pub(super) async fn change(
     };
     let written = Cell::new(Ok(()));
     let waiting = Cell::new(0);
-    let observe = |progress: &Progress<'_>| match progress {
+    let report_progress = |progress: &Progress<'_>| match progress {
         Progress::Step(step) if is_table => {
             if let Err(error) = text::step(step) {
                 written.set(Err(error));
             }
         }
-        Progress::Step(_) => {}
+        Progress::Applying(_) | Progress::Step(_) => {}
         Progress::Waiting(endpoints) => {
             if waiting.replace(endpoints.len()) != endpoints.len() && !endpoints.is_empty() {
                 let endpoints = output::table::count(endpoints.len(), "endpoint");
                 output::say(&format!("waiting for {endpoints}: EC2 takes one to three minutes"));
             }
         }
+    };
+    let observe = |progress: &Progress<'_>| {
+        output::interruption::observe_endpoints(progress);
+        report_progress(progress);
     };
     let report = run(ports, settings, decide, &wanted.options(), confirm, &observe).await?;
     if !is_table {
