@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod list;
 mod plan;
+mod service_file;
 mod terraform;
 mod written_files;
 

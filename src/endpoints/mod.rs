@@ -9,5 +9,6 @@ pub mod list;
 pub mod offer;
 pub mod plan;
 pub mod run;
+pub mod service_file;
 pub mod settings;
 pub mod terraform;

@@ -1,8 +1,9 @@
 //! The flags that say which VPC gets which endpoints.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use crate::cli::region;
 use crate::endpoints::gather::Selection;
@@ -61,6 +62,10 @@ pub struct ServiceArguments {
     #[arg(long = "service", value_name = "NAME=SERVICE", value_parser = named_service)]
     pub services: Vec<NamedService>,
 
+    /// File with such services: a map of names to service names in YAML or JSON, or - for standard input; --service wins
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub service_file: Option<PathBuf>,
+
     /// Region of Cast AI's services, if they allow endpoints from other regions (default: that of the VPC)
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub service_region: Option<String>,
@@ -86,10 +91,10 @@ impl TargetArguments {
         Selection { region: region.clone(), vpc: vpc.clone(), subnets: subnets.clone() }
     }
 
-    /// What is to be in the VPC, which is in `region`.
-    pub fn settings(&self, region: &str) -> PlanSettings {
-        let ServiceArguments { services, service_region, with_aws_endpoints, aws_endpoints } = &self.services;
-        let mut services = settings::cast_ai(region, service_region.as_deref(), services);
+    /// What is to be in the VPC, which is in `region`. `named` are the services of flags and file.
+    pub fn settings(&self, region: &str, named: &[NamedService]) -> PlanSettings {
+        let ServiceArguments { service_region, with_aws_endpoints, aws_endpoints, .. } = &self.services;
+        let mut services = settings::cast_ai(region, service_region.as_deref(), named);
         if *with_aws_endpoints {
             services.extend(settings::aws(region, aws_endpoints));
         }
@@ -119,15 +124,8 @@ fn id(text: &str, prefix: &str) -> Result<String, String> {
 }
 
 fn named_service(text: &str) -> Result<NamedService, String> {
-    let named = text.split_once('=').filter(|(name, service)| {
-        let is_word = |text: &str| {
-            !text.is_empty()
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        };
-        is_word(name) && is_word(service) && service.contains('.')
-    });
     let named =
-        named.map(|(name, service)| NamedService { name: name.to_owned(), service_name: service.to_owned() });
+        text.split_once('=').and_then(|(name, service)| NamedService::new(name, service, "--service"));
     named.ok_or_else(|| {
         "expected NAME=SERVICE, such as rest-api=com.amazonaws.vpce.eu-west-1.vpce-svc-0123".to_owned()
     })

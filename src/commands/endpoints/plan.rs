@@ -1,6 +1,6 @@
 //! `endpoints plan`: gather facts about cluster and VPC, decide, print the plan.
 
-use super::aws_login;
+use super::{aws_login, service_file};
 use crate::castai::built_in;
 use crate::cli::{Arguments, EndpointsFormat, EndpointsPlanArguments, OutputFormat, TargetArguments};
 use crate::cluster;
@@ -9,7 +9,7 @@ use crate::endpoints::decide::decide;
 use crate::endpoints::gather::{self, Ports};
 use crate::endpoints::offer::not_offered;
 use crate::endpoints::plan::EndpointPlan;
-use crate::endpoints::settings::PlanSettings;
+use crate::endpoints::settings::{PlanSettings, merged};
 use crate::output::{self, endpoints as text};
 
 pub(super) async fn run(
@@ -39,6 +39,12 @@ pub(super) async fn connected(
     arguments: &Arguments,
     target: &TargetArguments,
 ) -> Result<(Ports, PlanSettings), CommandError> {
+    // Before anything is requested: a wrong file is found at once.
+    let of_file = match &target.services.service_file {
+        Some(path) => service_file::read(path).await?,
+        None => Vec::new(),
+    };
+    let named = merged(of_file, &target.services.services);
     let selection = target.selection();
     let connection = if selection.is_complete() {
         None
@@ -47,12 +53,12 @@ pub(super) async fn connected(
     };
     let network = aws_login::network(arguments, connection.as_ref(), &[]);
     let ports = gather::connect(connection.as_ref(), &network, selection).await?;
-    let settings = target.settings(&ports.region);
-    let flags = &target.services;
-    if flags.services.is_empty()
-        && let Some((message, hint)) = not_offered(flags.service_region.as_ref().unwrap_or(&ports.region))
+    let settings = target.settings(&ports.region, &named);
+    if named.is_empty()
+        && let Some((message, hint)) =
+            not_offered(target.services.service_region.as_ref().unwrap_or(&ports.region))
     {
-        let hint = format!("{hint}; pass them with --service NAME=SERVICE");
+        let hint = format!("{hint}; pass them with --service NAME=SERVICE or --service-file");
         return Err(CommandError::with_hint(format!("error: {message}"), hint));
     }
     Ok((ports, settings))

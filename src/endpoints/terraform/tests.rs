@@ -143,10 +143,8 @@ fn services_that_the_module_does_not_know_are_named() {
     let mut facts = facts();
     facts.region = "eu-west-1".to_owned();
     facts.services.clear();
-    let service = crate::endpoints::settings::NamedService {
-        name: "rest-api".to_owned(),
-        service_name: "com.amazonaws.vpce.eu-west-1.vpce-svc-1".to_owned(),
-    };
+    let name = "com.amazonaws.vpce.eu-west-1.vpce-svc-1";
+    let service = crate::endpoints::settings::NamedService::new("rest-api", name, "--service").unwrap();
     facts.subnets = vec![subnet("subnet-a", "eu-west-1a", "10.0.1.0/24")];
     facts.uses = vec![SubnetUse { subnet: "subnet-a".to_owned(), reason: SubnetReason::Flag }];
     let wanted = PlanSettings {

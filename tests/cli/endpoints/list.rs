@@ -1,14 +1,16 @@
 //! `endpoints list`: without a VPC it sends nothing; with one it lists what exists and what is missing.
 
+use std::collections::BTreeMap;
+
 use lab::address::{REGION, VPC_ID};
 use lab::aws::{CLUSTER_GROUP, SUBNETS, cast_ai_services};
 use serde_json::{Value, json};
 
 use super::create::{CREATE, actions, ec2, endpoints, forget_requests, run};
-use super::{allowed, aws};
+use super::{allowed, aws, plan};
 use crate::harness::{
     QUICK, assert_stderr_contains, own_lab, parse_json, plugin, snapshot_document, snapshot_in_pipe,
-    snapshot_on_terminals,
+    snapshot_on_terminals, write_file,
 };
 
 const LIST: [&str; 3] = ["endpoints", "list", "--in-vpc"];
@@ -90,4 +92,55 @@ fn without_a_vpc_nothing_is_requested() {
     let blind = run(&lab, 1, &LIST, &[]);
     assert_stderr_contains(&blind, &["0 of 6 services are complete", "6 unknown"]);
     assert!(blind.stdout.contains("unknown without enableDnsSupport of vpc-"), "{}", blind.stdout);
+}
+
+#[test]
+fn services_of_a_file_are_used_and_the_flag_wins() {
+    let lab = own_lab();
+    let names = |flags: &[&str]| {
+        let plan = plan(&lab, 0, flags);
+        let planned = plan["endpoints"].as_array().unwrap().iter();
+        planned
+            .map(|one| (one["name"].as_str().unwrap().to_owned(), one["serviceName"].clone()))
+            .collect::<BTreeMap<_, _>>()
+    };
+    write_file(
+        &lab,
+        "services.yaml",
+        "# of Cast AI\nkvisor: com.amazonaws.vpce.a\nnew: com.amazonaws.vpce.b\n",
+    );
+    let planned = names(&["--service-file=services.yaml", "--service=kvisor=com.amazonaws.vpce.c"]);
+    assert_eq!(planned.len(), 7);
+    assert_eq!(
+        (&planned["kvisor"], &planned["new"]),
+        (&json!("com.amazonaws.vpce.c"), &json!("com.amazonaws.vpce.b"))
+    );
+    let list = parse_json(&run(&lab, 0, &LIST, &["--service-file=services.yaml", "-o", "json"]));
+    assert_eq!(list["services"][6]["neededBy"], "--service-file");
+
+    let script = "echo '{\"new\": \"com.amazonaws.vpce.b\"}' | kubectl castai-privatelink endpoints plan --service-file - -o json";
+    let piped = lab.run("sh", &["-c", script]).unwrap();
+    assert!(piped.stdout.contains("com.amazonaws.vpce.b"), "{}", piped.stderr);
+
+    forget_requests(&lab);
+    for (text, parts) in [
+        (
+            "kvisor: com.a\nnew: b\n",
+            &["error: --service-file services.yaml: line 2: expected NAME: SERVICE", "found new: b"][..],
+        ),
+        ("kvisor: com.a\nkvisor: com.b\n", &["line 2: kvisor is named twice"]),
+        (
+            &"#".repeat(70_000),
+            &["error: reading --service-file services.yaml: it is larger than 65536 bytes"],
+        ),
+    ] {
+        write_file(&lab, "services.yaml", text);
+        let refused = plugin(&lab, 2, &["endpoints", "plan", "--service-file=services.yaml"]);
+        assert_stderr_contains(&refused, parts);
+    }
+    assert_stderr_contains(
+        &plugin(&lab, 2, &["endpoints", "plan", "--service-file=gone"]),
+        &["error: reading --service-file gone: "],
+    );
+    assert!(actions(&lab).is_empty(), "nothing is requested with a wrong file");
 }
