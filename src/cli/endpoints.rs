@@ -215,15 +215,14 @@ pub struct ChangeArguments {
 }
 
 impl ChangeArguments {
-    pub const fn options(&self) -> Options {
-        Options {
-            mode: match self.dry_run {
-                DryRun::None => Mode::Change,
-                DryRun::Client | DryRun::Server => Mode::DryRun,
-            },
-            wait: self.wait,
-            timeout: self.timeout,
-        }
+    /// How requests are made; `None` for a client dry run, which makes none.
+    pub const fn options(&self) -> Option<Options> {
+        let mode = match self.dry_run {
+            DryRun::None => Mode::Change,
+            DryRun::Server => Mode::DryRun,
+            DryRun::Client => return None,
+        };
+        Some(Options { mode, wait: self.wait, timeout: self.timeout })
     }
 }
 

@@ -23,16 +23,16 @@ use crate::endpoints::plan::{
 };
 use crate::endpoints::settings::{PlanSettings, Provider};
 
-/// The plan for `wanted`, which is the same for the same facts.
-pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
+/// The plan for `settings`, which is the same for the same facts.
+pub fn decide(facts: &VpcFacts, settings: &PlanSettings) -> EndpointPlan {
     let mut plan = EndpointPlan::new(facts.region.clone(), facts.vpc.id.clone());
     plan.account.clone_from(&facts.account);
     plan.cluster = facts.cluster.as_ref().map(|cluster| cluster.name.clone());
     plan.notes.clone_from(&facts.unread);
     let used = subnets::Used::new(facts);
     plan.notes.extend(used.notes(facts));
-    plan.subnets = used.planned(facts, wanted);
-    if used.is_empty() && wanted.endpoint_subnets.is_empty() {
+    plan.subnets = used.planned(facts, settings);
+    if used.is_empty() && settings.endpoint_subnets.is_empty() {
         plan.problems.push(Problem {
             subject: facts.vpc.id.clone(),
             message: format!("no subnet of a node found in {}", facts.vpc.id),
@@ -48,12 +48,16 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
         }
     }
     let shared = shared_vpc(facts);
-    let attributes = vpc_attributes(facts, wanted);
-    let mut groups = Groups::new(facts, wanted, &used);
-    let context =
-        endpoint::Context { facts, wanted, used: &used, is_blocked: shared.is_some() || attributes.is_err() };
+    let attributes = vpc_attributes(facts, settings);
+    let mut groups = Groups::new(facts, settings, &used);
+    let context = endpoint::Context {
+        facts,
+        settings,
+        used: &used,
+        is_blocked: shared.is_some() || attributes.is_err(),
+    };
     let mut endpoint_actions = Vec::new();
-    for service in &wanted.services {
+    for service in &settings.services {
         let decision = context.decide(service, &mut groups);
         plan.cost.endpoint_zones += decision.added_zones;
         plan.problems.extend(decision.problem);
@@ -64,7 +68,7 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     plan.problems.extend(shared);
     match attributes {
         // Without an endpoint that needs them, attributes stay as they are.
-        Ok(actions) if plan.endpoints.iter().any(|endpoint| needs_private_dns(endpoint, wanted)) => {
+        Ok(actions) if plan.endpoints.iter().any(|endpoint| needs_private_dns(endpoint, settings)) => {
             plan.actions.extend(actions);
         }
         Ok(_) => {}
@@ -72,7 +76,7 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     }
     plan.actions.extend(groups.actions());
     plan.actions.extend(endpoint_actions);
-    plan.actions.extend(used.tag_action(facts, wanted));
+    plan.actions.extend(used.tag_action(facts, settings));
     plan.redirection = redirection(&plan, facts);
     plan.cost = cost(&facts.region, plan.cost.endpoint_zones);
     plan
@@ -92,8 +96,8 @@ pub fn unknown_nodes(facts: &VpcFacts) -> Option<Problem> {
 }
 
 /// The tags of what we create.
-fn our_tags(wanted: &PlanSettings) -> BTreeMap<String, String> {
-    let mut tags = wanted.tags.clone();
+fn our_tags(settings: &PlanSettings) -> BTreeMap<String, String> {
+    let mut tags = settings.tags.clone();
     tags.insert(MANAGED_BY.to_owned(), PLUGIN.to_owned());
     tags
 }
@@ -125,17 +129,17 @@ pub fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
 }
 
 /// Also an endpoint that exists: an attribute may have been turned off afterwards.
-fn needs_private_dns(endpoint: &PlannedEndpoint, wanted: &PlanSettings) -> bool {
+fn needs_private_dns(endpoint: &PlannedEndpoint, settings: &PlanSettings) -> bool {
     let is_used = !matches!(endpoint.change, EndpointChange::Elsewhere | EndpointChange::Blocked);
-    is_used && wanted.services.iter().any(|service| service.name == endpoint.name && !service.is_gateway)
+    is_used && settings.services.iter().any(|service| service.name == endpoint.name && !service.is_gateway)
 }
 
 /// The attributes that private DNS needs and that are off: the actions that turn them on, if the user allows it.
-fn vpc_attributes(facts: &VpcFacts, wanted: &PlanSettings) -> Result<Vec<Action>, Problem> {
+fn vpc_attributes(facts: &VpcFacts, settings: &PlanSettings) -> Result<Vec<Action>, Problem> {
     let vpc = &facts.vpc;
     let all = [("enableDnsSupport", vpc.dns_support), ("enableDnsHostnames", vpc.dns_hostnames)];
     let off: Vec<_> = all.iter().filter(|(_, is_on)| *is_on == Some(false)).map(|(name, _)| *name).collect();
-    if off.is_empty() || wanted.enable_vpc_dns {
+    if off.is_empty() || settings.enable_vpc_dns {
         let enable = |attribute| Action::EnableVpcAttribute { vpc: vpc.id.clone(), attribute };
         return Ok(off.into_iter().map(enable).collect());
     }

@@ -41,8 +41,8 @@ impl Selection {
 /// Instances in one request: each takes about 5 KB of the response.
 const INSTANCES: usize = 200;
 
-/// Where the endpoints belong, and the clients that read it.
-pub struct Ports {
+/// The clients that read and change a VPC, and what they were made from.
+pub struct Clients {
     pub region: String,
     account: Option<String>,
     environment: Option<Environment>,
@@ -60,7 +60,7 @@ pub async fn connect(
     connection: Option<&Connection>,
     network: &Settings,
     selection: Selection,
-) -> Result<Ports, CommandError> {
+) -> Result<Clients, CommandError> {
     let environment = match connection {
         Some(connection) => Some(Environment::read(connection).await?),
         None => None,
@@ -78,29 +78,29 @@ pub async fn connect(
         Err(_) => None,
     };
     let client = Client::new(&aws, network)?;
-    Ok(Ports { region, account, environment, selection, ec2: Ec2::new(&client), client, aws })
+    Ok(Clients { region, account, environment, selection, ec2: Ec2::new(&client), client, aws })
 }
 
-/// Reads everything that the plan for `wanted` depends on.
+/// Reads everything that the plan for `settings` depends on.
 ///
 /// # Errors
 /// The VPC is unknown or cannot be read.
-pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, CommandError> {
+pub async fn facts(clients: &Clients, settings: &PlanSettings) -> Result<VpcFacts, CommandError> {
     let mut facts =
-        VpcFacts { region: ports.region.clone(), account: ports.account.clone(), ..VpcFacts::default() };
-    let mut vpc = ports.selection.vpc.clone();
-    if let Some(environment) = &ports.environment {
+        VpcFacts { region: clients.region.clone(), account: clients.account.clone(), ..VpcFacts::default() };
+    let mut vpc = clients.selection.vpc.clone();
+    if let Some(environment) = &clients.environment {
         let connection = &environment.connection;
         if let Some(name) = connection.eks.as_ref().and_then(|eks| eks.name.clone()) {
             facts.cluster = Some(Cluster { name: name.clone(), ..Cluster::default() });
-            match eks::read(&ports.client, &name, &mut facts).await {
+            match eks::read(&clients.client, &name, &mut facts).await {
                 Ok(found) => vpc = vpc.or(found),
                 Err(error) => facts.unread.push(format!("the cluster in EKS could not be read: {error}")),
             }
         }
         kubernetes::read(connection, &mut facts).await;
         facts.nodes_unread.clone_from(&environment.nodes.forbidden);
-        let found = instances(ports, environment, &mut facts).await;
+        let found = instances(clients, environment, &mut facts).await;
         vpc = vpc.or(found);
     }
     let vpc = vpc.ok_or_else(|| {
@@ -110,16 +110,16 @@ pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, Com
             "name it with --vpc",
         )
     })?;
-    facts.vpc = read_vpc(&ports.ec2, &vpc).await?;
-    let ec2 = &ports.ec2;
+    facts.vpc = read_vpc(&clients.ec2, &vpc).await?;
+    let ec2 = &clients.ec2;
     let of_vpc = || filter("vpc-id", &[&vpc]);
     let (subnets, tables, groups, endpoints, services, zones) = futures::join!(
         ec2.list("DescribeSubnets", "subnetSet", of_vpc()),
         ec2.list("DescribeRouteTables", "routeTableSet", of_vpc()),
         ec2.list("DescribeSecurityGroups", "securityGroupInfo", of_vpc()),
         ec2.list("DescribeVpcEndpoints", "vpcEndpointSet", of_vpc()),
-        services(ec2, wanted),
-        zones::read(&ports.client, &vpc),
+        services(ec2, settings),
+        zones::read(&clients.client, &vpc),
     );
     facts.subnets = subnets?.iter().map(parse::subnet).collect();
     facts.route_tables = tables?.iter().map(parse::route_table).collect();
@@ -135,9 +135,9 @@ pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, Com
             facts.unread.push(why);
         }
     }
-    nodes_by_address(ports, &mut facts);
+    nodes_by_address(clients, &mut facts);
     tagged(&mut facts);
-    let named = ports.selection.subnets.iter();
+    let named = clients.selection.subnets.iter();
     facts.uses.extend(named.map(|subnet| SubnetUse { subnet: subnet.clone(), reason: SubnetReason::Flag }));
     let unknown = facts.uses.iter().find(|used| {
         used.reason == SubnetReason::Flag && !facts.subnets.iter().any(|subnet| subnet.id == used.subnet)
@@ -153,7 +153,7 @@ pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, Com
 ///
 /// # Errors
 /// EC2 refuses or cannot be reached.
-pub async fn rules_of_ours(ports: &Ports, facts: &VpcFacts) -> Result<Vec<IdentifiedRule>, CommandError> {
+pub async fn rules_of_ours(clients: &Clients, facts: &VpcFacts) -> Result<Vec<IdentifiedRule>, CommandError> {
     let ours =
         [Provider::CastAi, Provider::Aws].into_iter().filter_map(|provider| our_group(facts, provider));
     let ours: Vec<_> = ours.map(|group| group.id.as_str()).collect();
@@ -161,7 +161,7 @@ pub async fn rules_of_ours(ports: &Ports, facts: &VpcFacts) -> Result<Vec<Identi
         return Ok(Vec::new());
     }
     let of_ours = filter("group-id", &ours);
-    let rules = ports.ec2.list("DescribeSecurityGroupRules", "securityGroupRuleSet", of_ours).await?;
+    let rules = clients.ec2.list("DescribeSecurityGroupRules", "securityGroupRuleSet", of_ours).await?;
     Ok(rules.iter().filter_map(parse::https_rule).collect())
 }
 
@@ -185,10 +185,10 @@ async fn attribute(ec2: &Ec2, id: &str, name: &str) -> Option<bool> {
 
 /// The services that EC2 describes to this account. One unknown name fails the whole request, so that they are then read
 /// one by one.
-async fn services(ec2: &Ec2, wanted: &PlanSettings) -> Result<Vec<Service>, Error> {
+async fn services(ec2: &Ec2, settings: &PlanSettings) -> Result<Vec<Service>, Error> {
     let mut found = Vec::new();
     let mut by_region: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
-    for service in &wanted.services {
+    for service in &settings.services {
         by_region.entry(service.region.as_deref()).or_default().push(&service.service_name);
     }
     for (region, names) in by_region {
@@ -221,13 +221,13 @@ fn is_unknown_service(error: &Error) -> bool {
 }
 
 /// The instances of the nodes: their VPC, subnets and security groups. Further interfaces in other subnets are for pods.
-async fn instances(ports: &Ports, environment: &Environment, facts: &mut VpcFacts) -> Option<String> {
+async fn instances(clients: &Clients, environment: &Environment, facts: &mut VpcFacts) -> Option<String> {
     let ids: Vec<_> = environment.nodes.nodes.iter().filter_map(|node| node.instance.clone()).collect();
     let mut found: Vec<Element> = Vec::new();
     for some in ids.chunks(INSTANCES) {
         // An instance that was just terminated must not hide the others: a filter ignores it.
         let some: Vec<_> = some.iter().map(String::as_str).collect();
-        match ports.ec2.list("DescribeInstances", "reservationSet", filter("instance-id", &some)).await {
+        match clients.ec2.list("DescribeInstances", "reservationSet", filter("instance-id", &some)).await {
             Ok(reservations) => found.extend(reservations),
             Err(error) => {
                 facts.unread.push(format!("the instances of the nodes could not be read: {error}"));
@@ -256,11 +256,11 @@ async fn instances(ports: &Ports, environment: &Environment, facts: &mut VpcFact
 }
 
 /// Without the instances, a node is in the subnet whose block has its address.
-fn nodes_by_address(ports: &Ports, facts: &mut VpcFacts) {
+fn nodes_by_address(clients: &Clients, facts: &mut VpcFacts) {
     if facts.uses.iter().any(|used| matches!(used.reason, SubnetReason::Nodes(_))) {
         return;
     }
-    let addresses = ports.environment.iter().flat_map(|environment| environment.nodes.internal_addresses());
+    let addresses = clients.environment.iter().flat_map(|environment| environment.nodes.internal_addresses());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for address in addresses {
         let mut subnets = facts.subnets.iter();

@@ -166,14 +166,14 @@ mod tests {
         let ours = cast_ai("us-east-1", None, &[]);
         assert_eq!(ours.len(), 6);
         let mine = cast_ai("us-east-1", None, &[named("files", "com.x"), named("new", "com.y")]);
-        let names: Vec<_> = mine.iter().map(|wanted| wanted.service_name.as_str()).collect();
+        let names: Vec<_> = mine.iter().map(|service| service.service_name.as_str()).collect();
         assert_eq!((names[3], names[6]), ("com.x", "com.y"));
         assert_eq!(
             (mine[0].needed_by.as_str(), mine[6].needed_by.as_str()),
             ("every component", "--service")
         );
         assert_eq!(names[0], ours[0].service_name);
-        // In a region without services, only those that the user names are wanted.
+        // In a region without services, only those that the user names are requested.
         let elsewhere = cast_ai("eu-west-1", None, &[named("rest-api", "com.z")]);
         assert_eq!(elsewhere.len(), 1);
         assert_eq!(elsewhere[0].hosts, ["api.cast.ai", "api.eu.cast.ai"]);
@@ -199,15 +199,15 @@ mod tests {
 
     #[test]
     fn aws_services_have_the_names_of_the_partition() {
-        let wanted = aws("us-east-1", &["eks".to_owned(), "sts".to_owned()]);
-        let names: Vec<_> = wanted.iter().map(|service| service.service_name.as_str()).collect();
+        let services = aws("us-east-1", &["eks".to_owned(), "sts".to_owned()]);
+        let names: Vec<_> = services.iter().map(|service| service.service_name.as_str()).collect();
         assert_eq!(names.len(), 6, "{names:?}");
         assert_eq!(
-            (wanted[0].needed_by.as_str(), wanted[5].needed_by.as_str()),
+            (services[0].needed_by.as_str(), services[5].needed_by.as_str()),
             ("nodes that pull images", "--aws-endpoint")
         );
         assert_eq!(names[0], "com.amazonaws.us-east-1.ecr.api");
-        let gateways: Vec<_> = wanted.iter().filter(|service| service.is_gateway).collect();
+        let gateways: Vec<_> = services.iter().filter(|service| service.is_gateway).collect();
         assert_eq!(gateways.len(), 1);
         assert_eq!(gateways[0].name, "s3");
     }

@@ -25,8 +25,8 @@ async fn in_vpc(
     target: &TargetArguments,
     format: EndpointsFormat,
 ) -> Result<ExitStatus, CommandError> {
-    let (ports, settings) = connected(arguments, target).await?;
-    let facts = gather::facts(&ports, &settings).await?;
+    let (clients, settings) = connected(arguments, target).await?;
+    let facts = gather::facts(&clients, &settings).await?;
     let plan = decide(&facts, &settings);
     let list = EndpointList::new(&facts, &settings, &plan);
     match format {

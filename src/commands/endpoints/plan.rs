@@ -6,7 +6,7 @@ use crate::cli::{Arguments, EndpointsFormat, EndpointsPlanArguments, OutputForma
 use crate::cluster;
 use crate::commands::{CommandError, ExitStatus};
 use crate::endpoints::decide::decide;
-use crate::endpoints::gather::{self, Ports};
+use crate::endpoints::gather::{self, Clients};
 use crate::endpoints::offer::not_offered;
 use crate::endpoints::plan::EndpointPlan;
 use crate::endpoints::settings::{PlanSettings, merged};
@@ -14,10 +14,10 @@ use crate::output::{self, endpoints as text};
 
 pub(super) async fn run(
     arguments: &Arguments,
-    wanted: &EndpointsPlanArguments,
+    plan_arguments: &EndpointsPlanArguments,
 ) -> Result<ExitStatus, CommandError> {
-    let plan = Box::pin(planned(arguments, &wanted.target)).await?;
-    match wanted.output {
+    let plan = Box::pin(planned(arguments, &plan_arguments.target)).await?;
+    match plan_arguments.output {
         EndpointsFormat::Table => text::plan(&plan)?,
         EndpointsFormat::Json => output::document(&plan, OutputFormat::Json)?,
         EndpointsFormat::Yaml => output::document(&plan, OutputFormat::Yaml)?,
@@ -30,15 +30,15 @@ pub(super) async fn planned(
     arguments: &Arguments,
     target: &TargetArguments,
 ) -> Result<EndpointPlan, CommandError> {
-    let (ports, settings) = connected(arguments, target).await?;
-    Ok(decide(&gather::facts(&ports, &settings).await?, &settings))
+    let (clients, settings) = connected(arguments, target).await?;
+    Ok(decide(&gather::facts(&clients, &settings).await?, &settings))
 }
 
 /// Connects to the cluster, unless the flags say all that it could, and to AWS; and the settings for the region.
 pub(super) async fn connected(
     arguments: &Arguments,
     target: &TargetArguments,
-) -> Result<(Ports, PlanSettings), CommandError> {
+) -> Result<(Clients, PlanSettings), CommandError> {
     // Before anything is requested: a wrong file is found at once.
     let of_file = match &target.services.service_file {
         Some(path) => service_file::read(path).await?,
@@ -52,14 +52,14 @@ pub(super) async fn connected(
         Some(cluster::connect(&arguments.connection.flags(built_in())).await?)
     };
     let network = aws_login::network(arguments, connection.as_ref(), &[]);
-    let ports = gather::connect(connection.as_ref(), &network, selection).await?;
-    let settings = target.settings(&ports.region, &named);
+    let clients = gather::connect(connection.as_ref(), &network, selection).await?;
+    let settings = target.settings(&clients.region, &named);
     if named.is_empty()
         && let Some((message, hint)) =
-            not_offered(target.services.service_region.as_ref().unwrap_or(&ports.region))
+            not_offered(target.services.service_region.as_ref().unwrap_or(&clients.region))
     {
         let hint = format!("{hint}; pass them with --service NAME=SERVICE or --service-file");
         return Err(CommandError::with_hint(format!("error: {message}"), hint));
     }
-    Ok((ports, settings))
+    Ok((clients, settings))
 }

@@ -13,7 +13,7 @@ use crate::endpoints::settings::{PlanSettings, Provider, RequestedService};
 
 pub(super) struct Context<'f> {
     pub(super) facts: &'f VpcFacts,
-    pub(super) wanted: &'f PlanSettings,
+    pub(super) settings: &'f PlanSettings,
     pub(super) used: &'f Used<'f>,
     /// Nothing can be created or modified in this VPC.
     pub(super) is_blocked: bool,
@@ -76,7 +76,7 @@ impl Context<'_> {
         if service.is_gateway {
             return self.gateway(service, existing, decision);
         }
-        let placement = place(self.facts, self.wanted, self.used, service, detail);
+        let placement = place(self.facts, self.settings, self.used, service, detail);
         if !placement.unsupported.is_empty() {
             let zones = placement.unsupported.join(", ");
             decision.planned.reasons.push(format!("not offered in {zones}: reached in another zone"));
@@ -158,7 +158,7 @@ impl Context<'_> {
             decision.planned.change = EndpointChange::Blocked;
             return decision;
         }
-        let mut tags = our_tags(self.wanted);
+        let mut tags = our_tags(self.settings);
         tags.insert("Name".to_owned(), format!("castai-privatelink-{}", service.name));
         let subnets: Vec<_> = placement.subnets.iter().map(|subnet| subnet.id.clone()).collect();
         decision.added_zones = subnets.len();

@@ -16,7 +16,7 @@ use crate::endpoints::settings::{Peer, PlanSettings, Provider};
 /// Our two security groups, and what the endpoints need of them.
 pub(super) struct Groups<'f> {
     facts: &'f VpcFacts,
-    wanted: &'f PlanSettings,
+    settings: &'f PlanSettings,
     /// Where nodes and pods have their addresses.
     client_cidrs: Vec<IpNet>,
     clients: Vec<Peer>,
@@ -57,17 +57,17 @@ pub fn our_group(facts: &VpcFacts, provider: Provider) -> Option<&SecurityGroup>
 }
 
 impl<'f> Groups<'f> {
-    pub(super) fn new(facts: &'f VpcFacts, wanted: &'f PlanSettings, used: &Used<'_>) -> Self {
+    pub(super) fn new(facts: &'f VpcFacts, settings: &'f PlanSettings, used: &Used<'_>) -> Self {
         let client_cidrs: Vec<_> = used.cidrs().copied().collect();
         let mut clients: Vec<_> = facts.client_groups.iter().cloned().map(Peer::Group).collect();
         if clients.is_empty() {
             clients.extend(client_cidrs.iter().copied().map(Peer::Cidr));
         }
-        clients.extend(wanted.admit.iter().cloned());
+        clients.extend(settings.admit.iter().cloned());
         let vpc =
-            facts.vpc.cidrs.iter().copied().map(Peer::Cidr).chain(wanted.admit.iter().cloned()).collect();
+            facts.vpc.cidrs.iter().copied().map(Peer::Cidr).chain(settings.admit.iter().cloned()).collect();
         let (clients, vpc) = (sorted(clients), sorted(vpc));
-        Self { facts, wanted, client_cidrs, clients, vpc, needed: BTreeSet::new() }
+        Self { facts, settings, client_cidrs, clients, vpc, needed: BTreeSet::new() }
     }
 
     /// The group of ours for endpoints of `provider`, which is needed from now on.
@@ -130,7 +130,7 @@ impl<'f> Groups<'f> {
             let group = if let Some(group) = existing {
                 GroupRef::Id(group.id.clone())
             } else {
-                let mut tags = our_tags(self.wanted);
+                let mut tags = our_tags(self.settings);
                 tags.insert(GROUP_FOR.to_owned(), purpose.to_owned());
                 tags.insert("Name".to_owned(), name.to_owned());
                 actions.push(Action::CreateSecurityGroup {

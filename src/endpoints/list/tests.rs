@@ -1,10 +1,10 @@
 use super::*;
 use crate::endpoints::decide::decide;
-use crate::endpoints::decide::tests::{applied, cast_ai_wanted, facts};
+use crate::endpoints::decide::tests::{applied, cast_ai_settings, facts};
 use crate::endpoints::facts::{HostedZone, SubnetReason};
 
 fn settings() -> PlanSettings {
-    PlanSettings { enable_vpc_dns: true, ..cast_ai_wanted() }
+    PlanSettings { enable_vpc_dns: true, ..cast_ai_settings() }
 }
 
 fn list(facts: &VpcFacts) -> EndpointList {

@@ -85,8 +85,8 @@ fn an_attribute_that_was_turned_off_later_is_turned_on_again() {
     facts.vpc.dns_support = Some(false);
     let plan = decide(&facts, &only("rest-api"));
     assert!(plan.actions.is_empty() && !plan.problems.is_empty(), "{plan:#?}");
-    let wanted = PlanSettings { enable_vpc_dns: true, ..only("rest-api") };
-    assert_eq!(lines(&assert_settles(facts, &wanted)), ["enable enableDnsSupport"]);
+    let settings = PlanSettings { enable_vpc_dns: true, ..only("rest-api") };
+    assert_eq!(lines(&assert_settles(facts, &settings)), ["enable enableDnsSupport"]);
 }
 
 /// The reference Terraform: one security group that is open to all, and no tags on subnets that it did not create.
@@ -227,11 +227,11 @@ fn aws_endpoints_of_others_are_completed() {
 fn an_interface_endpoint_of_s3_with_private_dns_serves_nodes_too() {
     let mut facts = facts();
     facts.endpoints = vec![foreign(&format!("com.amazonaws.{REGION}.s3"))];
-    let mut wanted = with_aws();
-    wanted.services.retain(|service| service.name == "s3");
-    assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Unchanged);
+    let mut settings = with_aws();
+    settings.services.retain(|service| service.name == "s3");
+    assert_eq!(change(&decide(&facts, &settings), "s3"), EndpointChange::Unchanged);
     facts.endpoints[0].private_dns = false;
-    assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Create);
+    assert_eq!(change(&decide(&facts, &settings), "s3"), EndpointChange::Create);
 }
 
 #[test]
