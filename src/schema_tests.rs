@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::commands::permissions::All as Permissions;
 use crate::commands::version::Version;
+use crate::endpoints::list::EndpointList;
 use crate::endpoints::offer::Offer as EndpointServiceList;
 use crate::endpoints::plan::EndpointPlan;
 use crate::endpoints::run::EndpointReport;
@@ -67,6 +68,12 @@ const DOCUMENTS: [Document; 16] = [
         title: "EndpointServiceList",
         has_kind: true,
         generate: written::<EndpointServiceList>,
+    },
+    Document {
+        name: "endpoint-list",
+        title: "EndpointList",
+        has_kind: true,
+        generate: written::<EndpointList>,
     },
     Document {
         name: "endpoint-plan",

@@ -1,16 +1,19 @@
 //! `endpoints`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod list;
+mod target;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+pub use self::list::ListArguments;
+pub use self::target::TargetArguments;
+use self::target::id_of_vpc;
 use super::{DryRun, duration, region};
 use crate::endpoints::apply::Mode;
-use crate::endpoints::gather::Selection;
 use crate::endpoints::run::Options;
-use crate::endpoints::settings::{self, NamedService, Peer, PlanSettings};
 use crate::model::image::Mirror;
 use crate::model::name_map::NameMap;
 use crate::sync::settings::MirrorSettings;
@@ -25,6 +28,9 @@ use crate::sync::settings::MirrorSettings;
 
   # Those of one region, for a script
   kubectl castai-privatelink endpoints list --region us-east-1 -o json
+
+  # The endpoints that the VPC of the cluster has, and what is missing
+  kubectl castai-privatelink endpoints list --in-vpc
 
   # Show what the cluster's VPC lacks
   kubectl castai-privatelink endpoints plan
@@ -56,6 +62,10 @@ pub enum EndpointsCommand {
     ///
     /// Sends no request. The names that Cast AI's guide uses are next to ours. The exit code is 1 if no service is known in
     /// the region.
+    ///
+    /// With --in-vpc or --vpc, it reads the VPC as `plan` does, and lists the endpoints that exist: state, private DNS,
+    /// subnets, security groups, and what is missing. A missing endpoint is a result and no error: the exit code is 1
+    /// only if a problem prevents an endpoint from working, or if something could not be read.
     List(ListArguments),
     /// Show which endpoints, rules and tags the VPC of the cluster lacks, and what they cost; changes nothing
     ///
@@ -102,17 +112,6 @@ impl EndpointsCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct ListArguments {
-    /// AWS region whose services are listed (default: all regions)
-    #[arg(long, value_name = "REGION", value_parser = region)]
-    pub region: Option<String>,
-
-    /// Output format
-    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = EndpointsFormat::Table)]
-    pub output: EndpointsFormat,
-}
-
-#[derive(Debug, Args)]
 pub struct PlanArguments {
     #[command(flatten)]
     pub target: TargetArguments,
@@ -153,7 +152,7 @@ impl TerraformArguments {
     pub fn mirror(&self) -> MirrorSettings {
         MirrorSettings {
             registries: self.registry.iter().cloned().collect(),
-            region: self.target.region.clone(),
+            region: self.target.vpc.region.clone(),
             maps: self.maps.clone(),
         }
     }
@@ -216,174 +215,15 @@ pub struct ChangeArguments {
 }
 
 impl ChangeArguments {
-    pub const fn options(&self) -> Options {
-        Options {
-            mode: match self.dry_run {
-                DryRun::None => Mode::Change,
-                DryRun::Client | DryRun::Server => Mode::DryRun,
-            },
-            wait: self.wait,
-            timeout: self.timeout,
-        }
-    }
-}
-
-/// Where which endpoints belong.
-#[derive(Debug, Args)]
-pub struct TargetArguments {
-    /// AWS region of the VPC (default: the cluster's)
-    #[arg(long, value_name = "REGION", value_parser = region)]
-    pub region: Option<String>,
-
-    /// VPC of the endpoints (default: the cluster's)
-    #[arg(long, value_name = "ID", value_parser = id_of_vpc)]
-    pub vpc: Option<String>,
-
-    /// Subnet of nodes; may be repeated (default: found in cluster, EKS and EC2)
-    #[arg(long = "subnet", value_name = "ID", value_parser = id_of_subnet)]
-    pub subnets: Vec<String>,
-
-    /// Subnet for the endpoints, one per zone; may be repeated (default: chosen among those of nodes)
-    #[arg(long = "endpoint-subnet", value_name = "ID", value_parser = id_of_subnet)]
-    pub endpoint_subnets: Vec<String>,
-
-    /// Endpoint service that our data does not know, or has another name for; may be repeated
-    #[arg(long = "service", value_name = "NAME=SERVICE", value_parser = named_service)]
-    pub services: Vec<NamedService>,
-
-    /// Region of Cast AI's services, if they allow endpoints from other regions (default: that of the VPC)
-    #[arg(long, value_name = "REGION", value_parser = region)]
-    pub service_region: Option<String>,
-
-    /// Also the endpoints of AWS that isolated nodes need: ecr.api, ecr.dkr, s3, sts and ec2
-    #[arg(long)]
-    pub with_aws_endpoints: bool,
-
-    /// With --with-aws-endpoints: one more of them, such as eks, eks-auth, ssm or logs; may be repeated
-    #[arg(long = "aws-endpoint", value_name = "NAME", value_parser = aws_service, requires = "with_aws_endpoints")]
-    pub aws_endpoints: Vec<String>,
-
-    /// Allow turning on enableDnsSupport and enableDnsHostnames of the VPC, which private DNS needs
-    #[arg(long)]
-    pub enable_vpc_dns: bool,
-
-    /// Leave subnets without the tag cast.ai/routable
-    #[arg(long)]
-    pub no_subnet_tags: bool,
-
-    /// Security group or block of addresses that may connect too; may be repeated
-    #[arg(long, value_name = "sg-ID|CIDR", value_parser = peer)]
-    pub admit: Vec<Peer>,
-
-    /// Tag of what is created; may be repeated
-    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
-    pub tags: Vec<(String, String)>,
-}
-
-impl TargetArguments {
-    /// Where the endpoints belong, as far as the flags say.
-    pub fn selection(&self) -> Selection {
-        Selection { region: self.region.clone(), vpc: self.vpc.clone(), subnets: self.subnets.clone() }
-    }
-
-    /// A flag that gives one name two values, and that name.
-    pub fn named_twice(&self) -> Option<(&'static str, &str)> {
-        let services = repeated(self.services.iter().map(|service| service.name.as_str()));
-        let tags = repeated(self.tags.iter().map(|(key, _)| key.as_str()));
-        services.map(|name| ("--service", name)).or_else(|| tags.map(|key| ("--tag", key)))
-    }
-
-    /// What is wanted in `region`.
-    pub fn wanted(&self, region: &str) -> PlanSettings {
-        let mut services = settings::cast_ai(region, self.service_region.as_deref(), &self.services);
-        if self.with_aws_endpoints {
-            services.extend(settings::aws(region, &self.aws_endpoints));
-        }
-        PlanSettings {
-            services,
-            endpoint_subnets: self.endpoint_subnets.clone(),
-            enable_vpc_dns: self.enable_vpc_dns,
-            no_subnet_tags: self.no_subnet_tags,
-            admit: self.admit.clone(),
-            tags: self.tags.iter().cloned().collect::<BTreeMap<_, _>>(),
-        }
-    }
-}
-
-fn repeated<'t>(names: impl Iterator<Item = &'t str>) -> Option<&'t str> {
-    let mut seen = BTreeSet::new();
-    { names }.find(|name| !seen.insert(*name))
-}
-
-fn id_of_vpc(text: &str) -> Result<String, String> {
-    id(text, "vpc-")
-}
-
-fn id_of_subnet(text: &str) -> Result<String, String> {
-    id(text, "subnet-")
-}
-
-fn id(text: &str, prefix: &str) -> Result<String, String> {
-    let rest = text.strip_prefix(prefix).unwrap_or_default();
-    let is_id = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if is_id { Ok(text.to_owned()) } else { Err(format!("expected an id such as {prefix}0123456789abcdef0")) }
-}
-
-fn named_service(text: &str) -> Result<NamedService, String> {
-    let named = text.split_once('=').filter(|(name, service)| {
-        let is_word = |text: &str| {
-            !text.is_empty()
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    /// How requests are made; `None` for a client dry run, which makes none.
+    pub const fn options(&self) -> Option<Options> {
+        let mode = match self.dry_run {
+            DryRun::None => Mode::Change,
+            DryRun::Server => Mode::DryRun,
+            DryRun::Client => return None,
         };
-        is_word(name) && is_word(service) && service.contains('.')
-    });
-    let named =
-        named.map(|(name, service)| NamedService { name: name.to_owned(), service_name: service.to_owned() });
-    named.ok_or_else(|| {
-        "expected NAME=SERVICE, such as rest-api=com.amazonaws.vpce.eu-west-1.vpce-svc-0123".to_owned()
-    })
-}
-
-fn aws_service(text: &str) -> Result<String, String> {
-    let is_name = !text.is_empty()
-        && !text.starts_with("com.")
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte));
-    if is_name {
-        Ok(text.to_owned())
-    } else {
-        Err("expected the short name of a service, such as eks-auth".to_owned())
+        Some(Options { mode, wait: self.wait, timeout: self.timeout })
     }
-}
-
-fn peer(text: &str) -> Result<Peer, String> {
-    if let Ok(group) = id(text, "sg-") {
-        return Ok(Peer::Group(group));
-    }
-    let cidr = text.parse::<ipnet::IpNet>().map(|cidr| Peer::Cidr(cidr.trunc()));
-    cidr.map_err(|_| "expected a security group such as sg-0123 or a block such as 10.0.0.0/16".to_owned())
-}
-
-/// Tags that begin with `aws:` are AWS' own, and ours say what belongs to us. Lengths: "Tag your Amazon EC2 resources" (EC2
-/// user guide).
-fn tag(text: &str) -> Result<(String, String), String> {
-    let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-        return Err("expected KEY=VALUE".to_owned());
-    };
-    if key.starts_with("privatelink.cast.ai/")
-        || key.to_ascii_lowercase().starts_with("aws:")
-        || key == "Name"
-    {
-        return Err("the keys `Name`, `aws:…` and `privatelink.cast.ai/…` are not the user's".to_owned());
-    }
-    if key.chars().count() > 128 || value.chars().count() > 256 {
-        return Err("a key has at most 128 characters, and a value 256".to_owned());
-    }
-    if text.chars().any(char::is_control) {
-        return Err("control characters are not allowed".to_owned());
-    }
-    Ok((key.to_owned(), value.to_owned()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -391,32 +231,4 @@ pub enum EndpointsFormat {
     Table,
     Json,
     Yaml,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_checked() {
-        assert!(
-            id_of_vpc("vpc-0a1b").is_ok()
-                && id_of_vpc("subnet-0a1b").is_err()
-                && id_of_vpc("vpc-&x").is_err()
-        );
-        assert_eq!(named_service("a=com.x.y").unwrap().service_name, "com.x.y");
-        for text in ["a", "=com.x", "a=", "a=x", "a=com.x/y"] {
-            assert!(named_service(text).is_err(), "{text}");
-        }
-        assert_eq!(peer("sg-1"), Ok(Peer::Group("sg-1".to_owned())));
-        assert_eq!(peer("10.1.2.3/16"), Ok(Peer::Cidr("10.1.0.0/16".parse().unwrap())));
-        assert!(peer("10.1.2.3").is_err());
-        assert!(tag("team=").is_ok() && tag("url=a=b").is_ok());
-        let long = format!("{}=x", "k".repeat(129));
-        for text in ["=x", "x", "privatelink.cast.ai/x=y", "aws:x=y", "AWS:x=y", "Name=x", "a=b\n", &long] {
-            assert!(tag(text).is_err(), "{text}");
-        }
-        assert!(aws_service("eks-auth").is_ok() && aws_service("EKS").is_err());
-        assert!(aws_service("com.amazonaws.us-east-1.eks").is_err());
-    }
 }

@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod list;
 mod plan;
+mod service_file;
 mod terraform;
 mod written_files;
 
@@ -17,10 +18,10 @@ pub(super) async fn run(
     endpoints: &EndpointsArguments,
 ) -> Result<ExitStatus, CommandError> {
     match &endpoints.command {
-        EndpointsCommand::List(list) => list::run(list),
+        EndpointsCommand::List(list) => Box::pin(list::run(arguments, list)).await,
         EndpointsCommand::Plan(plan) => Box::pin(plan::run(arguments, plan)).await,
         EndpointsCommand::Create(create) => Box::pin(create::run(arguments, create)).await,
-        EndpointsCommand::Terraform(wanted) => Box::pin(terraform::run(arguments, wanted)).await,
+        EndpointsCommand::Terraform(terraform) => Box::pin(terraform::run(arguments, terraform)).await,
         EndpointsCommand::Delete(delete) => Box::pin(delete::run(arguments, delete)).await,
         EndpointsCommand::AwsCli(target) => Box::pin(aws_cli::run(arguments, target)).await,
     }

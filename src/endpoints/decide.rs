@@ -13,8 +13,10 @@ pub(super) mod tests;
 
 use std::collections::BTreeMap;
 
+pub use self::endpoint::existing;
 use self::groups::Groups;
 pub use self::groups::{group_names, our_group};
+pub use self::hub::is_gone;
 pub use self::removal::decide_removal;
 use crate::endpoints::facts::{SubnetReason, VpcFacts};
 use crate::endpoints::plan::{
@@ -22,8 +24,8 @@ use crate::endpoints::plan::{
 };
 use crate::endpoints::settings::{PlanSettings, Provider, RequestedService};
 
-/// The plan for `wanted`, which is the same for the same facts.
-pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
+/// The plan for `settings`, which is the same for the same facts.
+pub fn decide(facts: &VpcFacts, settings: &PlanSettings) -> EndpointPlan {
     let mut plan = EndpointPlan::new(facts.region.clone(), facts.vpc.id.clone());
     plan.account.clone_from(&facts.account);
     plan.cluster = facts.cluster.as_ref().map(|cluster| cluster.name.clone());
@@ -31,8 +33,8 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     let used = subnets::Used::new(facts);
     plan.notes.extend(used.notes(facts));
     plan.notes.extend(groups::notes(facts));
-    plan.subnets = used.planned(facts, wanted);
-    if used.is_empty() && wanted.endpoint_subnets.is_empty() {
+    plan.subnets = used.planned(facts, settings);
+    if used.is_empty() && settings.endpoint_subnets.is_empty() {
         plan.problems.push(Problem {
             subject: facts.vpc.id.clone(),
             message: "no subnet of a node found".to_owned(),
@@ -50,20 +52,20 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     }
     plan.problems.extend(nodes_elsewhere(facts));
     let shared = shared_vpc(facts);
-    let attributes = vpc_attributes(facts, wanted);
-    let mut groups = Groups::new(facts, wanted, &used);
+    let attributes = vpc_attributes(facts, settings);
+    let mut groups = Groups::new(facts, settings, &used);
     let is_blocked = shared.is_some() || attributes.is_err();
     let taken: Vec<_> = [Provider::CastAi, Provider::Aws]
         .into_iter()
-        .filter(|provider| wanted.services.iter().any(|service| service.provider == *provider))
+        .filter(|provider| settings.services.iter().any(|service| service.provider == *provider))
         .filter_map(|provider| Some((provider, groups::taken_name(facts, provider)?)))
         .collect();
     let mut endpoint_actions = Vec::new();
     let mut undescribed = Vec::new();
-    for service in &wanted.services {
+    for service in &settings.services {
         let has_no_group = taken.iter().any(|(provider, _)| *provider == service.provider);
         let context =
-            endpoint::Context { facts, wanted, used: &used, is_blocked: is_blocked || has_no_group };
+            endpoint::Context { facts, settings, used: &used, is_blocked: is_blocked || has_no_group };
         let decision = context.decide(service, &mut groups);
         plan.cost.endpoint_zones += decision.added_zones;
         plan.problems.extend(decision.problems);
@@ -77,7 +79,7 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     plan.problems.extend(shared);
     match attributes {
         // Without an endpoint that needs them, attributes stay as they are.
-        Ok(actions) if plan.endpoints.iter().any(|endpoint| needs_private_dns(endpoint, wanted)) => {
+        Ok(actions) if plan.endpoints.iter().any(|endpoint| needs_private_dns(endpoint, settings)) => {
             plan.actions.extend(actions);
         }
         Ok(_) => {}
@@ -85,14 +87,14 @@ pub fn decide(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
     }
     plan.actions.extend(groups.actions());
     plan.actions.extend(endpoint_actions);
-    plan.actions.extend(used.tag_action(facts, wanted));
+    plan.actions.extend(used.tag_action(facts, settings));
     plan.redirection = redirection(&plan, facts);
     plan.cost = cost(&facts.region, plan.cost.endpoint_zones);
     plan
 }
 
 /// That subnets of nodes may be missing, unless the user names them.
-fn unknown_nodes(facts: &VpcFacts) -> Option<Problem> {
+pub fn unknown_nodes(facts: &VpcFacts) -> Option<Problem> {
     let why = facts.nodes_unread.as_ref()?;
     let is_named = facts.uses.iter().any(|used| used.reason == SubnetReason::Flag);
     (!is_named).then(|| Problem {
@@ -139,15 +141,15 @@ fn some(names: &[String]) -> String {
 }
 
 /// The tags of what we create.
-fn our_tags(wanted: &PlanSettings) -> BTreeMap<String, String> {
-    let mut tags = wanted.tags.clone();
+fn our_tags(settings: &PlanSettings) -> BTreeMap<String, String> {
+    let mut tags = settings.tags.clone();
     tags.insert(MANAGED_BY.to_owned(), PLUGIN.to_owned());
     tags
 }
 
 /// A participant of a shared VPC cannot create endpoints: EC2 refuses with "This operation does not support shared VPCs"
 /// (AWS re:Post, "errors when I create interface endpoints").
-fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
+pub fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
     let (owner, account) = (facts.vpc.owner.as_ref()?, facts.account.as_ref()?);
     (owner != account).then(|| {
         let subnets: Vec<_> = facts.uses.iter().map(|used| format!("--subnet {}", used.subnet)).collect();
@@ -170,17 +172,17 @@ fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
 }
 
 /// Also an endpoint that exists: an attribute may have been turned off afterwards.
-fn needs_private_dns(endpoint: &PlannedEndpoint, wanted: &PlanSettings) -> bool {
+fn needs_private_dns(endpoint: &PlannedEndpoint, settings: &PlanSettings) -> bool {
     let is_used = !matches!(endpoint.change, EndpointChange::Elsewhere | EndpointChange::Blocked);
-    is_used && wanted.services.iter().any(|service| service.name == endpoint.name && !service.is_gateway)
+    is_used && settings.services.iter().any(|service| service.name == endpoint.name && !service.is_gateway)
 }
 
 /// The attributes that private DNS needs and that are off: the actions that turn them on, if the user allows it.
-fn vpc_attributes(facts: &VpcFacts, wanted: &PlanSettings) -> Result<Vec<Action>, Problem> {
+fn vpc_attributes(facts: &VpcFacts, settings: &PlanSettings) -> Result<Vec<Action>, Problem> {
     let vpc = &facts.vpc;
     let all = [("enableDnsSupport", vpc.dns_support), ("enableDnsHostnames", vpc.dns_hostnames)];
     let off: Vec<_> = all.iter().filter(|(_, is_on)| *is_on == Some(false)).map(|(name, _)| *name).collect();
-    if off.is_empty() || wanted.enable_vpc_dns {
+    if off.is_empty() || settings.enable_vpc_dns {
         let enable = |attribute| Action::EnableVpcAttribute { vpc: vpc.id.clone(), attribute };
         return Ok(off.into_iter().map(enable).collect());
     }

@@ -38,8 +38,8 @@ impl Selection {
     }
 }
 
-/// Where the endpoints belong, and the clients that read it.
-pub struct Ports {
+/// The clients that read and change a VPC, and what they were made from.
+pub struct Clients {
     pub region: String,
     account: Option<String>,
     environment: Option<Environment>,
@@ -57,7 +57,7 @@ pub async fn connect(
     connection: Option<&Connection>,
     network: &Settings,
     selection: Selection,
-) -> Result<Ports, CommandError> {
+) -> Result<Clients, CommandError> {
     let environment = match connection {
         Some(connection) => Some(Environment::read(connection).await?),
         None => None,
@@ -75,23 +75,23 @@ pub async fn connect(
         Err(_) => None,
     };
     let client = Client::new(&aws, network)?;
-    Ok(Ports { region, account, environment, selection, ec2: Ec2::new(&client), client, aws })
+    Ok(Clients { region, account, environment, selection, ec2: Ec2::new(&client), client, aws })
 }
 
-/// Reads everything that the plan for `wanted` depends on.
+/// Reads everything that the plan for `settings` depends on.
 ///
 /// # Errors
 /// The VPC is unknown or cannot be read.
-pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, CommandError> {
+pub async fn facts(clients: &Clients, settings: &PlanSettings) -> Result<VpcFacts, CommandError> {
     let mut facts =
-        VpcFacts { region: ports.region.clone(), account: ports.account.clone(), ..VpcFacts::default() };
+        VpcFacts { region: clients.region.clone(), account: clients.account.clone(), ..VpcFacts::default() };
     let mut of_cluster = None;
     let mut instances = BTreeMap::new();
-    if let Some(environment) = &ports.environment {
+    if let Some(environment) = &clients.environment {
         let connection = &environment.connection;
         if let Some(name) = connection.eks.as_ref().and_then(|eks| eks.name.clone()) {
             facts.cluster = Some(Cluster { name: name.clone(), ..Cluster::default() });
-            match eks::read(&ports.client, &name, &mut facts).await {
+            match eks::read(&clients.client, &name, &mut facts).await {
                 Ok(found) => of_cluster = found,
                 Err(error) => facts.unread.push(format!("the cluster in EKS could not be read: {error}")),
             }
@@ -99,33 +99,33 @@ pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, Com
         kubernetes::read(connection, &mut facts).await;
         facts.nodes_unread.clone_from(&environment.nodes.forbidden);
         let nodes = &environment.nodes.nodes;
-        instances = nodes::instances(&ports.ec2, nodes, &mut facts).await;
+        instances = nodes::instances(&clients.ec2, nodes, &mut facts).await;
         of_cluster = of_cluster.or_else(|| nodes::vpc_of_most(&instances));
     }
-    let mut nodes = ports.environment.as_ref().map_or(&[][..], |environment| &environment.nodes.nodes);
-    if let (Some(named), Some(own)) = (&ports.selection.vpc, &of_cluster)
+    let mut nodes = clients.environment.as_ref().map_or(&[][..], |environment| &environment.nodes.nodes);
+    if let (Some(named), Some(own)) = (&clients.selection.vpc, &of_cluster)
         && named != own
     {
-        facts = without_cluster(&facts, own, ports)?;
+        facts = without_cluster(&facts, own, clients)?;
         nodes = &[];
     }
-    let vpc = ports.selection.vpc.clone().or(of_cluster).ok_or_else(|| {
+    let vpc = clients.selection.vpc.clone().or(of_cluster).ok_or_else(|| {
         let why = facts.unread.first().map(|why| format!(" ({why})")).unwrap_or_default();
         CommandError::with_hint(
             format!("error: the VPC of the cluster is unknown{why}"),
             "name it with --vpc",
         )
     })?;
-    read_vpc(&ports.ec2, &vpc, &mut facts).await?;
-    let ec2 = &ports.ec2;
+    read_vpc(&clients.ec2, &vpc, &mut facts).await?;
+    let ec2 = &clients.ec2;
     let of_vpc = || filter("vpc-id", &[&vpc]);
     let (subnets, tables, groups, endpoints, services, zones) = futures::join!(
         ec2.list("DescribeSubnets", "subnetSet", of_vpc()),
         ec2.list("DescribeRouteTables", "routeTableSet", of_vpc()),
         ec2.list("DescribeSecurityGroups", "securityGroupInfo", of_vpc()),
         ec2.list("DescribeVpcEndpoints", "vpcEndpointSet", of_vpc()),
-        services(ec2, wanted),
-        zones::read(&ports.client, &vpc),
+        services(ec2, settings),
+        zones::read(&clients.client, &vpc),
     );
     facts.subnets = subnets?.iter().map(parse::subnet).collect();
     facts.route_tables = tables?.iter().map(parse::route_table).collect();
@@ -143,17 +143,17 @@ pub async fn facts(ports: &Ports, wanted: &PlanSettings) -> Result<VpcFacts, Com
     }
     nodes::place(nodes, &instances, &mut facts);
     tagged(&mut facts);
-    let named = ports.selection.subnets.iter();
+    let named = clients.selection.subnets.iter();
     facts.uses.extend(named.map(|subnet| SubnetUse { subnet: subnet.clone(), reason: SubnetReason::Flag }));
-    check_named_subnets(&facts, &ports.selection, wanted)?;
+    check_named_subnets(&facts, &clients.selection, settings)?;
     Ok(facts)
 }
 
 /// The user names another VPC than the cluster's: nothing of the cluster is there.
-fn without_cluster(facts: &VpcFacts, own: &str, ports: &Ports) -> Result<VpcFacts, CommandError> {
-    let named = ports.selection.vpc.as_deref().unwrap_or_default();
+fn without_cluster(facts: &VpcFacts, own: &str, clients: &Clients) -> Result<VpcFacts, CommandError> {
+    let named = clients.selection.vpc.as_deref().unwrap_or_default();
     let cluster = facts.cluster.as_ref().map_or("the cluster", |cluster| &cluster.name);
-    if ports.selection.subnets.is_empty() {
+    if clients.selection.subnets.is_empty() {
         return Err(CommandError::with_hint(
             format!("error: {named} is not the VPC of {cluster}, which is in {own}"),
             format!(
@@ -176,18 +176,18 @@ fn without_cluster(facts: &VpcFacts, own: &str, ports: &Ports) -> Result<VpcFact
 fn check_named_subnets(
     facts: &VpcFacts,
     selection: &Selection,
-    wanted: &PlanSettings,
+    settings: &PlanSettings,
 ) -> Result<(), CommandError> {
     let find = |id: &str| facts.subnets.iter().find(|subnet| subnet.id == id);
     let vpc = &facts.vpc.id;
     if let Some(unknown) =
-        selection.subnets.iter().chain(&wanted.endpoint_subnets).find(|id| find(id).is_none())
+        selection.subnets.iter().chain(&settings.endpoint_subnets).find(|id| find(id).is_none())
     {
         let message = format!("error: {unknown} is no subnet of {vpc}");
         return Err(CommandError::with_hint(message, "choose the VPC with --vpc, or another subnet"));
     }
     let mut zones: BTreeMap<&str, &str> = BTreeMap::new();
-    for subnet in wanted.endpoint_subnets.iter().filter_map(|id| find(id)) {
+    for subnet in settings.endpoint_subnets.iter().filter_map(|id| find(id)) {
         if let Some(other) = zones.insert(&subnet.zone, &subnet.id).filter(|other| *other != subnet.id) {
             return Err(CommandError::with_hint(
                 format!("error: {other} and {} are both in {}", subnet.id, subnet.zone),
@@ -202,7 +202,7 @@ fn check_named_subnets(
 ///
 /// # Errors
 /// EC2 refuses or cannot be reached.
-pub async fn rules_of_ours(ports: &Ports, facts: &VpcFacts) -> Result<Vec<IdentifiedRule>, CommandError> {
+pub async fn rules_of_ours(clients: &Clients, facts: &VpcFacts) -> Result<Vec<IdentifiedRule>, CommandError> {
     let ours =
         [Provider::CastAi, Provider::Aws].into_iter().filter_map(|provider| our_group(facts, provider));
     let ours: Vec<_> = ours.map(|group| group.id.as_str()).collect();
@@ -210,7 +210,7 @@ pub async fn rules_of_ours(ports: &Ports, facts: &VpcFacts) -> Result<Vec<Identi
         return Ok(Vec::new());
     }
     let of_ours = filter("group-id", &ours);
-    let rules = ports.ec2.list("DescribeSecurityGroupRules", "securityGroupRuleSet", of_ours).await?;
+    let rules = clients.ec2.list("DescribeSecurityGroupRules", "securityGroupRuleSet", of_ours).await?;
     Ok(rules.iter().filter_map(parse::https_rule).collect())
 }
 
@@ -251,10 +251,10 @@ async fn attribute(ec2: &Ec2, id: &str, name: &str) -> Result<Option<bool>, Erro
 
 /// The services that EC2 describes to this account. One unknown name fails the whole request, so that they are then read
 /// one by one.
-async fn services(ec2: &Ec2, wanted: &PlanSettings) -> Result<Vec<Service>, Error> {
+async fn services(ec2: &Ec2, settings: &PlanSettings) -> Result<Vec<Service>, Error> {
     let mut found = Vec::new();
     let mut by_region: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
-    for service in &wanted.services {
+    for service in &settings.services {
         by_region.entry(service.region.as_deref()).or_default().push(&service.service_name);
     }
     for (region, names) in by_region {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::aws::ec2::filter;
 use crate::endpoints::apply::{Mode, Outcome, Step, apply};
 use crate::endpoints::facts::{Endpoint, VpcFacts};
-use crate::endpoints::gather::{self, Ports, parse};
+use crate::endpoints::gather::{self, Clients, parse};
 use crate::endpoints::plan::{Action, EndpointPlan};
 use crate::endpoints::settings::PlanSettings;
 use crate::error::CommandError;
@@ -92,6 +92,8 @@ impl EndpointReport {
 
 /// What a run tells while it goes on.
 pub enum Progress<'p> {
+    /// This number of changes is made next.
+    Applying(usize),
     Step(&'p Step),
     /// Identifiers of endpoints that still change their state.
     Waiting(&'p [String]),
@@ -102,14 +104,14 @@ pub enum Progress<'p> {
 /// # Errors
 /// The VPC cannot be read before the first change. After that, errors are in the report.
 pub async fn run(
-    ports: &Ports,
+    clients: &Clients,
     settings: &PlanSettings,
     decide: Decide,
     options: &Options,
     confirm: impl AsyncFnOnce(&EndpointPlan) -> Result<bool, CommandError>,
     observe: &dyn Fn(&Progress<'_>),
 ) -> Result<EndpointReport, CommandError> {
-    let plan = decide(&gather::facts(ports, settings).await?, settings);
+    let plan = decide(&gather::facts(clients, settings).await?, settings);
     let vpc = plan.vpc.clone();
     let mut report = EndpointReport::new(plan.clone());
     if plan.actions.is_empty() && report.pending().is_empty() {
@@ -128,8 +130,11 @@ pub async fn run(
         let is_possible =
             |action: &&Action| !is_deleting || !matches!(action, Action::DeleteSecurityGroup { .. });
         let actions: Vec<_> = left.iter().filter(is_possible).cloned().collect();
+        if options.mode == Mode::Change {
+            observe(&Progress::Applying(actions.len()));
+        }
         let observe_step = |step: &Step| observe(&Progress::Step(step));
-        let steps = apply(&ports.ec2, &vpc, &actions, options.mode, &observe_step).await;
+        let steps = apply(&clients.ec2, &vpc, &actions, options.mode, &observe_step).await;
         let is_progress =
             |step: &Step| step.outcome.is_done() || matches!(step.outcome, Outcome::Outdated { .. });
         let may_go_on = steps.iter().any(is_progress) && round < ROUNDS;
@@ -139,9 +144,9 @@ pub async fn run(
         }
         let read = async {
             if options.wait || is_deleting {
-                wait(ports, &vpc, options.timeout, observe).await?;
+                wait(clients, &vpc, options.timeout, observe).await?;
             }
-            Ok::<_, CommandError>(decide(&gather::facts(ports, settings).await?, settings))
+            Ok::<_, CommandError>(decide(&gather::facts(clients, settings).await?, settings))
         };
         match read.await {
             Ok(after) => {
@@ -202,7 +207,7 @@ fn is_pending(state: Option<&str>) -> bool {
 
 /// Waits while an endpoint of the VPC is `pending` or `deleting`.
 async fn wait(
-    ports: &Ports,
+    clients: &Clients,
     vpc: &str,
     timeout: Duration,
     observe: &dyn Fn(&Progress<'_>),
@@ -211,7 +216,7 @@ async fn wait(
     let mut delay = DELAYS[0];
     loop {
         let listed =
-            ports.ec2.list("DescribeVpcEndpoints", "vpcEndpointSet", filter("vpc-id", &[vpc])).await?;
+            clients.ec2.list("DescribeVpcEndpoints", "vpcEndpointSet", filter("vpc-id", &[vpc])).await?;
         let pending = listed.iter().map(parse::endpoint).filter(|endpoint| is_pending(Some(&endpoint.state)));
         let pending: Vec<_> = pending.map(|Endpoint { id, .. }| id).collect();
         observe(&Progress::Waiting(&pending));

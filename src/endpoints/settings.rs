@@ -67,18 +67,45 @@ const AWS_SERVICES: [(&str, &str); 5] = [
     ("ec2", "the agent, for its account and instances"),
 ];
 
-/// A service of Cast AI by our name, with the name that creates its endpoint: `--service`.
+/// A service of Cast AI by our name, with the name that creates its endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedService {
     pub name: String,
     pub service_name: String,
+    /// The flag that names it.
+    pub flag: &'static str,
+}
+
+impl NamedService {
+    /// `None` if one of them is not a name.
+    pub fn new(name: &str, service_name: &str, flag: &'static str) -> Option<Self> {
+        let is_word = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        let is_valid = is_word(name) && is_word(service_name) && service_name.contains('.');
+        let named = Self { name: name.to_owned(), service_name: service_name.to_owned(), flag };
+        is_valid.then_some(named)
+    }
+}
+
+/// The services of the file and of the flags, each once: the flags win, and of them the last.
+pub fn merged(of_file: Vec<NamedService>, of_flags: &[NamedService]) -> Vec<NamedService> {
+    let mut merged = of_file;
+    for named in of_flags {
+        match merged.iter_mut().find(|known| known.name == named.name) {
+            Some(known) => known.clone_from(named),
+            None => merged.push(named.clone()),
+        }
+    }
+    merged
 }
 
 /// Cast AI's services of `region`, as our data or the user names them; the user's names win.
 pub fn cast_ai(region: &str, service_region: Option<&str>, named: &[NamedService]) -> Vec<RequestedService> {
     let home = service_region.unwrap_or(region);
     let remote = service_region.filter(|remote| *remote != region).map(str::to_owned);
-    let wanted = |name: &str, service_name: String| {
+    let requested = |name: &str, service_name: String, flag: &str| {
         let known = services().iter().find(|service| service.name == name);
         let hosts = [Installation::Us, Installation::Eu].into_iter();
         RequestedService {
@@ -88,20 +115,18 @@ pub fn cast_ai(region: &str, service_region: Option<&str>, named: &[NamedService
             is_gateway: false,
             region: remote.clone(),
             hosts: hosts.filter_map(|installation| known?.host(installation)).map(str::to_owned).collect(),
-            needed_by: known.map_or_else(
-                || "--service".to_owned(),
-                |service| service.users().collect::<Vec<_>>().join(", "),
-            ),
+            needed_by: known
+                .map_or_else(|| flag.to_owned(), |service| service.users().collect::<Vec<_>>().join(", ")),
         }
     };
     let given = |name: &str| named.iter().find(|named| named.name == name);
     let known = services().iter().filter_map(|service| {
         let given = given(service.name).map(|named| named.service_name.clone());
-        Some(wanted(service.name, given.or_else(|| service.service_name(home))?))
+        Some(requested(service.name, given.or_else(|| service.service_name(home))?, ""))
     });
     let is_known = |name: &str| services().iter().any(|service| service.name == name);
     let others = named.iter().filter(|named| !is_known(&named.name));
-    let others = others.map(|named| wanted(&named.name, named.service_name.clone()));
+    let others = others.map(|named| requested(&named.name, named.service_name.clone(), named.flag));
     known.chain(others).collect()
 }
 
@@ -143,7 +168,7 @@ mod tests {
     use super::*;
 
     fn named(name: &str, service_name: &str) -> NamedService {
-        NamedService { name: name.to_owned(), service_name: service_name.to_owned() }
+        NamedService::new(name, service_name, "--service").unwrap()
     }
 
     #[test]
@@ -151,14 +176,14 @@ mod tests {
         let ours = cast_ai("us-east-1", None, &[]);
         assert_eq!(ours.len(), 6);
         let mine = cast_ai("us-east-1", None, &[named("files", "com.x"), named("new", "com.y")]);
-        let names: Vec<_> = mine.iter().map(|wanted| wanted.service_name.as_str()).collect();
+        let names: Vec<_> = mine.iter().map(|service| service.service_name.as_str()).collect();
         assert_eq!((names[3], names[6]), ("com.x", "com.y"));
         assert_eq!(
             (mine[0].needed_by.as_str(), mine[6].needed_by.as_str()),
             ("every component", "--service")
         );
         assert_eq!(names[0], ours[0].service_name);
-        // In a region without services, only those that the user names are wanted.
+        // In a region without services, only those that the user names are requested.
         let elsewhere = cast_ai("eu-west-1", None, &[named("rest-api", "com.z")]);
         assert_eq!(elsewhere.len(), 1);
         assert_eq!(elsewhere[0].hosts, ["api.cast.ai", "api.eu.cast.ai"]);
@@ -173,6 +198,16 @@ mod tests {
     }
 
     #[test]
+    fn a_service_is_named_once_and_the_last_flag_wins() {
+        let file = ["a", "b"].map(|name| NamedService::new(name, "com.file", "--service-file").unwrap());
+        let merged = merged(file.into(), &[named("b", "com.x"), named("c", "com.x"), named("b", "com.y")]);
+        let merged: Vec<_> =
+            merged.iter().map(|named| (&*named.name, &*named.service_name, named.flag)).collect();
+        let flag = "--service";
+        assert_eq!(merged, [("a", "com.file", "--service-file"), ("b", "com.y", flag), ("c", "com.x", flag)]);
+    }
+
+    #[test]
     fn services_of_another_region_are_marked() {
         let remote = cast_ai("eu-west-1", Some("us-east-1"), &[]);
         assert_eq!(remote[0].region.as_deref(), Some("us-east-1"));
@@ -182,15 +217,15 @@ mod tests {
 
     #[test]
     fn aws_services_have_the_names_of_the_partition() {
-        let wanted = aws("us-east-1", &["eks", "sts", "eks"].map(str::to_owned));
-        let names: Vec<_> = wanted.iter().map(|service| service.service_name.as_str()).collect();
+        let services = aws("us-east-1", &["eks", "sts", "eks"].map(str::to_owned));
+        let names: Vec<_> = services.iter().map(|service| service.service_name.as_str()).collect();
         assert_eq!(names.len(), 6, "{names:?}");
         assert_eq!(
-            (wanted[0].needed_by.as_str(), wanted[5].needed_by.as_str()),
+            (services[0].needed_by.as_str(), services[5].needed_by.as_str()),
             ("nodes that pull images", "--aws-endpoint")
         );
         assert_eq!(names[0], "com.amazonaws.us-east-1.ecr.api");
-        let gateways: Vec<_> = wanted.iter().filter(|service| service.is_gateway).collect();
+        let gateways: Vec<_> = services.iter().filter(|service| service.is_gateway).collect();
         assert_eq!(gateways.len(), 1);
         assert_eq!(gateways[0].name, "s3");
     }

@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
+use crate::endpoints::apply::Outcome;
+use crate::endpoints::run::Progress;
 use crate::event::Event;
 use crate::model::inventory::WorkloadName;
 use crate::output::table::count;
 use crate::printable::word;
 
 /// A process runs one command.
-static CHANGES: Mutex<Changes> = Mutex::new(Changes { planned: 0, made: 0, watched: Vec::new() });
+static CHANGES: Mutex<Changes> =
+    Mutex::new(Changes { planned: 0, made: 0, watched: Vec::new(), endpoints: None });
 
 /// Changes of workloads.
 #[derive(Debug, Default)]
@@ -18,11 +21,28 @@ struct Changes {
     made: usize,
     /// Workloads whose rollouts have not ended.
     watched: Vec<WorkloadName>,
+    /// Those of a command that changes endpoints, from its first request that changes something.
+    endpoints: Option<EndpointChanges>,
+}
+
+/// Changes of a VPC, its endpoints, security groups and tags.
+#[derive(Debug, Default)]
+struct EndpointChanges {
+    made: usize,
+    /// Of the actions that are carried out now, those whose result is not known.
+    open: usize,
+    /// Actions that were not made and may be tried again.
+    left: usize,
 }
 
 /// Takes note of changes.
 pub(super) fn observe(event: &Event) {
     CHANGES.lock().unwrap_or_else(PoisonError::into_inner).observe(event);
+}
+
+/// Takes note of changes in AWS.
+pub fn observe_endpoints(progress: &Progress<'_>) {
+    CHANGES.lock().unwrap_or_else(PoisonError::into_inner).endpoints(progress);
 }
 
 /// The last line of an interrupted command that may have changed something.
@@ -43,7 +63,29 @@ impl Changes {
         }
     }
 
+    fn endpoints(&mut self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Applying(actions) => {
+                let changes = self.endpoints.get_or_insert_default();
+                (changes.open, changes.left) = (*actions, 0);
+            }
+            Progress::Step(step) => {
+                let Some(changes) = &mut self.endpoints else { return };
+                changes.open = changes.open.saturating_sub(1);
+                if matches!(step.outcome, Outcome::Done { .. }) {
+                    changes.made += 1;
+                } else {
+                    changes.left += 1;
+                }
+            }
+            Progress::Waiting(_) => {}
+        }
+    }
+
     fn to_text(&self) -> String {
+        if let Some(endpoints) = &self.endpoints {
+            return endpoints.to_text();
+        }
         if self.made == 0 {
             return "Interrupted. No partial changes; run again to resume.".to_owned();
         }
@@ -69,9 +111,27 @@ impl Changes {
     }
 }
 
+impl EndpointChanges {
+    fn to_text(&self) -> String {
+        let Self { made, open, left } = *self;
+        let planned = count(made + open + left, "change");
+        let next = if open > 0 {
+            // Its request may have reached EC2.
+            "; the next one may be made too; run again to complete them"
+        } else if left > 0 {
+            "; run again to complete them"
+        } else {
+            "; run again to wait until the endpoints are ready"
+        };
+        format!("Interrupted. {made} of {planned} made{next}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoints::apply::Step;
+    use crate::endpoints::plan::Action;
     use crate::model::inventory::WorkloadKind;
 
     #[test]
@@ -112,6 +172,49 @@ mod tests {
             let mut changes = Changes::default();
             for event in &events {
                 changes.observe(event);
+            }
+            assert_eq!(changes.to_text(), expected);
+        }
+    }
+
+    #[test]
+    fn interrupted_changes_of_endpoints_are_counted() {
+        let step = |outcome: Outcome| Step {
+            action: Action::DeleteEndpoint { service: String::new(), id: String::new() },
+            outcome,
+        };
+        let done = step(Outcome::Done { id: None });
+        let failed = step(Outcome::Failed { message: String::new() });
+        let applying = |actions| Progress::Applying(actions);
+        let cases = [
+            (vec![], "Interrupted. No partial changes; run again to resume."),
+            (
+                vec![applying(3)],
+                "Interrupted. 0 of 3 changes made; the next one may be made too; run again to complete them",
+            ),
+            (
+                vec![applying(3), Progress::Step(&done), Progress::Step(&failed)],
+                "Interrupted. 1 of 3 changes made; the next one may be made too; run again to complete them",
+            ),
+            (
+                vec![applying(2), Progress::Step(&done), Progress::Step(&failed), Progress::Waiting(&[])],
+                "Interrupted. 1 of 2 changes made; run again to complete them",
+            ),
+            (
+                vec![
+                    applying(2),
+                    Progress::Step(&done),
+                    Progress::Step(&failed),
+                    applying(1),
+                    Progress::Step(&done),
+                ],
+                "Interrupted. 2 of 2 changes made; run again to wait until the endpoints are ready",
+            ),
+        ];
+        for (progress, expected) in cases {
+            let mut changes = Changes::default();
+            for progress in &progress {
+                changes.endpoints(progress);
             }
             assert_eq!(changes.to_text(), expected);
         }

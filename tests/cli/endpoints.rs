@@ -3,6 +3,7 @@
 mod aws_cli;
 mod create;
 mod interrupted;
+mod list;
 mod terraform;
 
 use std::collections::BTreeSet;

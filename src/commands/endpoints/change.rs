@@ -2,35 +2,35 @@
 
 use std::cell::Cell;
 
-use crate::cli::{ChangeArguments, DryRun, EndpointsFormat, OutputFormat};
+use crate::cli::{ChangeArguments, EndpointsFormat, OutputFormat};
 use crate::commands::{CommandError, ExitStatus, question};
-use crate::endpoints::gather::{self, Ports};
+use crate::endpoints::gather::{self, Clients};
 use crate::endpoints::plan::EndpointPlan;
 use crate::endpoints::run::{Decide, Progress, run};
 use crate::endpoints::settings::PlanSettings;
 use crate::output::{self, endpoints as text};
 
 pub(super) async fn change(
-    ports: &Ports,
+    clients: &Clients,
     settings: &PlanSettings,
     decide: Decide,
-    wanted: &ChangeArguments,
+    arguments: &ChangeArguments,
 ) -> Result<ExitStatus, CommandError> {
-    let is_table = wanted.output == EndpointsFormat::Table;
-    if wanted.dry_run == DryRun::Client {
-        let plan = decide(&gather::facts(ports, settings).await?, settings);
+    let is_table = arguments.output == EndpointsFormat::Table;
+    let Some(options) = arguments.options() else {
+        let plan = decide(&gather::facts(clients, settings).await?, settings);
         if is_table {
             text::plan(&plan)?;
             output::say("dry run: nothing was changed");
         } else {
-            output::document(&plan, format(wanted.output))?;
+            output::document(&plan, format(arguments.output))?;
         }
         return Ok(if plan.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Attention });
-    }
+    };
     let is_noted = Cell::new(false);
     let confirm = async |plan: &EndpointPlan| {
         is_noted.set(true);
-        if wanted.yes {
+        if arguments.yes {
             text::notes(plan);
             return Ok(true);
         }
@@ -38,13 +38,13 @@ pub(super) async fn change(
     };
     let written = Cell::new(Ok(()));
     let waiting = Cell::new(0);
-    let observe = |progress: &Progress<'_>| match progress {
+    let report_progress = |progress: &Progress<'_>| match progress {
         Progress::Step(step) if is_table => {
             if let Err(error) = text::step(step) {
                 written.set(Err(error));
             }
         }
-        Progress::Step(_) => {}
+        Progress::Applying(_) | Progress::Step(_) => {}
         Progress::Waiting(endpoints) => {
             if waiting.replace(endpoints.len()) != endpoints.len() && !endpoints.is_empty() {
                 let endpoints = output::table::count(endpoints.len(), "endpoint");
@@ -52,16 +52,20 @@ pub(super) async fn change(
             }
         }
     };
-    let report = run(ports, settings, decide, &wanted.options(), confirm, &observe).await?;
+    let observe = |progress: &Progress<'_>| {
+        output::interruption::observe_endpoints(progress);
+        report_progress(progress);
+    };
+    let report = run(clients, settings, decide, &options, confirm, &observe).await?;
     if !is_table {
-        output::document(&report, format(wanted.output))?;
+        output::document(&report, format(arguments.output))?;
     }
     if !is_noted.get() {
         text::notes(&report.plan);
     }
-    text::conclude(&report, wanted.wait);
+    text::conclude(&report, arguments.wait);
     written.into_inner()?;
-    Ok(if report.needs_attention(wanted.wait) { ExitStatus::Attention } else { ExitStatus::Done })
+    Ok(if report.needs_attention(arguments.wait) { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
 const fn format(output: EndpointsFormat) -> OutputFormat {

@@ -8,8 +8,8 @@ use crate::endpoints::decide::decide;
 
 pub(super) async fn run(
     arguments: &Arguments,
-    wanted: &EndpointsCreateArguments,
+    create: &EndpointsCreateArguments,
 ) -> Result<ExitStatus, CommandError> {
-    let (ports, settings) = Box::pin(connected(arguments, &wanted.target)).await?;
-    Box::pin(change(&ports, &settings, decide, &wanted.change)).await
+    let (clients, settings) = Box::pin(connected(arguments, &create.target)).await?;
+    Box::pin(change(&clients, &settings, decide, &create.change)).await
 }

@@ -12,18 +12,18 @@ use crate::endpoints::settings::{PlanSettings, aws, cast_ai};
 
 pub(super) async fn run(
     arguments: &Arguments,
-    wanted: &EndpointsDeleteArguments,
+    delete: &EndpointsDeleteArguments,
 ) -> Result<ExitStatus, CommandError> {
-    let connection = if wanted.region.is_some() && wanted.vpc.is_some() {
+    let connection = if delete.region.is_some() && delete.vpc.is_some() {
         None
     } else {
         Some(cluster::connect(&arguments.connection.flags(built_in())).await?)
     };
     let network = aws_login::network(arguments, connection.as_ref(), &[]);
-    let selection = Selection { region: wanted.region.clone(), vpc: wanted.vpc.clone(), subnets: Vec::new() };
-    let ports = Box::pin(gather::connect(connection.as_ref(), &network, selection)).await?;
+    let selection = Selection { region: delete.region.clone(), vpc: delete.vpc.clone(), subnets: Vec::new() };
+    let clients = Box::pin(gather::connect(connection.as_ref(), &network, selection)).await?;
     // For the short names of the endpoints.
-    let services = [cast_ai(&ports.region, None, &[]), aws(&ports.region, &[])].concat();
+    let services = [cast_ai(&clients.region, None, &[]), aws(&clients.region, &[])].concat();
     let settings = PlanSettings { services, ..PlanSettings::default() };
-    Box::pin(change(&ports, &settings, decide_removal, &wanted.change)).await
+    Box::pin(change(&clients, &settings, decide_removal, &delete.change)).await
 }

@@ -1,23 +1,23 @@
 //! `endpoints plan`: gather facts about cluster and VPC, decide, print the plan.
 
-use super::aws_login;
+use super::{aws_login, service_file};
 use crate::castai::built_in;
 use crate::cli::{Arguments, EndpointsFormat, EndpointsPlanArguments, OutputFormat, TargetArguments};
 use crate::cluster;
 use crate::commands::{CommandError, ExitStatus};
 use crate::endpoints::decide::decide;
-use crate::endpoints::gather::{self, Ports};
+use crate::endpoints::gather::{self, Clients};
 use crate::endpoints::offer::not_offered;
 use crate::endpoints::plan::EndpointPlan;
-use crate::endpoints::settings::{PlanSettings, same_service};
+use crate::endpoints::settings::{PlanSettings, merged, same_service};
 use crate::output::{self, endpoints as text};
 
 pub(super) async fn run(
     arguments: &Arguments,
-    wanted: &EndpointsPlanArguments,
+    plan_arguments: &EndpointsPlanArguments,
 ) -> Result<ExitStatus, CommandError> {
-    let plan = Box::pin(planned(arguments, &wanted.target)).await?;
-    match wanted.output {
+    let plan = Box::pin(planned(arguments, &plan_arguments.target)).await?;
+    match plan_arguments.output {
         EndpointsFormat::Table => text::plan(&plan)?,
         EndpointsFormat::Json => output::document(&plan, OutputFormat::Json)?,
         EndpointsFormat::Yaml => output::document(&plan, OutputFormat::Yaml)?,
@@ -30,18 +30,24 @@ pub(super) async fn planned(
     arguments: &Arguments,
     target: &TargetArguments,
 ) -> Result<EndpointPlan, CommandError> {
-    let (ports, wanted) = connected(arguments, target).await?;
-    Ok(decide(&gather::facts(&ports, &wanted).await?, &wanted))
+    let (clients, settings) = connected(arguments, target).await?;
+    Ok(decide(&gather::facts(&clients, &settings).await?, &settings))
 }
 
 /// Connects to the cluster, unless the flags say all that it could, and to AWS; and the settings for the region.
 pub(super) async fn connected(
     arguments: &Arguments,
     target: &TargetArguments,
-) -> Result<(Ports, PlanSettings), CommandError> {
-    if let Some((flag, name)) = target.named_twice() {
-        return Err(CommandError::new(format!("error: {flag} names {name} twice")));
+) -> Result<(Clients, PlanSettings), CommandError> {
+    if let Some(key) = target.tag_named_twice() {
+        return Err(CommandError::new(format!("error: --tag names {key} twice")));
     }
+    // Before anything is requested: a wrong file is found at once.
+    let of_file = match &target.services.service_file {
+        Some(path) => service_file::read(path).await?,
+        None => Vec::new(),
+    };
+    let named = merged(of_file, &target.services.services);
     let selection = target.selection();
     let connection = if selection.is_complete() {
         None
@@ -49,17 +55,18 @@ pub(super) async fn connected(
         Some(cluster::connect(&arguments.connection.flags(built_in())).await?)
     };
     let network = aws_login::network(arguments, connection.as_ref(), &[]);
-    let ports = gather::connect(connection.as_ref(), &network, selection).await?;
-    let wanted = target.wanted(&ports.region);
-    if target.services.is_empty()
-        && let Some((message, hint)) = not_offered(target.service_region.as_ref().unwrap_or(&ports.region))
+    let clients = gather::connect(connection.as_ref(), &network, selection).await?;
+    let settings = target.settings(&clients.region, &named);
+    if named.is_empty()
+        && let Some((message, hint)) =
+            not_offered(target.services.service_region.as_ref().unwrap_or(&clients.region))
     {
-        let hint = format!("{hint}; pass them with --service NAME=SERVICE");
+        let hint = format!("{hint}; pass them with --service NAME=SERVICE or --service-file");
         return Err(CommandError::with_hint(format!("error: {message}"), hint));
     }
-    if let Some([one, other]) = same_service(&wanted.services) {
+    if let Some([one, other]) = same_service(&settings.services) {
         let message = format!("error: {one} and {other} have the same endpoint service");
         return Err(CommandError::with_hint(message, "name each service once with --service"));
     }
-    Ok((ports, wanted))
+    Ok((clients, settings))
 }

@@ -24,34 +24,34 @@ use crate::sync::destination_repositories::names;
 
 pub(super) async fn run(
     arguments: &Arguments,
-    wanted: &EndpointsTerraformArguments,
+    terraform: &EndpointsTerraformArguments,
 ) -> Result<ExitStatus, CommandError> {
-    let inventory = wanted.inventory.as_deref().map(read_inventory).transpose()?;
-    let (ports, settings) = Box::pin(connected(arguments, &wanted.target)).await?;
+    let inventory = terraform.inventory.as_deref().map(read_inventory).transpose()?;
+    let (clients, settings) = Box::pin(connected(arguments, &terraform.target)).await?;
     // The module checks the attributes of the VPC, which belongs to others.
     let settings = PlanSettings { enable_vpc_dns: true, ..settings };
-    let facts = gather::facts(&ports, &settings).await?;
+    let facts = gather::facts(&clients, &settings).await?;
     let mut plan = decide(&facts, &settings);
     plan.problems.extend(attributes_off(&plan));
-    let rules = gather::rules_of_ours(&ports, &facts).await?;
+    let rules = gather::rules_of_ours(&clients, &facts).await?;
     let repositories = match &inventory {
         Some(inventory) => {
             let (mirror, names, unnamed) =
-                names(inventory, &wanted.mirror(), &facts.region, facts.account.as_deref())?;
+                names(inventory, &terraform.mirror(), &facts.region, facts.account.as_deref())?;
             plan.problems.extend(missing_images(inventory, &unnamed));
-            Repositories { existing: existing(&ports.aws, &mirror, &names).await?, names }
+            Repositories { existing: existing(&clients.aws, &mirror, &names).await?, names }
         }
         None => Repositories::default(),
     };
     let configuration = Configuration::new(&facts, &settings, &plan, &rules, &repositories);
     let files = files(&configuration);
-    match &wanted.out {
-        Some(directory) => write(directory, &files, wanted.overwrite)?,
+    match &terraform.out {
+        Some(directory) => write(directory, &files, terraform.overwrite)?,
         None => print(&files)?,
     }
     text::notes(&plan);
     text::problems(&plan);
-    if let Some(directory) = wanted.out.as_ref().filter(|_| plan.problems.is_empty()) {
+    if let Some(directory) = terraform.out.as_ref().filter(|_| plan.problems.is_empty()) {
         output::say(&format!("next: terraform -chdir={} init, then plan", directory.display()));
     }
     Ok(if plan.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })

@@ -14,7 +14,7 @@ use crate::endpoints::settings::{PlanSettings, Provider, RequestedService};
 
 pub(super) struct Context<'f> {
     pub(super) facts: &'f VpcFacts,
-    pub(super) wanted: &'f PlanSettings,
+    pub(super) settings: &'f PlanSettings,
     pub(super) used: &'f Used<'f>,
     /// Nothing can be created or modified in this VPC.
     pub(super) is_blocked: bool,
@@ -42,7 +42,7 @@ impl Context<'_> {
         if let Some(problem) = detail.and_then(|detail| wrong_service(service, detail)) {
             return decision.blocked(problem);
         }
-        let existing = self.existing(service);
+        let existing = existing(self.facts, service);
         if let Some(endpoint) = existing {
             decision.planned.id = Some(endpoint.id.clone());
             decision.planned.state = Some(endpoint.state.clone());
@@ -80,7 +80,7 @@ impl Context<'_> {
         if service.is_gateway && existing.is_none_or(|endpoint| endpoint.is_gateway) {
             return self.gateway(service, existing, decision);
         }
-        let placement = place(self.facts, self.wanted, self.used, service, detail);
+        let placement = place(self.facts, self.settings, self.used, service, detail);
         if !placement.unsupported.is_empty() {
             let zones = placement.unsupported.join(", ");
             decision.planned.reasons.push(format!("not offered in {zones}: reached in another zone"));
@@ -102,20 +102,6 @@ impl Context<'_> {
             Some(endpoint) => self.adopt(service, endpoint, &placement, groups, decision),
             None => self.create(service, detail, &placement, groups, decision),
         }
-    }
-
-    /// The endpoint of a service that counts: with private DNS, ours, available, in this order.
-    fn existing(&self, service: &RequestedService) -> Option<&Endpoint> {
-        let of_service = |endpoint: &&Endpoint| {
-            endpoint.service_name == service.service_name && !is_gone(endpoint)
-                // S3 has both kinds: an interface takes the name over.
-                && (endpoint.is_gateway == service.is_gateway
-                    || endpoint.private_dns && !endpoint.is_name_for_outside)
-        };
-        self.facts.endpoints.iter().filter(of_service).min_by_key(|endpoint| {
-            let is_available = endpoint.state.eq_ignore_ascii_case("available");
-            (!endpoint.private_dns, !endpoint.tags.contains_key(MANAGED_BY), !is_available, &endpoint.id)
-        })
     }
 
     /// Whether an endpoint has an address in a zone.
@@ -173,7 +159,7 @@ impl Context<'_> {
             decision.planned.change = EndpointChange::Blocked;
             return decision;
         }
-        let mut tags = our_tags(self.wanted);
+        let mut tags = our_tags(self.settings);
         tags.insert("Name".to_owned(), format!("castai-privatelink-{}", service.name));
         let subnets: Vec<_> = placement.subnets.iter().map(|subnet| subnet.id.clone()).collect();
         decision.added_zones = subnets.len();
@@ -267,6 +253,20 @@ impl Context<'_> {
         });
         decision
     }
+}
+
+/// The endpoint of a service that counts: with private DNS, ours, available, in this order.
+pub fn existing<'f>(facts: &'f VpcFacts, service: &RequestedService) -> Option<&'f Endpoint> {
+    let of_service = |endpoint: &&Endpoint| {
+        endpoint.service_name == service.service_name && !is_gone(endpoint)
+            // S3 has both kinds: an interface takes the name over.
+            && (endpoint.is_gateway == service.is_gateway
+                || endpoint.private_dns && !endpoint.is_name_for_outside)
+    };
+    facts.endpoints.iter().filter(of_service).min_by_key(|endpoint| {
+        let is_available = endpoint.state.eq_ignore_ascii_case("available");
+        (!endpoint.private_dns, !endpoint.tags.contains_key(MANAGED_BY), !is_available, &endpoint.id)
+    })
 }
 
 /// Whether private DNS can be on. A service that EC2 does not describe may have a name.

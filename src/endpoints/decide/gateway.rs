@@ -45,7 +45,7 @@ impl Context<'_> {
         if existing.is_none() {
             decision.explain(service);
         }
-        let mut tags = our_tags(self.wanted);
+        let mut tags = our_tags(self.settings);
         tags.insert("Name".to_owned(), format!("castai-privatelink-{}", service.name));
         let name = service.name.clone();
         (decision.planned.change, decision.action) = match existing {

@@ -20,7 +20,7 @@ const NAMES_LIMIT: usize = 500;
 /// Our two security groups, and what the endpoints need of them.
 pub(super) struct Groups<'f> {
     facts: &'f VpcFacts,
-    wanted: &'f PlanSettings,
+    settings: &'f PlanSettings,
     /// Where members of the clients' groups have their addresses, also in subnets that the user does not name.
     client_cidrs: Vec<IpNet>,
     clients: Vec<Peer>,
@@ -104,7 +104,7 @@ pub(super) fn taken_name(facts: &VpcFacts, provider: Provider) -> Option<Problem
 }
 
 impl<'f> Groups<'f> {
-    pub(super) fn new(facts: &'f VpcFacts, wanted: &'f PlanSettings, used: &Used<'_>) -> Self {
+    pub(super) fn new(facts: &'f VpcFacts, settings: &'f PlanSettings, used: &Used<'_>) -> Self {
         let is_used = |id: &str| {
             facts.uses.iter().any(|used| used.subnet == id && used.reason != SubnetReason::ControlPlane)
         };
@@ -115,11 +115,11 @@ impl<'f> Groups<'f> {
         if clients.is_empty() || facts.groups_unread.is_some() {
             clients.extend(used.cidrs().copied().map(Peer::Cidr));
         }
-        clients.extend(wanted.admit.iter().cloned());
+        clients.extend(settings.admit.iter().cloned());
         let vpc =
-            facts.vpc.cidrs.iter().copied().map(Peer::Cidr).chain(wanted.admit.iter().cloned()).collect();
+            facts.vpc.cidrs.iter().copied().map(Peer::Cidr).chain(settings.admit.iter().cloned()).collect();
         let (clients, vpc) = (sorted(clients), sorted(vpc));
-        Self { facts, wanted, client_cidrs, clients, vpc, needed: BTreeSet::new() }
+        Self { facts, settings, client_cidrs, clients, vpc, needed: BTreeSet::new() }
     }
 
     /// The group of ours for endpoints of `provider`, which is needed from now on.
@@ -186,7 +186,7 @@ impl<'f> Groups<'f> {
             let group = if let Some(group) = existing {
                 GroupRef::Id(group.id.clone())
             } else {
-                let mut tags = our_tags(self.wanted);
+                let mut tags = our_tags(self.settings);
                 tags.insert(GROUP_FOR.to_owned(), purpose.to_owned());
                 tags.insert("Name".to_owned(), name.to_owned());
                 actions.push(Action::CreateSecurityGroup {

@@ -50,6 +50,6 @@ fn without_wildcard(host: &str) -> &str {
 }
 
 /// Whether it is deleted or about to be.
-pub(super) fn is_gone(endpoint: &Endpoint) -> bool {
+pub fn is_gone(endpoint: &Endpoint) -> bool {
     ["deleting", "deleted"].iter().any(|state| endpoint.state.eq_ignore_ascii_case(state))
 }

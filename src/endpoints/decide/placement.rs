@@ -23,13 +23,13 @@ pub(super) struct Placement<'f> {
 
 pub(super) fn place<'f>(
     facts: &'f VpcFacts,
-    wanted: &PlanSettings,
+    settings: &PlanSettings,
     used: &Used<'f>,
     service: &RequestedService,
     detail: Option<&Service>,
 ) -> Placement<'f> {
-    let named = |subnet: &&Subnet| wanted.endpoint_subnets.contains(&subnet.id);
-    let candidates: Vec<&Subnet> = if wanted.endpoint_subnets.is_empty() {
+    let named = |subnet: &&Subnet| settings.endpoint_subnets.contains(&subnet.id);
+    let candidates: Vec<&Subnet> = if settings.endpoint_subnets.is_empty() {
         used.nodes.clone()
     } else {
         facts.subnets.iter().filter(named).collect()

@@ -131,7 +131,7 @@ pub(super) fn conflict(service: &RequestedService, other: &Endpoint, hosts: &[St
 
 impl Provider {
     /// Who accepts its endpoints.
-    pub(super) const fn who(self) -> &'static str {
+    pub const fn who(self) -> &'static str {
         match self {
             Self::CastAi => "Cast AI",
             Self::Aws => "AWS",

@@ -11,14 +11,14 @@ use crate::endpoints::plan::{
 use crate::endpoints::settings::{PlanSettings, Provider};
 
 /// The plan that removes everything of ours from the VPC. Attributes of the VPC stay on: others may rely on them.
-pub fn decide_removal(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
+pub fn decide_removal(facts: &VpcFacts, settings: &PlanSettings) -> EndpointPlan {
     let mut plan = EndpointPlan::new(facts.region.clone(), facts.vpc.id.clone());
     plan.is_removal = true;
     plan.account.clone_from(&facts.account);
     plan.cluster = facts.cluster.as_ref().map(|cluster| cluster.name.clone());
     let ours = facts.endpoints.iter().filter(|endpoint| is_ours(&endpoint.tags));
     for endpoint in ours.filter(|endpoint| !endpoint.state.eq_ignore_ascii_case("deleted")) {
-        let planned = planned(endpoint, wanted);
+        let planned = planned(endpoint, settings);
         if !is_gone(endpoint) {
             plan.actions
                 .push(Action::DeleteEndpoint { service: planned.name.clone(), id: endpoint.id.clone() });
@@ -29,7 +29,7 @@ pub fn decide_removal(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
         plan.notes.push(format!("every cluster in {} loses these endpoints", facts.vpc.id));
     }
     for group in facts.security_groups.iter().filter(|group| is_ours(&group.tags)) {
-        remove_group(facts, wanted, group, &mut plan);
+        remove_group(facts, settings, group, &mut plan);
     }
     let tagged = facts.subnets.iter().filter(|subnet| has(&subnet.tags, TAGGED_BY, PLUGIN));
     let tagged: Vec<_> = tagged.collect();
@@ -45,7 +45,7 @@ pub fn decide_removal(facts: &VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
 }
 
 /// A group can only be deleted if no endpoint uses it: those that stay lose it, unless they have only groups of ours.
-fn remove_group(facts: &VpcFacts, wanted: &PlanSettings, group: &SecurityGroup, plan: &mut EndpointPlan) {
+fn remove_group(facts: &VpcFacts, settings: &PlanSettings, group: &SecurityGroup, plan: &mut EndpointPlan) {
     let stays = |endpoint: &&Endpoint| {
         endpoint.groups.contains(&group.id) && !is_ours(&endpoint.tags) && !is_gone(endpoint)
     };
@@ -53,7 +53,7 @@ fn remove_group(facts: &VpcFacts, wanted: &PlanSettings, group: &SecurityGroup, 
         |id: &String| facts.security_groups.iter().any(|group| group.id == *id && is_ours(&group.tags));
     let mut is_needed = false;
     for endpoint in facts.endpoints.iter().filter(stays) {
-        let service = name(endpoint, wanted).0;
+        let service = name(endpoint, settings).0;
         if !endpoint.groups.iter().all(of_ours) {
             plan.actions.push(Action::DetachGroup {
                 service,
@@ -77,8 +77,8 @@ fn remove_group(facts: &VpcFacts, wanted: &PlanSettings, group: &SecurityGroup, 
     }
 }
 
-fn planned(endpoint: &Endpoint, wanted: &PlanSettings) -> PlannedEndpoint {
-    let (name, provider) = name(endpoint, wanted);
+fn planned(endpoint: &Endpoint, settings: &PlanSettings) -> PlannedEndpoint {
+    let (name, provider) = name(endpoint, settings);
     PlannedEndpoint {
         name,
         service_name: endpoint.service_name.clone(),
@@ -93,8 +93,8 @@ fn planned(endpoint: &Endpoint, wanted: &PlanSettings) -> PlannedEndpoint {
 }
 
 /// Our short name of its service.
-fn name(endpoint: &Endpoint, wanted: &PlanSettings) -> (String, Provider) {
-    let known = wanted.services.iter().find(|service| service.service_name == endpoint.service_name);
+fn name(endpoint: &Endpoint, settings: &PlanSettings) -> (String, Provider) {
+    let known = settings.services.iter().find(|service| service.service_name == endpoint.service_name);
     known.map_or_else(
         || {
             let is_castai = endpoint.service_name.contains(".vpce-svc-");

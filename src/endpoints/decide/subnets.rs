@@ -63,8 +63,8 @@ impl<'f> Used<'f> {
 
     /// What to know about how the subnets were found.
     pub(super) fn notes(&self, facts: &VpcFacts) -> Vec<String> {
-        let has = |wanted: &dyn Fn(&SubnetReason) -> bool| {
-            self.reasons.values().flatten().any(|reason| wanted(reason))
+        let has = |is_meant: &dyn Fn(&SubnetReason) -> bool| {
+            self.reasons.values().flatten().any(|reason| is_meant(reason))
         };
         let mut notes = Vec::new();
         let values = self.nodes.iter().filter_map(|subnet| Some((*subnet, subnet.tags.get(ROUTABLE)?)));
@@ -112,7 +112,7 @@ impl<'f> Used<'f> {
     }
 
     /// The subnets, with what happens to their tag.
-    pub(super) fn planned(&self, facts: &VpcFacts, wanted: &PlanSettings) -> Vec<PlannedSubnet> {
+    pub(super) fn planned(&self, facts: &VpcFacts, settings: &PlanSettings) -> Vec<PlannedSubnet> {
         let subnets = facts.subnets.iter().filter(|subnet| self.reasons.contains_key(subnet.id.as_str()));
         subnets
             .map(|subnet| PlannedSubnet {
@@ -120,15 +120,15 @@ impl<'f> Used<'f> {
                 zone: subnet.zone.clone(),
                 cidrs: subnet.cidrs.iter().map(ToString::to_string).collect(),
                 reasons: self.reasons[subnet.id.as_str()].iter().map(|reason| describe(reason)).collect(),
-                tag: self.tag_state(subnet, wanted),
+                tag: self.tag_state(subnet, settings),
             })
             .collect()
     }
 
-    fn tag_state(&self, subnet: &Subnet, wanted: &PlanSettings) -> TagState {
+    fn tag_state(&self, subnet: &Subnet, settings: &PlanSettings) -> TagState {
         match subnet.tags.get(ROUTABLE).map(String::as_str) {
             Some("true") => TagState::Present,
-            _ if wanted.no_subnet_tags => TagState::NotWanted,
+            _ if settings.no_subnet_tags => TagState::NotWanted,
             _ if !self.nodes.iter().any(|node| node.id == subnet.id) => TagState::NotWanted,
             Some(_) => TagState::OtherValue,
             None => TagState::Add,
@@ -136,8 +136,8 @@ impl<'f> Used<'f> {
     }
 
     /// Tags all subnets that lack the tag, with one request.
-    pub(super) fn tag_action(&self, facts: &VpcFacts, wanted: &PlanSettings) -> Option<Action> {
-        let planned = self.planned(facts, wanted).into_iter();
+    pub(super) fn tag_action(&self, facts: &VpcFacts, settings: &PlanSettings) -> Option<Action> {
+        let planned = self.planned(facts, settings).into_iter();
         let subnets: Vec<_> =
             planned.filter(|subnet| subnet.tag == TagState::Add).map(|subnet| subnet.id).collect();
         let tags = [(ROUTABLE, "true"), (TAGGED_BY, PLUGIN)];

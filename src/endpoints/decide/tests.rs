@@ -36,9 +36,9 @@ fn used(subnet: &str, reason: SubnetReason) -> SubnetUse {
 
 /// A cluster with nodes in two zones of a VPC without endpoints; a third subnet is not the cluster's.
 pub(in crate::endpoints) fn facts() -> VpcFacts {
-    let services = cast_ai(REGION, None, &[]).into_iter().map(|wanted| Service {
-        private_dns_names: wanted.hosts.first().cloned().into_iter().collect(),
-        name: wanted.service_name,
+    let services = cast_ai(REGION, None, &[]).into_iter().map(|service| Service {
+        private_dns_names: service.hosts.first().cloned().into_iter().collect(),
+        name: service.service_name,
         zones: ["us-east-1a", "us-east-1b", "us-east-1c"].map(str::to_owned).to_vec(),
         is_name_verified: Some(true),
         ip_types: vec!["ipv4".to_owned()],
@@ -74,14 +74,14 @@ pub(in crate::endpoints) fn facts() -> VpcFacts {
     }
 }
 
-pub(in crate::endpoints) fn cast_ai_wanted() -> PlanSettings {
+pub(in crate::endpoints) fn cast_ai_settings() -> PlanSettings {
     PlanSettings { services: cast_ai(REGION, None, &[]), ..PlanSettings::default() }
 }
 
 fn only(name: &str) -> PlanSettings {
-    let mut wanted = cast_ai_wanted();
-    wanted.services.retain(|service| service.name == name);
-    wanted
+    let mut settings = cast_ai_settings();
+    settings.services.retain(|service| service.name == name);
+    settings
 }
 
 pub(in crate::endpoints) fn with_aws() -> PlanSettings {
@@ -152,7 +152,7 @@ fn change(plan: &EndpointPlan, name: &str) -> EndpointChange {
 }
 
 /// The facts after the plan was carried out.
-fn applied(facts: VpcFacts, plan: &EndpointPlan) -> VpcFacts {
+pub(in crate::endpoints) fn applied(facts: VpcFacts, plan: &EndpointPlan) -> VpcFacts {
     after(facts, &plan.actions)
 }
 
@@ -249,16 +249,16 @@ fn after(mut facts: VpcFacts, actions: &[Action]) -> VpcFacts {
 
 /// Asserts that a second run has nothing to do after the first one.
 #[track_caller]
-fn assert_settles(facts: VpcFacts, wanted: &PlanSettings) -> EndpointPlan {
-    let plan = decide(&facts, wanted);
-    let again = decide(&applied(facts, &plan), wanted);
+fn assert_settles(facts: VpcFacts, settings: &PlanSettings) -> EndpointPlan {
+    let plan = decide(&facts, settings);
+    let again = decide(&applied(facts, &plan), settings);
     assert_eq!(lines(&again), Vec::<String>::new(), "after {:#?}", lines(&plan));
     plan
 }
 
 #[test]
 fn a_vpc_without_endpoints_gets_one_per_service() {
-    let plan = assert_settles(facts(), &cast_ai_wanted());
+    let plan = assert_settles(facts(), &cast_ai_settings());
     assert_eq!(
         lines(&plan),
         [
@@ -284,10 +284,10 @@ fn without_security_groups_the_blocks_of_the_subnets_are_admitted() {
     let facts = VpcFacts { client_groups: [].into(), ..facts() };
     let plan = assert_settles(facts, &only("rest-api"));
     assert_eq!(lines(&plan)[1], "admit 10.0.1.0/24 10.0.2.0/24 to castai-privatelink-endpoints");
-    let mut wanted = only("rest-api");
-    wanted.admit = vec![Peer::Cidr("10.8.0.0/16".parse().unwrap())];
-    wanted.tags = BTreeMap::from([("team".to_owned(), "platform".to_owned())]);
-    let plan = decide(&self::facts(), &wanted);
+    let mut settings = only("rest-api");
+    settings.admit = vec![Peer::Cidr("10.8.0.0/16".parse().unwrap())];
+    settings.tags = BTreeMap::from([("team".to_owned(), "platform".to_owned())]);
+    let plan = decide(&self::facts(), &settings);
     assert_eq!(lines(&plan)[1], "admit sg-nodes 10.8.0.0/16 to castai-privatelink-endpoints");
     let Action::CreateEndpoint { tags, .. } = &plan.actions[2] else { panic!("{plan:#?}") };
     assert_eq!((tags["team"].as_str(), tags[MANAGED_BY].as_str()), ("platform", PLUGIN));
@@ -301,8 +301,8 @@ fn vpc_attributes_are_set_only_if_that_is_allowed() {
     assert_eq!(lines(&plan), ["tag subnet-a subnet-b"]);
     assert_eq!(change(&plan, "rest-api"), EndpointChange::Blocked);
     assert!(plan.problems[0].message.contains("needs enableDnsHostnames, off now"), "{plan:#?}");
-    let wanted = PlanSettings { enable_vpc_dns: true, ..only("rest-api") };
-    let plan = assert_settles(facts.clone(), &wanted);
+    let settings = PlanSettings { enable_vpc_dns: true, ..only("rest-api") };
+    let plan = assert_settles(facts.clone(), &settings);
     assert_eq!(lines(&plan)[0], "enable enableDnsHostnames");
     // What is not known is tried.
     facts.vpc.dns_hostnames = None;
@@ -385,6 +385,6 @@ fn a_tag_with_another_value_is_not_changed() {
     assert!(plan.notes[0].starts_with("subnet-a has cast.ai/routable=false, which is kept"), "{plan:#?}");
     assert_eq!(plan.subnets[1].tag, TagState::Present);
     assert!(!lines(&plan).iter().any(|line| line.starts_with("tag")), "{:?}", lines(&plan));
-    let wanted = PlanSettings { no_subnet_tags: true, ..only("rest-api") };
-    assert!(!lines(&decide(&self::facts(), &wanted)).iter().any(|line| line.starts_with("tag")));
+    let settings = PlanSettings { no_subnet_tags: true, ..only("rest-api") };
+    assert!(!lines(&decide(&self::facts(), &settings)).iter().any(|line| line.starts_with("tag")));
 }

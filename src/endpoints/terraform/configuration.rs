@@ -101,7 +101,7 @@ impl Configuration {
     /// Everything that `plan` wants, as it is and as it will be. `rules` are those of our security groups.
     pub fn new(
         facts: &VpcFacts,
-        wanted: &PlanSettings,
+        settings: &PlanSettings,
         plan: &EndpointPlan,
         rules: &[IdentifiedRule],
         repositories: &Repositories,
@@ -111,13 +111,13 @@ impl Configuration {
             account: facts.account.clone(),
             cluster: plan.cluster.clone(),
             vpc: plan.vpc.clone(),
-            service_region: wanted.services.iter().find_map(|service| service.region.clone()),
+            service_region: settings.services.iter().find_map(|service| service.region.clone()),
             repositories: repositories.names.iter().cloned().collect(),
-            tags: wanted.tags.clone(),
+            tags: settings.tags.clone(),
             ..Self::default()
         };
         for planned in &plan.endpoints {
-            if let Some(service) = wanted.services.iter().find(|service| service.name == planned.name) {
+            if let Some(service) = settings.services.iter().find(|service| service.name == planned.name) {
                 configuration.endpoint(facts, plan, service, planned);
             }
         }

@@ -5,22 +5,22 @@ use super::hcl::{Block, Value, list, quoted};
 use super::*;
 use crate::castai::endpoints::{regions, services};
 use crate::endpoints::decide::decide;
-use crate::endpoints::decide::tests::{aws_service, cast_ai_wanted, facts, subnet, with_aws};
+use crate::endpoints::decide::tests::{aws_service, cast_ai_settings, facts, subnet, with_aws};
 use crate::endpoints::facts::{
     Endpoint, IdentifiedRule, RuleSource, SecurityGroup, SubnetReason, SubnetUse, VpcFacts,
 };
 use crate::endpoints::plan::{GROUP_FOR, MANAGED_BY, PLUGIN, ROUTABLE, TAGGED_BY};
 use crate::endpoints::settings::PlanSettings;
 
-fn configuration(facts: &VpcFacts, wanted: &PlanSettings, rules: &[IdentifiedRule]) -> Configuration {
-    Configuration::new(facts, wanted, &decide(facts, wanted), rules, &Repositories::default())
+fn configuration(facts: &VpcFacts, settings: &PlanSettings, rules: &[IdentifiedRule]) -> Configuration {
+    Configuration::new(facts, settings, &decide(facts, settings), rules, &Repositories::default())
 }
 
 /// An endpoint of the first service, in one of two zones and without private DNS.
 fn endpoint(id: &str, tags: &[(&str, &str)]) -> Endpoint {
     Endpoint {
         id: id.to_owned(),
-        service_name: cast_ai_wanted().services[0].service_name.clone(),
+        service_name: cast_ai_settings().services[0].service_name.clone(),
         state: "available".to_owned(),
         subnets: vec!["subnet-a".to_owned()],
         groups: vec!["sg-theirs".to_owned()],
@@ -37,13 +37,13 @@ fn imported(configuration: &Configuration) -> Vec<(String, &str)> {
 
 #[test]
 fn a_new_vpc_is_described_by_a_few_values() {
-    let mut wanted = cast_ai_wanted();
-    wanted.services.extend(with_aws().services);
+    let mut settings = cast_ai_settings();
+    settings.services.extend(with_aws().services);
     let mut facts = facts();
     facts.services.extend(["ecr.api", "ecr.dkr", "sts", "ec2"].map(aws_service));
     // STS exists in one zone only.
     facts.services.iter_mut().find(|service| service.name.ends_with("sts")).unwrap().zones.truncate(1);
-    let configuration = configuration(&facts, &wanted, &[]);
+    let configuration = configuration(&facts, &settings, &[]);
     assert_eq!(configuration.subnets, ["subnet-a", "subnet-b"]);
     assert_eq!(configuration.routable_subnets, ["subnet-a", "subnet-b"]);
     assert_eq!(configuration.client_groups, ["sg-nodes"]);
@@ -83,7 +83,7 @@ fn what_this_plugin_made_is_imported_with_all_that_it_has() {
         rule("sgr-1", RuleSource::Group("sg-other-cluster".to_owned())),
         rule("sgr-2", RuleSource::Cidr("10.1.0.0/16".parse().unwrap())),
     ];
-    let configuration = configuration(&facts, &cast_ai_wanted(), &rules);
+    let configuration = configuration(&facts, &cast_ai_settings(), &rules);
     assert_eq!(
         imported(&configuration),
         [
@@ -111,8 +111,8 @@ fn what_this_plugin_made_is_imported_with_all_that_it_has() {
 fn an_endpoint_of_others_stays_theirs() {
     let mut facts = facts();
     facts.endpoints = vec![endpoint("vpce-9", &[("Name", "castai")])];
-    let wanted = cast_ai_wanted();
-    let lacking = configuration(&facts, &wanted, &[]);
+    let settings = cast_ai_settings();
+    let lacking = configuration(&facts, &settings, &[]);
     let expected = Addition {
         id: "vpce-9".to_owned(),
         subnets: vec!["subnet-b".to_owned()],
@@ -135,7 +135,7 @@ fn an_endpoint_of_others_stays_theirs() {
         }],
         ..SecurityGroup::default()
     }];
-    let complete = configuration(&facts, &wanted, &[]);
+    let complete = configuration(&facts, &settings, &[]);
     assert_eq!(complete.existing, [].into());
     assert_eq!(complete.excluded["rest-api"], "vpce-9 exists and lacks nothing");
     assert_eq!(complete.excluded_castai, ["rest-api"]);
@@ -147,23 +147,21 @@ fn services_that_the_module_does_not_know_are_named() {
     let mut facts = facts();
     facts.region = "eu-west-1".to_owned();
     facts.services.clear();
-    let service = crate::endpoints::settings::NamedService {
-        name: "rest-api".to_owned(),
-        service_name: "com.amazonaws.vpce.eu-west-1.vpce-svc-1".to_owned(),
-    };
+    let name = "com.amazonaws.vpce.eu-west-1.vpce-svc-1";
+    let service = crate::endpoints::settings::NamedService::new("rest-api", name, "--service").unwrap();
     facts.subnets = vec![subnet("subnet-a", "eu-west-1a", "10.0.1.0/24")];
     facts.uses = vec![SubnetUse { subnet: "subnet-a".to_owned(), reason: SubnetReason::Flag }];
-    let wanted = PlanSettings {
+    let settings = PlanSettings {
         services: crate::endpoints::settings::cast_ai("eu-west-1", None, &[service]),
         ..PlanSettings::default()
     };
-    let named = configuration(&facts, &wanted, &[]);
+    let named = configuration(&facts, &settings, &[]);
     assert_eq!(named.castai_services["rest-api"], "com.amazonaws.vpce.eu-west-1.vpce-svc-1");
-    let wanted = PlanSettings {
+    let settings = PlanSettings {
         services: crate::endpoints::settings::cast_ai("eu-west-1", Some("us-east-1"), &[]),
         ..PlanSettings::default()
     };
-    let remote = configuration(&facts, &wanted, &[]);
+    let remote = configuration(&facts, &settings, &[]);
     assert_eq!((remote.service_region.as_deref(), remote.castai_services.len()), (Some("us-east-1"), 0));
 }
 
@@ -171,16 +169,16 @@ fn services_that_the_module_does_not_know_are_named() {
 fn repositories_that_exist_are_imported() {
     let names: BTreeSet<_> = ["p/a", "p/b"].map(str::to_owned).into();
     let repositories = Repositories { existing: ["p/b".to_owned()].into(), names };
-    let (facts, wanted) = (facts(), cast_ai_wanted());
-    let plan = decide(&facts, &wanted);
-    let configuration = Configuration::new(&facts, &wanted, &plan, &[], &repositories);
+    let (facts, settings) = (facts(), cast_ai_settings());
+    let plan = decide(&facts, &settings);
+    let configuration = Configuration::new(&facts, &settings, &plan, &[], &repositories);
     assert_eq!(configuration.repositories, ["p/a", "p/b"]);
     assert_eq!(imported(&configuration), [("aws_ecr_repository.images[p/b]".to_owned(), "p/b")]);
 }
 
 #[test]
 fn the_module_has_none_of_the_reference_defects() {
-    let files = files(&configuration(&facts(), &cast_ai_wanted(), &[]));
+    let files = files(&configuration(&facts(), &cast_ai_settings(), &[]));
     let code = files.iter().filter(|file| !file.path.contains("/tests/"));
     let all: String = code.map(|file| file.text.as_str()).collect();
     for defect in ["0.0.0.0/0", "::/0", "arn:aws:", "depends_on", "NGINX"] {
@@ -232,7 +230,7 @@ fn text_from_aws_is_a_literal() {
         assert_eq!(quoted(text), expected);
     }
     // A comment ends with its line.
-    let mut configuration = configuration(&facts(), &cast_ai_wanted(), &[]);
+    let mut configuration = configuration(&facts(), &cast_ai_settings(), &[]);
     configuration.cluster = Some("x\nresource \"a\" \"b\" {}".to_owned());
     configuration.excluded = [("y".to_owned(), "z\nlocals {}".to_owned())].into();
     let main = root::main(&configuration);
@@ -276,8 +274,8 @@ fn code_is_formatted() {
 fn additions_of_an_earlier_run_are_found_in_its_code() {
     let mut facts = facts();
     facts.endpoints = vec![endpoint("vpce-9", &[])];
-    let wanted = cast_ai_wanted();
-    let before = root::main(&configuration(&facts, &wanted, &[]));
+    let settings = cast_ai_settings();
+    let before = root::main(&configuration(&facts, &settings, &[]));
     let found = additions(&before);
     assert!(
         found.contains("id             = \"vpce-9\"") && found.contains("security_group = \"cast-ai\""),
@@ -286,7 +284,7 @@ fn additions_of_an_earlier_run_are_found_in_its_code() {
     // After they were applied, the endpoint lacks nothing.
     facts.endpoints[0].private_dns = true;
     facts.endpoints[0].subnets.push("subnet-b".to_owned());
-    let after = root::main(&configuration(&facts, &wanted, &[]));
+    let after = root::main(&configuration(&facts, &settings, &[]));
     assert!(!found.is_subset(&additions(&after)), "{after}");
     assert_eq!(additions("module {\n  source = \"x\"\n}\n"), [].into());
 }
@@ -308,7 +306,7 @@ fn groups_that_the_code_does_not_need_are_not_imported() {
     };
     let rules = [rule("sgr-1", "sg-ours"), rule("sgr-2", "sg-aws")];
     // AWS' endpoints are not asked for.
-    let without_aws = configuration(&facts, &cast_ai_wanted(), &rules);
+    let without_aws = configuration(&facts, &cast_ai_settings(), &rules);
     assert!(
         imported(&without_aws)
             .iter()
@@ -322,9 +320,9 @@ fn groups_that_the_code_does_not_need_are_not_imported() {
         groups: vec!["sg-ours".to_owned()],
         ..endpoint("vpce-9", &[])
     }];
-    let mut wanted = cast_ai_wanted();
-    wanted.services.truncate(1);
-    let attached = configuration(&facts, &wanted, &rules);
+    let mut settings = cast_ai_settings();
+    settings.services.truncate(1);
+    let attached = configuration(&facts, &settings, &rules);
     assert_eq!(attached.existing["rest-api"].group, Some("cast-ai"));
     let association = "aws_vpc_endpoint_security_group_association.existing[rest-api]".to_owned();
     assert!(imported(&attached).contains(&(association, "vpce-9/sg-ours")), "{:?}", imported(&attached));

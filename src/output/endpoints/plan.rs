@@ -65,7 +65,7 @@ pub(super) fn text(plan: &EndpointPlan, width: Option<usize>) -> String {
     parts.join("\n")
 }
 
-fn heading(plan: &EndpointPlan) -> String {
+pub(super) fn heading(plan: &EndpointPlan) -> String {
     let cluster = plan.cluster.as_ref().map(|name| format!(" of cluster {name}")).unwrap_or_default();
     let account = plan.account.as_ref().map(|account| format!(", account {account}")).unwrap_or_default();
     one_line(&format!("{}{cluster} in {}{account}", plan.vpc, plan.region), LIMIT)

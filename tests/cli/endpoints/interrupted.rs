@@ -5,15 +5,16 @@
 //! ten.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use lab::address::VPC_ID;
 use lab::aws::{CLUSTER_GROUP, SUBNETS, cast_ai_services};
-use lab::host::Lab;
+use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
 use super::aws;
 use super::create::{CREATE, DELETE, ec2, endpoints, forget_requests, run, state, writes};
-use crate::harness::own_lab;
+use crate::harness::{assert_stderr_contains, eventually, own_lab};
 use crate::interruption::Random;
 
 /// What may be in the VPC before.
@@ -82,6 +83,41 @@ fn sorted(lab: &Lab) -> Value {
 fn reached(lab: &Lab, action: &str) -> usize {
     let requests: Vec<Value> = lab.control().get("/aws/requests").unwrap();
     requests.iter().filter(|request| request["action"] == action).count()
+}
+
+/// Interrupts a command while EC2 holds its request for `action` number `after`.
+fn interrupt(lab: &Lab, command: &[&str], action: &str, after: usize) -> Output {
+    forget_requests(lab);
+    aws(lab, "faults", &json!([{"service": "ec2", "action": action, "after": after, "fault": "held"}]));
+    let mut running = lab.spawn_plugin(command).unwrap();
+    eventually("the request is sent", || reached(lab, action) > after);
+    let sent = Command::new("kill").args(["-INT", &running.process().to_string()]).output().unwrap();
+    assert!(sent.status.success());
+    eventually("it exits", || running.try_wait().unwrap().is_some());
+    let output = running.wait().unwrap();
+    assert_eq!(output.code, Some(130), "{}", output.stderr);
+    aws(lab, "faults", &json!([]));
+    output
+}
+
+#[test]
+fn an_interrupted_run_says_what_it_made_and_that_the_next_one_completes_it() {
+    let lab = own_lab();
+    // The security group, its rule and two endpoints, of nine changes.
+    let created = interrupt(&lab, &CREATE, "CreateVpcEndpoint", 2);
+    assert_stderr_contains(
+        &created,
+        &["Interrupted. 4 of 9 changes made; the next one may be made too; run again to complete them"],
+    );
+    assert_stderr_contains(&run(&lab, 0, &CREATE, &[]), &["nothing is left to do"]);
+    assert_eq!(endpoints(&lab).len(), 6);
+    let deleted = interrupt(&lab, &DELETE, "DeleteVpcEndpoints", 1);
+    assert_stderr_contains(&deleted, &["Interrupted. 1 of 7 changes made; the next one may be made too"]);
+    run(&lab, 0, &DELETE, &[]);
+    assert_eq!(endpoints(&lab), Vec::<Value>::new());
+    // A dry run changes nothing, and says so.
+    let dry_run = interrupt(&lab, &["endpoints", "create", "--dry-run"], "CreateVpcEndpoint", 2);
+    assert_stderr_contains(&dry_run, &["Interrupted. Nothing was changed."]);
 }
 
 #[test]

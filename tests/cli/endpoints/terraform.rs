@@ -108,6 +108,35 @@ fn the_code_for_a_new_vpc_creates_what_create_would() {
     assert_eq!(imported.filter(|(address, _)| address.starts_with("aws_ecr_repository")).count(), 5);
     let removed = mirrored.values().filter(|change| change["actions"].to_string().contains("delete"));
     assert_eq!(removed.count(), 0);
+    keeps_settings_of_repositories(&lab, &mirrored);
+}
+
+/// Another encryption would replace a repository and delete its images: once Terraform has read what exists, the code changes
+/// none of its settings.
+fn keeps_settings_of_repositories(lab: &Lab, mirrored: &BTreeMap<String, Value>) {
+    let names = with(mirrored, "aws_ecr_repository.images").into_iter().map(|after| after["name"].clone());
+    let (encryption, scanning) =
+        (json!([{"encryption_type": "KMS", "kms_key": "arn:aws:kms:x"}]), json!([{"scan_on_push": true}]));
+    let instances: Vec<_> = names
+        .map(|name| {
+            json!({"index_key": name, "schema_version": 0, "attributes": {
+                "id": name, "name": name, "arn": null, "force_delete": null, "registry_id": null,
+                "repository_url": null, "tags": null, "tags_all": null, "image_tag_mutability": "IMMUTABLE",
+                "encryption_configuration": encryption, "image_scanning_configuration": scanning}})
+        })
+        .collect();
+    let state = json!({"version": 4, "terraform_version": "1.9.0", "serial": 1, "lineage": "lab", "outputs": {},
+        "resources": [{"module": "module.castai_privatelink", "mode": "managed", "type": "aws_ecr_repository",
+            "name": "images", "provider": "provider[\"registry.opentofu.org/hashicorp/aws\"]",
+            "instances": instances}]});
+    write_file(lab, "mirrored/terraform.tfstate", &state.to_string());
+    let repositories = with(&changes(lab, "mirrored"), "aws_ecr_repository.images");
+    assert_eq!(repositories.len(), 5);
+    for after in repositories {
+        let settings = ["image_tag_mutability", "encryption_configuration", "image_scanning_configuration"];
+        let settings = settings.map(|name| &after[name]);
+        assert_eq!(settings, [&json!("IMMUTABLE"), &encryption, &scanning], "{after:#}");
+    }
 }
 
 /// The text of `main.tf` among the printed files.

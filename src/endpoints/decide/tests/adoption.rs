@@ -85,8 +85,8 @@ fn an_attribute_that_was_turned_off_later_is_turned_on_again() {
     facts.vpc.dns_support = Some(false);
     let plan = decide(&facts, &only("rest-api"));
     assert!(plan.actions.is_empty() && !plan.problems.is_empty(), "{plan:#?}");
-    let wanted = PlanSettings { enable_vpc_dns: true, ..only("rest-api") };
-    assert_eq!(lines(&assert_settles(facts, &wanted)), ["enable enableDnsSupport"]);
+    let settings = PlanSettings { enable_vpc_dns: true, ..only("rest-api") };
+    assert_eq!(lines(&assert_settles(facts, &settings)), ["enable enableDnsSupport"]);
 }
 
 /// The reference Terraform: one security group that is open to all, and no tags on subnets that it did not create.
@@ -229,9 +229,9 @@ fn an_interface_endpoint_of_s3_with_private_dns_serves_nodes_too() {
     facts.services.push(aws_service("s3"));
     facts.endpoints = vec![foreign(&format!("com.amazonaws.{REGION}.s3"))];
     facts.security_groups.push(group("sg-foreign", &["sg-nodes"]));
-    let mut wanted = with_aws();
-    wanted.services.retain(|service| service.name == "s3");
-    assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Unchanged);
+    let mut settings = with_aws();
+    settings.services.retain(|service| service.name == "s3");
+    assert_eq!(change(&decide(&facts, &settings), "s3"), EndpointChange::Unchanged);
     // It has the name, so that it has to be complete, whatever gateways there are.
     let gateway = Endpoint {
         id: "vpce-gateway".to_owned(),
@@ -245,7 +245,7 @@ fn an_interface_endpoint_of_s3_with_private_dns_serves_nodes_too() {
     narrow.endpoints[0].subnets.truncate(1);
     narrow.security_groups[1].ingress.clear();
     narrow.endpoints.push(gateway.clone());
-    let plan = assert_settles(narrow, &wanted);
+    let plan = assert_settles(narrow, &settings);
     assert_eq!(lines(&plan)[2], "modify vpce-foreign: +[subnet-b] +[castai-privatelink-aws-endpoints]");
     // Without private DNS, or with it for queries from outside alone, nodes use a gateway.
     for change_it in [
@@ -254,9 +254,9 @@ fn an_interface_endpoint_of_s3_with_private_dns_serves_nodes_too() {
     ] {
         let mut facts = facts.clone();
         change_it(&mut facts.endpoints[0]);
-        assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Create);
+        assert_eq!(change(&decide(&facts, &settings), "s3"), EndpointChange::Create);
         facts.endpoints.push(gateway.clone());
-        assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Unchanged);
+        assert_eq!(change(&decide(&facts, &settings), "s3"), EndpointChange::Unchanged);
     }
     // A gateway for each route table is as good as one for all.
     facts.endpoints = ["rtb-a", "rtb-main"]
@@ -266,7 +266,7 @@ fn an_interface_endpoint_of_s3_with_private_dns_serves_nodes_too() {
             ..gateway.clone()
         })
         .to_vec();
-    assert_eq!(change(&decide(&facts, &wanted), "s3"), EndpointChange::Unchanged);
+    assert_eq!(change(&decide(&facts, &settings), "s3"), EndpointChange::Unchanged);
 }
 
 #[test]

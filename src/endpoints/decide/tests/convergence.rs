@@ -14,7 +14,7 @@ fn random_start(random: &mut StdRng) -> VpcFacts {
     facts.vpc.dns_support = Some(random.random());
     facts.vpc.dns_hostnames = Some(random.random());
     // What an earlier run did before it was interrupted.
-    let plan = decide(&facts, &wanted());
+    let plan = decide(&facts, &settings());
     let done = random.random_range(0..=plan.actions.len());
     facts = after(facts, &plan.actions[..done]);
     // What was broken or made by hand.
@@ -51,16 +51,16 @@ fn random_start(random: &mut StdRng) -> VpcFacts {
     facts
 }
 
-fn wanted() -> PlanSettings {
+fn settings() -> PlanSettings {
     let services = [cast_ai(REGION, None, &[]), aws(REGION, &[])].concat();
     PlanSettings { services, enable_vpc_dns: true, ..PlanSettings::default() }
 }
 
 /// What counts at the end: the plan has nothing to do, and each endpoint answers in every zone.
 fn assert_ends(facts: &VpcFacts, seed: u64) {
-    let plan = decide(facts, &wanted());
+    let plan = decide(facts, &settings());
     assert_eq!(lines(&plan), Vec::<String>::new(), "seed {seed}");
-    for service in wanted().services {
+    for service in settings().services {
         let of_service: Vec<_> =
             facts.endpoints.iter().filter(|endpoint| endpoint.service_name == service.service_name).collect();
         let [endpoint] = of_service.as_slice() else {
@@ -85,11 +85,11 @@ fn every_start_and_interruption_leads_to_the_same_end() {
         let before = facts.clone();
         // Runs that are interrupted after some actions, then one that is not.
         for _ in 0..random.random_range(0..3) {
-            let actions = decide(&facts, &wanted()).actions;
+            let actions = decide(&facts, &settings()).actions;
             let done = random.random_range(0..=actions.len());
             facts = after(facts, &actions[..done]);
         }
-        facts = applied(facts.clone(), &decide(&facts, &wanted()));
+        facts = applied(facts.clone(), &decide(&facts, &settings()));
         assert_ends(&facts, seed);
         // Nothing that existed was taken away.
         for endpoint in &before.endpoints {
@@ -103,7 +103,7 @@ fn every_start_and_interruption_leads_to_the_same_end() {
 
 /// Afterwards nothing of ours is left, and everything else is as before.
 fn assert_removes_ours(facts: &VpcFacts, seed: u64) {
-    let plan = decide_removal(facts, &wanted());
+    let plan = decide_removal(facts, &settings());
     let left = applied(facts.clone(), &plan);
     let is_ours = |tags: &BTreeMap<String, String>| tags.contains_key(MANAGED_BY);
     assert!(!left.endpoints.iter().any(|endpoint| is_ours(&endpoint.tags)), "seed {seed}");

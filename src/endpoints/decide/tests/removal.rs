@@ -25,13 +25,13 @@ fn group(id: &str, tags: Tags) -> SecurityGroup {
 #[test]
 fn what_create_made_is_removed_and_nothing_else() {
     let before = facts();
-    let created = applied(before.clone(), &decide(&before, &cast_ai_wanted()));
-    let plan = decide_removal(&created, &cast_ai_wanted());
+    let created = applied(before.clone(), &decide(&before, &cast_ai_settings()));
+    let plan = decide_removal(&created, &cast_ai_settings());
     assert_eq!(lines(&plan).last().unwrap(), "untag subnet-a subnet-b");
     assert_eq!(plan.endpoints.len(), 6);
     assert!(plan.endpoints.iter().all(|endpoint| endpoint.change == EndpointChange::Delete));
     assert_eq!(applied(created, &plan), before);
-    assert!(decide_removal(&before, &cast_ai_wanted()).is_complete(), "nothing of ours is left");
+    assert!(decide_removal(&before, &cast_ai_settings()).is_complete(), "nothing of ours is left");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn what_others_made_stays() {
     facts.subnets[1]
         .tags
         .extend([(ROUTABLE.to_owned(), "false".to_owned()), (TAGGED_BY.to_owned(), PLUGIN.to_owned())]);
-    let plan = decide_removal(&facts, &cast_ai_wanted());
+    let plan = decide_removal(&facts, &cast_ai_settings());
     assert_eq!(
         lines(&plan),
         ["delete vpce-ours", "detach sg-ours from vpce-theirs", "delete sg-ours", "untag subnet-b"]
@@ -64,7 +64,7 @@ fn what_others_made_stays() {
 
     // The only group of an endpoint cannot be taken away.
     facts.endpoints[1].groups = vec!["sg-ours".to_owned()];
-    let plan = decide_removal(&facts, &cast_ai_wanted());
+    let plan = decide_removal(&facts, &cast_ai_settings());
     assert_eq!(lines(&plan), ["delete vpce-ours", "untag subnet-b"]);
     assert_eq!(
         plan.problems[0].message,

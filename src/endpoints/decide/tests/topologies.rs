@@ -12,7 +12,7 @@ fn notes(plan: &EndpointPlan) -> String {
 fn a_shared_vpc_is_left_to_its_owner() {
     let mut facts = facts();
     facts.vpc.owner = Some("999999999999".to_owned());
-    let plan = decide(&facts, &cast_ai_wanted());
+    let plan = decide(&facts, &cast_ai_settings());
     // Tags of a shared subnet are each account's own.
     assert_eq!(lines(&plan), ["tag subnet-a subnet-b"]);
     assert!(plan.endpoints.iter().all(|endpoint| endpoint.change == EndpointChange::Blocked));
@@ -127,7 +127,7 @@ fn a_subnet_without_free_addresses_is_no_place() {
 #[test]
 fn a_second_cluster_in_the_vpc_shares_the_endpoints() {
     let first = facts();
-    let mut second = applied(first.clone(), &decide(&first, &cast_ai_wanted()));
+    let mut second = applied(first.clone(), &decide(&first, &cast_ai_settings()));
     second.cluster = Some(Cluster { name: "second".to_owned(), ..Cluster::default() });
     second.subnets.push(subnet("subnet-c", "us-east-1c", "10.0.3.0/24"));
     second.subnets.push(subnet("subnet-b2", "us-east-1b", "10.0.4.0/24"));
@@ -260,8 +260,8 @@ fn local_zones_and_zones_without_the_service_use_endpoints_elsewhere() {
     let plan = decide(&facts, &only("rest-api"));
     let problem = &plan.problems[0];
     assert!(problem.message.contains("(us-east-1a, us-east-1b, us-east-1c)"), "{problem:?}");
-    let wanted = PlanSettings { endpoint_subnets: vec!["subnet-public".to_owned()], ..only("rest-api") };
-    let plan = assert_settles(facts, &wanted);
+    let settings = PlanSettings { endpoint_subnets: vec!["subnet-public".to_owned()], ..only("rest-api") };
+    let plan = assert_settles(facts, &settings);
     assert_eq!(lines(&plan)[2], "create rest-api in subnet-public with [castai-privatelink-endpoints]");
 }
 
@@ -299,13 +299,13 @@ fn a_service_of_another_region_is_used_if_it_allows_that() {
     for (subnet, zone) in facts.subnets.iter_mut().zip(["eu-west-1a", "eu-west-1b", "eu-west-1a"]) {
         subnet.zone = zone.to_owned();
     }
-    let mut wanted =
+    let mut settings =
         PlanSettings { services: cast_ai("eu-west-1", Some(REGION), &[]), ..PlanSettings::default() };
-    wanted.services.truncate(1);
-    let plan = decide(&facts, &wanted);
+    settings.services.truncate(1);
+    let plan = decide(&facts, &settings);
     assert!(plan.problems[0].message.contains("does not allow endpoints in eu-west-1"), "{plan:#?}");
     facts.services[0].remote_regions.push("eu-west-1".to_owned());
-    let plan = assert_settles(facts, &wanted);
+    let plan = assert_settles(facts, &settings);
     let Action::CreateEndpoint { service_region, subnets, .. } = &plan.actions[2] else {
         panic!("{plan:#?}")
     };
@@ -317,16 +317,16 @@ fn nodes_that_cannot_be_listed_are_a_problem() {
     let mut facts = facts();
     facts.nodes_unread = Some("cannot list nodes: Forbidden".to_owned());
     // What is known otherwise is planned, but the plan is not complete.
-    let plan = decide(&facts, &cast_ai_wanted());
+    let plan = decide(&facts, &cast_ai_settings());
     assert!(plan.problems[0].message.ends_with("not known: cannot list nodes: Forbidden"), "{plan:#?}");
     assert!(!plan.actions.is_empty());
     // The control plane's subnets say nothing about nodes.
     facts.uses = vec![used("subnet-a", SubnetReason::ControlPlane)];
-    let plan = decide(&facts, &cast_ai_wanted());
+    let plan = decide(&facts, &cast_ai_settings());
     assert_eq!((plan.problems.len(), plan.actions.len()), (1, 0));
     // The user knows them.
     facts.uses.push(used("subnet-b", SubnetReason::Flag));
-    let plan = decide(&facts, &cast_ai_wanted());
+    let plan = decide(&facts, &cast_ai_settings());
     assert_eq!(plan.problems, []);
     assert!(!plan.actions.is_empty());
 }
