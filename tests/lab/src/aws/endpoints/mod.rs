@@ -10,11 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::change::Change;
-pub(super) use self::render::done;
-pub(super) use self::tags::resources;
+pub(super) use self::render::{done, element, list};
+pub(super) use self::tags::change_tags;
 use super::error::Refusal;
 use super::form::Form;
+use super::services::Services;
+use super::{CLUSTER_GROUP, SUBNETS};
 use crate::address;
+
+/// Prefix of identifiers of other teams' endpoints.
+const CROWD: &str = "vpce-0c";
 
 /// As EC2 writes states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +80,8 @@ pub(super) struct Endpoint {
     kind: Kind,
     state: State,
     private_dns: bool,
+    /// `ipv4`, `ipv6` or `dualstack`.
+    ip_type: String,
     /// The private name of the service.
     host: String,
     subnets: Vec<String>,
@@ -92,16 +99,21 @@ pub(super) struct Endpoint {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Surroundings {
     pub(super) vpc_exists: bool,
+    /// It belongs to another account than the caller.
+    pub(super) is_shared: bool,
     /// Both DNS attributes of the VPC.
     pub(super) dns_enabled: bool,
     /// The zones of the subnets of the VPC.
     pub(super) zones: BTreeMap<String, String>,
+    pub(super) without_ipv4: BTreeSet<String>,
+    pub(super) with_ipv6: BTreeSet<String>,
     pub(super) groups: BTreeSet<String>,
     /// The group of an endpoint that is created without one.
     pub(super) default_group: String,
     pub(super) route_tables: BTreeSet<String>,
     /// Names of private hosted zones with which the VPC resolves.
     pub(super) hosted_zones: Vec<String>,
+    pub(super) services: Services,
 }
 
 /// All VPC endpoints of the account.
@@ -164,6 +176,30 @@ impl Endpoints {
                 (endpoint.state, endpoint.next) = (State::Available, None);
             }
         }
+    }
+
+    /// Replaces the endpoints of other teams by `count` available ones, each of a service of its own.
+    pub(super) fn set_crowd(&mut self, count: usize) {
+        self.list.retain(|endpoint| !endpoint.id.starts_with(CROWD));
+        let one = |number| Endpoint {
+            id: format!("{CROWD}{number:015x}"),
+            vpc: address::VPC_ID.to_owned(),
+            service: format!("com.amazonaws.{}.crowd-{number}", address::REGION),
+            service_region: None,
+            kind: Kind::Interface,
+            state: State::Available,
+            private_dns: true,
+            ip_type: "ipv4".to_owned(),
+            host: format!("crowd-{number}.{}.amazonaws.com", address::REGION),
+            subnets: SUBNETS.iter().map(|(id, ..)| (*id).to_owned()).collect(),
+            groups: vec![CLUSTER_GROUP.to_owned()],
+            route_tables: Vec::new(),
+            tags: BTreeMap::new(),
+            requester_managed: false,
+            created: "2026-01-01T00:00:00.000Z".to_owned(),
+            next: None,
+        };
+        self.list.extend((0..count).map(one));
     }
 
     /// The first state of a new endpoint, and what follows it.

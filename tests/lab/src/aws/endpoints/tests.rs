@@ -1,7 +1,9 @@
 //! Rules and states of VPC endpoints, through the requests of clients.
 
+mod topologies;
+
 use super::*;
-use crate::aws::vpc::cast_ai_services;
+use crate::aws::services::cast_ai_services;
 use crate::aws::{CLUSTER_GROUP, ROUTE_TABLE, SUBNETS};
 
 const NEW_SUBNET: &str = "subnet-new";
@@ -20,7 +22,7 @@ fn around() -> Surroundings {
         groups: [CLUSTER_GROUP, "sg-default", "sg-2"].map(str::to_owned).into(),
         default_group: "sg-default".to_owned(),
         route_tables: [ROUTE_TABLE.to_owned()].into(),
-        hosted_zones: Vec::new(),
+        ..Surroundings::default()
     }
 }
 
@@ -380,21 +382,20 @@ fn tags_are_created_and_deleted() {
         ("Tag.2.Key", "b"),
         ("Tag.2.Value", "2"),
     ]);
-    assert_eq!(resources(&form), (vec![id.to_owned()], vec!["subnet-1".to_owned()]));
-    let ids = [id.to_owned()];
+    let ids = [id.to_owned(), "subnet-1".to_owned()];
     endpoints.check_exist(&ids).unwrap();
     assert_eq!(
         endpoints.check_exist(&["vpce-gone".to_owned()]).unwrap_err().code,
         "InvalidVpcEndpointId.NotFound"
     );
-    endpoints.create_tags(&ids, &form);
+    endpoints.change_tags("CreateTags", &ids, &form);
     let keys = |endpoints: &Endpoints| endpoints.list()[0].tags.keys().cloned().collect::<String>();
     assert_eq!(keys(&endpoints), "ab");
-    endpoints.delete_tags(&ids, &Form::of(&[("Tag.1.Key", "a"), ("Tag.1.Value", "other")]));
+    endpoints.change_tags("DeleteTags", &ids, &Form::of(&[("Tag.1.Key", "a"), ("Tag.1.Value", "other")]));
     assert_eq!(keys(&endpoints), "ab");
-    endpoints.delete_tags(&ids, &Form::of(&[("Tag.1.Key", "a")]));
+    endpoints.change_tags("DeleteTags", &ids, &Form::of(&[("Tag.1.Key", "a")]));
     assert_eq!(keys(&endpoints), "b");
-    endpoints.delete_tags(&ids, &Form::default());
+    endpoints.change_tags("DeleteTags", &ids, &Form::default());
     assert_eq!(keys(&endpoints), "");
 }
 
