@@ -81,6 +81,15 @@ impl Context<'_> {
             let zones = placement.unsupported.join(", ");
             decision.planned.reasons.push(format!("not offered in {zones}: reached in another zone"));
         }
+        if !placement.only_ipv6.is_empty() && !placement.subnets.is_empty() {
+            let zones = placement.only_ipv6.join(", ");
+            let reach =
+                if placement.ip_type == Some("dualstack") { "in another zone" } else { "by IPv4 only" };
+            decision
+                .planned
+                .reasons
+                .push(format!("nodes have only IPv6 addresses in {zones}: reached {reach}"));
+        }
         match existing {
             Some(endpoint) => self.adopt(service, endpoint, &placement, groups, decision),
             None => self.create(service, detail, &placement, groups, decision),
@@ -148,6 +157,20 @@ impl Context<'_> {
         groups: &mut Groups<'_>,
         mut decision: Decision,
     ) -> Decision {
+        if placement.subnets.is_empty() && !placement.only_ipv6.is_empty() {
+            return decision.blocked(Problem {
+                subject: service.name.clone(),
+                message: format!(
+                    "nodes have only IPv6 addresses in {}, and {} supports only IPv4",
+                    placement.only_ipv6.join(", "),
+                    service.name
+                ),
+                hint: format!(
+                    "use subnets with IPv4 addresses for the nodes, or ask {} to support IPv6",
+                    service.provider.who()
+                ),
+            });
+        }
         if placement.subnets.is_empty() {
             let offered = detail.map(|detail| detail.zones.join(", ")).filter(|zones| !zones.is_empty());
             return decision.blocked(Problem {

@@ -93,13 +93,33 @@ fn subnets_with_only_ipv6_need_a_service_with_ipv6() {
     }
     let plan = decide(&facts, &only("rest-api"));
     assert_eq!(change(&plan, "rest-api"), EndpointChange::Blocked);
-    assert!(
-        plan.problems[0].message.contains("no node subnet is in a zone that rest-api supports"),
-        "{plan:#?}"
-    );
+    let expected =
+        "nodes have only IPv6 addresses in us-east-1a, us-east-1b, and rest-api supports only IPv4";
+    assert_eq!(plan.problems[0].message, expected);
     facts.services[0].ip_types = vec!["ipv6".to_owned()];
     let plan = assert_settles(facts, &only("rest-api"));
     assert!(lines(&plan)[2].ends_with(", ipv6"), "{:?}", lines(&plan));
+}
+
+#[test]
+fn beside_subnets_with_ipv4_those_with_only_ipv6_get_no_address() {
+    let mut facts = facts();
+    facts.subnets[0].cidrs.push("fd00:1::/64".parse().unwrap());
+    facts.subnets[1].cidrs = vec!["fd00:2::/64".parse().unwrap()];
+    for (ip_types, created, reason) in [
+        (&["ipv4"][..], "endpoints]", "nodes have only IPv6 addresses in us-east-1b: reached by IPv4 only"),
+        (
+            &["ipv4", "ipv6"],
+            "endpoints], dualstack",
+            "nodes have only IPv6 addresses in us-east-1b: reached in another zone",
+        ),
+    ] {
+        facts.services[0].ip_types = ip_types.iter().map(|kind| (*kind).to_owned()).collect();
+        let plan = assert_settles(facts.clone(), &only("rest-api"));
+        let expected = format!("create rest-api in subnet-a with [castai-privatelink-{created}");
+        assert_eq!(lines(&plan)[2], expected);
+        assert_eq!(plan.endpoints[0].reasons, [reason]);
+    }
 }
 
 #[test]
