@@ -255,12 +255,15 @@ async fn instances(ports: &Ports, environment: &Environment, facts: &mut VpcFact
     instances.first().map(|instance| instance.vpc.clone())
 }
 
-/// Without the instances, a node is in the subnet whose block has its address.
+/// Without the instances, a node is in the subnet whose block has its address. Pods on Fargate are nodes without an instance:
+/// their profiles name the subnets.
 fn nodes_by_address(ports: &Ports, facts: &mut VpcFacts) {
     if facts.uses.iter().any(|used| matches!(used.reason, SubnetReason::Nodes(_))) {
         return;
     }
-    let addresses = ports.environment.iter().flat_map(|environment| environment.nodes.internal_addresses());
+    let nodes = ports.environment.iter().flat_map(|environment| &environment.nodes.nodes);
+    let nodes = nodes.filter(|node| node.instance.is_some() || !node.on_aws);
+    let addresses = nodes.flat_map(|node| node.internal_addresses.iter().copied());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for address in addresses {
         let mut subnets = facts.subnets.iter();
