@@ -4,6 +4,7 @@ mod aws_cli;
 mod create;
 mod interrupted;
 mod terraform;
+mod topologies;
 
 use std::collections::BTreeSet;
 
