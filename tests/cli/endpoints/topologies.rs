@@ -2,6 +2,7 @@
 //! a second run writes nothing.
 
 mod addresses;
+mod scale;
 mod services;
 mod subnets;
 mod vpcs;
