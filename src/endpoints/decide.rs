@@ -97,7 +97,8 @@ fn our_tags(wanted: &PlanSettings) -> BTreeMap<String, String> {
 }
 
 /// A participant of a shared VPC cannot create endpoints: EC2 refuses with "This operation does not support shared VPCs"
-/// (AWS re:Post, "errors when I create interface endpoints").
+/// (AWS re:Post, "errors when I create interface endpoints"). It does not see those of the owner either (Amazon VPC User
+/// Guide, "Share your VPC with other accounts"), so that they may exist.
 fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
     let (owner, account) = (facts.vpc.owner.as_ref()?, facts.account.as_ref()?);
     (owner != account).then(|| {
@@ -108,8 +109,8 @@ fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
         Problem {
             subject: facts.vpc.id.clone(),
             message: format!(
-                "{} belongs to account {owner}, which shares it with {account}: only the owner can create its \
-                 endpoints",
+                "{} belongs to account {owner}, which shares it with {account}: only the owner can create and \
+                 list its endpoints",
                 facts.vpc.id
             ),
             hint: format!(

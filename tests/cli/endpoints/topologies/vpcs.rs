@@ -25,7 +25,7 @@ fn the_owner_of_a_shared_vpc_creates_its_endpoints() {
     );
     // Each account has its own tags of a shared subnet.
     let created = assert_creates(&lab, 1, &[], &["CreateTags"]);
-    assert_stderr_contains(&created, &["only the owner can create its endpoints"]);
+    assert_stderr_contains(&created, &["only the owner can create and list its endpoints"]);
     assert_private(&lab, &[]);
 
     let arn = format!("arn:aws:sts::{OWNER}:assumed-role/network/lab");
@@ -37,6 +37,9 @@ fn the_owner_of_a_shared_vpc_creates_its_endpoints() {
     assert_eq!(actions(&by_owner, "authorizeIngress")[0]["peers"], peers);
     assert_creates(&lab, 0, &flags, &EVERYTHING[..8]);
     assert_private(&lab, &ALL);
+    // The participant does not see them.
+    lab.control().delete("/aws/identity").unwrap();
+    assert_eq!(changes(&plan(&lab, 1, &[])), [("blocked", CAST_AI.to_vec())].into());
 }
 
 #[test]

@@ -34,7 +34,10 @@ pub(super) async fn answer(shared: &Shared, action: &str, form: Form) -> anyhow:
         "DescribeInstances" if !shared.state().instances.is_empty() => {
             Ok(instances::describe(&shared.state().instances, &form))
         }
-        "DescribeVpcEndpoints" => shared.change(|front| front.endpoints.describe(&form)),
+        "DescribeVpcEndpoints" => {
+            let caller = caller(shared);
+            shared.change(|front| front.endpoints.describe(&form, &caller))
+        }
         "CreateVpcEndpoint" => {
             let mut around = surroundings(shared, form.text("VpcId"), &form, "").await?;
             let created = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();
@@ -106,15 +109,21 @@ impl Surroundings {
     }
 }
 
+/// The account of the caller.
+fn caller(shared: &Shared) -> String {
+    shared.state().identity.clone().unwrap_or_else(default_identity).account
+}
+
 /// What is known of a VPC and of the objects that a request names with the prefix `prefix`.
 async fn surroundings(shared: &Shared, vpc: &str, form: &Form, prefix: &str) -> anyhow::Result<Surroundings> {
     let objects = Objects { shared, vpc };
     let owner = objects.read("DescribeVpcs", "vpc-id", vpc, "ownerId").await?;
-    let caller = shared.state().identity.clone().unwrap_or_else(default_identity).account;
+    let caller = caller(shared);
     let mut around = Surroundings {
         vpc_exists: owner.is_some(),
         is_shared: owner.as_ref().is_some_and(|owner| *owner != caller),
         dns_enabled: owner.is_some(),
+        caller,
         ..Surroundings::default()
     };
     if owner.is_none() {

@@ -69,6 +69,7 @@ impl Endpoints {
         let (state, next) = self.start(service);
         let endpoint = Endpoint {
             id: format!("vpce-0{:016x}", self.created + 1),
+            owner: around.caller.clone(),
             service: service.to_owned(),
             service_region: Some(region.to_owned()).filter(|region| !region.is_empty()),
             kind,

@@ -74,6 +74,8 @@ impl Kind {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Endpoint {
     id: String,
+    /// The account that created it.
+    owner: String,
     vpc: String,
     service: String,
     service_region: Option<String>,
@@ -98,6 +100,8 @@ pub(super) struct Endpoint {
 /// What the rest of EC2 knows of the VPC and of the objects that a request names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Surroundings {
+    /// The account of the caller.
+    pub(super) caller: String,
     pub(super) vpc_exists: bool,
     /// It belongs to another account than the caller.
     pub(super) is_shared: bool,
@@ -183,6 +187,7 @@ impl Endpoints {
         self.list.retain(|endpoint| !endpoint.id.starts_with(CROWD));
         let one = |number| Endpoint {
             id: format!("{CROWD}{number:015x}"),
+            owner: address::ACCOUNT.to_owned(),
             vpc: address::VPC_ID.to_owned(),
             service: format!("com.amazonaws.{}.crowd-{number}", address::REGION),
             service_region: None,
@@ -215,17 +220,18 @@ impl Endpoints {
         }
     }
 
-    /// `DescribeVpcEndpoints`: the endpoints of the page that the request names, and the token of the next page. They
-    /// then proceed to their next states.
-    pub(super) fn describe(&mut self, form: &Form) -> Result<String, Refusal> {
+    /// `DescribeVpcEndpoints`: the caller's endpoints of the page that the request names, and the token of the next page.
+    /// They then proceed to their next states.
+    pub(super) fn describe(&mut self, form: &Form, caller: &str) -> Result<String, Refusal> {
         let named = form.list("VpcEndpointId");
         for id in &named {
             self.find(id)?;
         }
         let filters = form.filters();
         let mut found = Vec::new();
-        for endpoint in self.list.iter().filter(|endpoint| named.is_empty() || named.contains(&endpoint.id)) {
-            if endpoint.matches(&filters)? {
+        let is_named = |endpoint: &Endpoint| named.is_empty() || named.contains(&endpoint.id);
+        for endpoint in self.list.iter().filter(|endpoint| is_named(endpoint)) {
+            if endpoint.owner == caller && endpoint.matches(&filters)? {
                 found.push(endpoint.clone());
             }
         }

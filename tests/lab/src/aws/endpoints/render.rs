@@ -36,7 +36,7 @@ impl Endpoints {
             element("state", state.name()),
             element("privateDnsEnabled", if endpoint.private_dns { "true" } else { "false" }),
             element("requesterManaged", if endpoint.requester_managed { "true" } else { "false" }),
-            element("ownerId", address::ACCOUNT),
+            element("ownerId", &endpoint.owner),
             element("creationTimestamp", &endpoint.created),
             list("subnetIdSet", endpoint.subnets.iter()),
             list("routeTableIdSet", endpoint.route_tables.iter()),

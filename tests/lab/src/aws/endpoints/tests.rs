@@ -16,6 +16,7 @@ fn around() -> Surroundings {
     zones.insert(NEW_SUBNET.to_owned(), SUBNETS[0].1.to_owned());
     zones.insert("subnet-c".to_owned(), "us-east-1c".to_owned());
     Surroundings {
+        caller: address::ACCOUNT.to_owned(),
         vpc_exists: true,
         dns_enabled: true,
         zones,
@@ -69,7 +70,7 @@ fn modify(endpoints: &mut Endpoints, id: &str, fields: Fields<'_>) -> Result<Str
 }
 
 fn describe(endpoints: &mut Endpoints, fields: Fields<'_>) -> Result<String, Refusal> {
-    endpoints.describe(&Form::of(fields))
+    endpoints.describe(&Form::of(fields), address::ACCOUNT)
 }
 
 /// The texts of all elements with this name.
@@ -355,7 +356,7 @@ fn descriptions_are_filtered_and_paged() {
     for (name, values, expected) in cases {
         let values: Vec<_> = values.iter().map(ToString::to_string).collect();
         let form = Form::of(&[("Filter.1.Name", name)]).with_list("Filter.1.Value", &values);
-        let found = endpoints.describe(&form).unwrap();
+        let found = endpoints.describe(&form, address::ACCOUNT).unwrap();
         let expected: Vec<_> = expected.iter().map(|number| format!("vpce-0{number:016x}")).collect();
         assert_eq!(texts(&found, "vpcEndpointId"), expected, "{name}");
     }

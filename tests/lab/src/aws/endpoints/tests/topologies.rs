@@ -14,13 +14,15 @@ fn create_in(around: &Surroundings, more: Fields<'_>) -> Result<String, Refusal>
 }
 
 #[test]
-fn only_the_owner_of_a_vpc_creates_and_changes_its_endpoints() {
+fn only_the_owner_of_a_vpc_creates_changes_and_lists_its_endpoints() {
     let shared = Surroundings { is_shared: true, ..around() };
     assert_refused(create_in(&shared, &[]), "OperationNotPermitted", "does not support shared VPCs");
     let mut endpoints = Endpoints::default();
     create(&mut endpoints, &interface(&[])).unwrap();
     let change = Form::of(&[("VpcEndpointId", "vpce-00000000000000001"), ("PrivateDnsEnabled", "false")]);
     assert_refused(endpoints.modify(&change, &shared), "OperationNotPermitted", "shared VPCs");
+    let listed = endpoints.describe(&Form::default(), "999999999999").unwrap();
+    assert!(!listed.contains("<item>"), "others do not see it: {listed}");
 }
 
 #[test]
