@@ -39,7 +39,7 @@ struct Document {
     generate: fn() -> Schema,
 }
 
-const DOCUMENTS: [Document; 16] = [
+const DOCUMENTS: [Document; 17] = [
     Document { name: "inventory", title: "Inventory", has_kind: true, generate: written::<Inventory> },
     Document { name: "plan", title: "Plan", has_kind: true, generate: written::<Plan> },
     Document { name: "lock", title: "Lock", has_kind: true, generate: written::<Lock> },

@@ -148,7 +148,8 @@ fn our_tags(settings: &PlanSettings) -> BTreeMap<String, String> {
 }
 
 /// A participant of a shared VPC cannot create endpoints: EC2 refuses with "This operation does not support shared VPCs"
-/// (AWS re:Post, "errors when I create interface endpoints").
+/// (AWS re:Post, "errors when I create interface endpoints"). It does not see those of the owner either (Amazon VPC User
+/// Guide, "Share your VPC with other accounts"), so that they may exist.
 pub fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
     let (owner, account) = (facts.vpc.owner.as_ref()?, facts.account.as_ref()?);
     (owner != account).then(|| {
@@ -159,7 +160,8 @@ pub fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
         Problem {
             subject: facts.vpc.id.clone(),
             message: format!(
-                "it belongs to account {owner}, which shares it with {account}: only the owner can create its endpoints"
+                "it belongs to account {owner}, which shares it with {account}: only the owner can create and list its \
+                 endpoints"
             ),
             hint: format!(
                 "with credentials of {owner}, run: kubectl castai-privatelink endpoints create --no-subnet-tags --region {} --vpc {} {}",

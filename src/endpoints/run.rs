@@ -77,6 +77,11 @@ impl EndpointReport {
         pending.map(|endpoint| endpoint.name.as_str()).collect()
     }
 
+    /// What became of an action when it was tried last.
+    pub fn outcome_of(&self, action: &Action) -> Option<&Outcome> {
+        last(action, &self.steps)
+    }
+
     /// Whether something is not as it was planned.
     pub fn needs_attention(&self, waited: bool) -> bool {
         let is_left = self.after.as_ref().is_some_and(|after| !after.actions.is_empty());
@@ -184,7 +189,7 @@ fn is_failed(action: &Action, steps: &[Step]) -> bool {
         && is_not_retried(action, steps)
 }
 
-/// What became of the action when it was tried last.
+/// The outcome of the last attempt. A later plan names a security group by its id that an earlier one had to create.
 fn last<'s>(action: &Action, steps: &'s [Step]) -> Option<&'s Outcome> {
     let is_same = |tried: &Action| match (tried, action) {
         (Action::CreateEndpoint { service_name: tried, .. }, Action::CreateEndpoint { service_name, .. }) => {

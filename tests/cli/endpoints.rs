@@ -5,6 +5,7 @@ mod create;
 mod interrupted;
 mod list;
 mod terraform;
+mod topologies;
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Measures the release binary and writes docs/benchmarks.md: start-up, size, sync-images beside
-crane in the lab, and its plan for a large cluster beside kubectl.
+crane in the lab, its plan for a large cluster beside kubectl, and the plan of endpoints for a large VPC.
 
 Usage: bench.py LAB TOOLS CRANE, with the release binary in $PLUGIN.
 """
@@ -28,6 +28,11 @@ ROUNDS = 3
 KINDS = "pods,deployments,replicasets,daemonsets,statefulsets,cronjobs,jobs,replicationcontrollers"
 # For the large cluster, kubectl would hold more JSON than many machines have memory: its limit in MB.
 MEMORY = 4000
+# Of the large VPC, besides the cluster's own two subnets.
+SUBNETS = 2000
+ENDPOINTS = 500
+# The longest that the plan of endpoints for the large VPC may take, in seconds.
+PLAN_GOAL = 10
 
 # A typical script with crane: log in, create the repositories, which ECR requires, and copy tag by tag.
 LOGIN = """
@@ -63,12 +68,17 @@ class Lab:
         self.process.send_signal(signal.SIGINT)
         self.process.wait()
 
-    def control(self, method, path):
+    def control(self, method, path, value=None):
         connection = http.client.HTTPConnection("lab")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(self.socket)
-        connection.request(method, path)
-        return connection.getresponse().read()
+        body = None if value is None else json.dumps(value)
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        content = response.read()
+        if response.status >= 300:
+            raise SystemExit(f"bench: {method} {path} failed ({response.status}): {content.decode()}")
+        return content
 
     def run(self, *command):
         done = subprocess.run([self.enter, *command], capture_output=True, text=True)
@@ -160,6 +170,18 @@ def large():
         return pods, workloads, [(name, [lab.measure(script) for _ in range(ROUNDS)]) for name, script in scripts]
 
 
+def large_vpc():
+    """Runs of the plan of endpoints for a VPC whose subnets all belong to a node group."""
+    with Lab() as lab:
+        lab.control("PUT", "/aws/crowd", {"subnets": SUBNETS, "endpoints": ENDPOINTS})
+        subnets = [f"subnet-0c{number:015x}" for number in range(SUBNETS)]
+        lab.control("PUT", "/aws/eks", {"node_groups": {"all": subnets}})
+        script = f"{PLUGIN} endpoints plan > /dev/null"
+        # The first run waits until moto has started.
+        lab.measure(script)
+        return [lab.measure(script) for _ in range(ROUNDS)]
+
+
 def middle(runs, what):
     return statistics.median(run[what] for run in runs)
 
@@ -170,7 +192,7 @@ def machine():
 
 
 def page():
-    times, (images, rows), (pods, workloads, lists) = start_up(), mirror(), large()
+    times, (images, rows), (pods, workloads, lists), plans = start_up(), mirror(), large(), large_vpc()
     lines = [
         "# Benchmarks",
         "",
@@ -218,6 +240,18 @@ def page():
         lines.append(
             f"| {name} | {middle(runs, 'wall'):.1f} s | {middle(runs, 'cpu'):.1f} s | {middle(runs, 'peak'):.0f} MB |"
         )
+    lines += [
+        "",
+        "## A large VPC",
+        "",
+        f"`endpoints plan` in a VPC with {SUBNETS:,} subnets, all of a node group, and {ENDPOINTS:,} endpoints of other services.",
+        f"EC2's front server runs on the same cores. The goal is less than {PLAN_GOAL} s. Medians of {ROUNDS} runs; CPU and peak",
+        "memory are those of the process alone.",
+        "",
+        "| | wall | CPU | peak memory |",
+        "| --- | --- | --- | --- |",
+        f"| `endpoints plan` | {middle(plans, 'wall'):.2f} s | {middle(plans, 'cpu'):.2f} s | {middle(plans, 'peak'):.0f} MB |",
+    ]
     return "\n".join(lines) + "\n"
 
 

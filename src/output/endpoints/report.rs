@@ -105,8 +105,7 @@ fn done(action: &Action, id: Option<&str>) -> String {
 pub fn conclude(report: &EndpointReport, waited: bool) {
     let current = report.current();
     for action in report.after.iter().flat_map(|after| &after.actions) {
-        let last = report.steps.iter().rev().find(|step| step.action == *action);
-        match last.map(|step| &step.outcome) {
+        match report.outcome_of(action) {
             Some(Outcome::Outdated { message }) => {
                 error(&format!("error: cannot {}: {message}", describe_one(action)), None);
             }

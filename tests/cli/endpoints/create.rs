@@ -68,7 +68,7 @@ pub(super) fn forget_requests(lab: &Lab) {
     lab.control().delete("/aws/requests").unwrap();
 }
 
-fn resolved(lab: &Lab, host: &str) -> Option<String> {
+pub(super) fn resolved(lab: &Lab, host: &str) -> Option<String> {
     let output = lab.run("getent", &["ahostsv4", host]).unwrap();
     output.stdout.split_whitespace().next().map(str::to_owned)
 }

@@ -100,7 +100,27 @@ fn endpoints_are_checked_against_the_vpc_and_their_names_resolve() {
     assert_refused(&ec2(&lab, &group), "DependencyViolation");
     // The lab's own requests are not recorded.
     assert_eq!(control.get::<Value>("/aws/requests").unwrap(), json!([]));
+    // A topology ends with a reset.
+    let describe = || {
+        let service = json!({"Action": "DescribeVpcEndpointServices", "ServiceName.1": rest});
+        let zones = ec2(&lab, &service).unwrap().contains("us-east-1f");
+        let lists = ["DescribeSubnets", "DescribeRouteTables"].map(|action| {
+            let request =
+                json!({"Action": action, "Filter.1.Name": "vpc-id", "Filter.1.Value.1": address::VPC_ID});
+            let list = ec2(&lab, &request).unwrap();
+            (list.matches("<vpcId>").count(), list.contains("<outpostArn>"))
+        });
+        (zones, lists)
+    };
     control.post("/aws/reset", &json!({})).unwrap();
+    assert_eq!(describe(), (false, [(2, false), (1, false)]));
+    control.put("/aws/services", &json!({"*": {"zones": ["us-east-1f"]}})).unwrap();
+    control.put("/aws/texts", &json!({SUBNETS[0].0: {"outpostArn": "arn"}})).unwrap();
+    control.put("/aws/crowd", &json!({"subnets": 20, "endpoints": 3})).unwrap();
+    assert_eq!(describe(), (true, [(22, true), (3, false)]));
+    assert_eq!(control.get::<Vec<Value>>("/aws/endpoints").unwrap().len(), 3);
+    control.post("/aws/reset", &json!({})).unwrap();
+    assert_eq!(describe(), (false, [(2, false), (1, false)]));
     assert_eq!(control.get::<Value>("/aws/endpoints").unwrap(), json!([]));
     assert_eq!(resolved(&lab, "api.cast.ai").as_deref(), Some("10.0.1.100"));
 }

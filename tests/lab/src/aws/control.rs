@@ -10,10 +10,15 @@ use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 
-use super::endpoints::{Change, Endpoints};
+use super::crowd::{Crowd, Size};
+use super::endpoints::Change;
 use super::form::Form;
-use super::vpc::Offer;
-use super::{Aws, EndpointState, HostedZone, Identity, Rule, Service, Shared, carry_out, failure, moto};
+use super::instances::Instance;
+use super::lists::Texts;
+use super::services::{Offer, Services};
+use super::{
+    Aws, EndpointState, Front, HostedZone, Identity, Rule, Service, Shared, carry_out, eks, failure, moto,
+};
 use crate::address;
 
 type Handle = State<Arc<Shared>>;
@@ -22,8 +27,10 @@ type Failure = (StatusCode, String);
 impl Aws {
     /// `GET|DELETE /requests` ([`super::Call`]s, oldest first), `GET|PUT /faults` ([`Rule`]s), `PUT|DELETE /identity`
     /// ([`Identity`]), `PUT /zones` ([`HostedZone`]s), `GET /endpoints`, `PUT /endpoints/{id}` ([`Change`]),
-    /// `PUT /endpoint-states` (names of services to [`EndpointState`]s), `PUT /dns-follows` (a Boolean), `POST /ec2` (a
-    /// request to EC2 as a map of its parameters), `POST /reset` (everything except the requests).
+    /// `PUT /endpoint-states` (names of services to [`EndpointState`]s), `PUT /dns-follows` (a Boolean), `PUT /eks`
+    /// ([`eks::Cluster`]), `PUT /services` ([`Services`]), `PUT /instances` ([`Instance`]s), `PUT /texts` ([`Texts`]),
+    /// `PUT /crowd` ([`Size`]), `POST /ec2` (a request to EC2 as a map of its parameters), `POST /reset` (everything
+    /// except the requests).
     pub fn control(&self) -> Router {
         Router::new()
             .route(
@@ -60,6 +67,26 @@ impl Aws {
                     shared.change(|front| front.dns_follows = follows);
                 }),
             )
+            .route(
+                "/eks",
+                put(async |State(shared): Handle, Json(cluster): Json<eks::Cluster>| {
+                    shared.state().cluster = cluster;
+                }),
+            )
+            .route("/services", put(set_services))
+            .route(
+                "/instances",
+                put(async |State(shared): Handle, Json(instances): Json<Vec<Instance>>| {
+                    shared.state().instances = instances;
+                }),
+            )
+            .route(
+                "/texts",
+                put(async |State(shared): Handle, Json(texts): Json<Texts>| {
+                    shared.state().texts = texts;
+                }),
+            )
+            .route("/crowd", put(set_crowd))
             .route("/ec2", post(ec2))
             .route("/reset", post(reset))
             .with_state(self.shared.clone())
@@ -94,6 +121,21 @@ async fn set_courses(
     Ok(())
 }
 
+async fn set_services(State(shared): Handle, Json(services): Json<Services>) -> Result<(), Failure> {
+    if let Some(name) = services.unknown() {
+        return Err((StatusCode::BAD_REQUEST, format!("no service is called {name}")));
+    }
+    shared.state().services = services;
+    Ok(())
+}
+
+async fn set_crowd(State(shared): Handle, Json(size): Json<Size>) {
+    shared.change(|front| {
+        front.crowd = Crowd::new(size);
+        front.endpoints.set_crowd(size.endpoints);
+    });
+}
+
 /// Not recorded, and without faults.
 async fn ec2(State(shared): Handle, Json(fields): Json<BTreeMap<String, String>>) -> Response {
     let form: Form = fields.into_iter().collect();
@@ -106,11 +148,8 @@ async fn ec2(State(shared): Handle, Json(fields): Json<BTreeMap<String, String>>
 
 async fn reset(State(shared): Handle) -> Result<(), Failure> {
     shared.change(|front| {
-        front.rules.clear();
-        front.identity = None;
-        front.zones.clear();
-        front.endpoints = Endpoints::default();
-        front.dns_follows = false;
+        let calls = std::mem::take(&mut front.calls);
+        *front = Front { calls, ..Front::default() };
     });
     shared.rules_changed.notify_waiters();
     shared.moto.reset().await.map_err(|error| (StatusCode::BAD_GATEWAY, format!("{error:#}")))

@@ -5,18 +5,18 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 
-use super::endpoints::{self, Surroundings, done};
+use super::endpoints::{Surroundings, done};
 use super::error::{self, Refusal, Service};
 use super::form::Form;
-use super::moto::Moto;
-use super::{Shared, vpc};
+use super::lists::{self, text_of};
+use super::{Front, Shared, default_identity, instances};
 
 /// A decision about a request.
 pub(super) enum Answer {
     Response(Response),
     /// moto has to carry it out.
     Moto,
-    /// moto has to carry out this part of it; if it succeeds, the rest is for these VPC endpoints.
+    /// moto has to carry out this part of it; if it succeeds, the rest is for these objects.
     Both(Form, Vec<String>),
 }
 
@@ -27,13 +27,22 @@ pub(super) async fn answer(shared: &Shared, action: &str, form: Form) -> anyhow:
         return Ok(Answer::Response(error::document(Service::Ec2, 412, "DryRunOperation", message)));
     }
     let result = match action {
-        "DescribeVpcEndpointServices" => vpc::endpoint_services(&form, &shared.state().endpoints),
-        "DescribeVpcEndpoints" => shared.change(|front| front.endpoints.describe(&form)),
+        "DescribeVpcEndpointServices" => {
+            let front = shared.state();
+            front.services.describe(&form, &front.endpoints)
+        }
+        "DescribeInstances" if !shared.state().instances.is_empty() => {
+            Ok(instances::describe(&shared.state().instances, &form))
+        }
+        "DescribeVpcEndpoints" => {
+            let caller = caller(shared);
+            shared.change(|front| front.endpoints.describe(&form, &caller))
+        }
         "CreateVpcEndpoint" => {
-            let mut around = surroundings(&shared.moto, form.text("VpcId"), &form, "").await?;
+            let mut around = surroundings(shared, form.text("VpcId"), &form, "").await?;
             let created = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();
             shared.change(|front| {
-                around.hosted_zones = front.zones.iter().map(|zone| zone.name.clone()).collect();
+                around.add(front);
                 front.endpoints.create(&form, &around, created)
             })
         }
@@ -42,29 +51,30 @@ pub(super) async fn answer(shared: &Shared, action: &str, form: Form) -> anyhow:
             match vpc {
                 Err(refusal) => Err(refusal),
                 Ok(vpc) => {
-                    let mut around = surroundings(&shared.moto, &vpc, &form, "Add").await?;
+                    let mut around = surroundings(shared, &vpc, &form, "Add").await?;
                     shared.change(|front| {
-                        around.hosted_zones = front.zones.iter().map(|zone| zone.name.clone()).collect();
+                        around.add(front);
                         front.endpoints.modify(&form, &around)
                     })
                 }
             }
         }
         "DeleteVpcEndpoints" => Ok(shared.change(|front| front.endpoints.delete(&form))),
-        "CreateTags" | "DeleteTags" => match endpoints::resources(&form) {
-            (ours, _) if ours.is_empty() => return Ok(Answer::Moto),
-            (ours, others) => {
-                let exist = shared.state().endpoints.check_exist(&ours);
-                match exist {
-                    Err(refusal) => Err(refusal),
-                    Ok(()) if others.is_empty() => {
-                        set_tags(shared, action, &form, &ours);
-                        Ok(done(action))
-                    }
-                    Ok(()) => return Ok(Answer::Both(form.with_list("ResourceId", &others), ours)),
-                }
+        "CreateTags" | "DeleteTags" => {
+            let (ours, others) = resources(&shared.state(), &form);
+            if ours.is_empty() {
+                return Ok(Answer::Moto);
             }
-        },
+            let exist = shared.state().endpoints.check_exist(&ours);
+            match exist {
+                Err(refusal) => Err(refusal),
+                Ok(()) if others.is_empty() => {
+                    set_tags(shared, action, &form, &ours);
+                    Ok(done(action))
+                }
+                Ok(()) => return Ok(Answer::Both(form.with_list("ResourceId", &others), ours)),
+            }
+        }
         "DeleteSecurityGroup" if shared.state().endpoints.uses_group(form.text("GroupId")) => {
             let message = format!("resource {} has a dependent object", form.text("GroupId"));
             Err(Refusal::new("DependencyViolation", message))
@@ -77,29 +87,62 @@ pub(super) async fn answer(shared: &Shared, action: &str, form: Form) -> anyhow:
     }))
 }
 
-/// Sets or deletes the tags of VPC endpoints.
+/// The resources of a request: those that the front server keeps, and those of moto.
+fn resources(front: &Front, form: &Form) -> (Vec<String>, Vec<String>) {
+    let is_ours = |id: &String| id.starts_with("vpce-") || front.crowd.has(id);
+    form.list("ResourceId").into_iter().partition(is_ours)
+}
+
+/// Sets or deletes the tags of what the front server keeps.
 pub(super) fn set_tags(shared: &Shared, action: &str, form: &Form, ids: &[String]) {
-    shared.change(|front| match action {
-        "CreateTags" => front.endpoints.create_tags(ids, form),
-        _ => front.endpoints.delete_tags(ids, form),
+    shared.change(|front| {
+        front.endpoints.change_tags(action, ids, form);
+        front.crowd.change_tags(action, ids, form);
     });
 }
 
-/// What moto knows of a VPC and of the objects that a request names with the prefix `prefix`.
-async fn surroundings(moto: &Moto, vpc: &str, form: &Form, prefix: &str) -> anyhow::Result<Surroundings> {
-    let objects = Objects { moto, vpc };
-    let vpc_exists = objects.read("DescribeVpcs", "vpc-id", vpc, "vpcId").await?.is_some();
-    let mut around = Surroundings { vpc_exists, dns_enabled: vpc_exists, ..Surroundings::default() };
-    if !vpc_exists {
+impl Surroundings {
+    /// What a test has set.
+    fn add(&mut self, front: &Front) {
+        self.hosted_zones = front.zones.iter().map(|zone| zone.name.clone()).collect();
+        self.services = front.services.clone();
+    }
+}
+
+/// The account of the caller.
+fn caller(shared: &Shared) -> String {
+    shared.state().identity.clone().unwrap_or_else(default_identity).account
+}
+
+/// What is known of a VPC and of the objects that a request names with the prefix `prefix`.
+async fn surroundings(shared: &Shared, vpc: &str, form: &Form, prefix: &str) -> anyhow::Result<Surroundings> {
+    let objects = Objects { shared, vpc };
+    let owner = objects.read("DescribeVpcs", "vpc-id", vpc, "ownerId").await?;
+    let caller = caller(shared);
+    let mut around = Surroundings {
+        vpc_exists: owner.is_some(),
+        is_shared: owner.as_ref().is_some_and(|owner| *owner != caller),
+        dns_enabled: owner.is_some(),
+        caller,
+        ..Surroundings::default()
+    };
+    if owner.is_none() {
         return Ok(around);
     }
     for attribute in ["enableDnsSupport", "enableDnsHostnames"] {
         let form = Form::of(&[("Action", "DescribeVpcAttribute"), ("VpcId", vpc), ("Attribute", attribute)]);
-        let answer = moto.describe(&form.encoded()).await?;
-        around.dns_enabled &= element(&answer, "value") == Some("true");
+        let answer = shared.moto.describe(&form.encoded()).await?;
+        around.dns_enabled &= text_of(&answer, "value") == Some("true");
     }
     for subnet in form.list(&format!("{prefix}SubnetId")) {
-        let zone = objects.read("DescribeSubnets", "subnet-id", &subnet, "availabilityZone").await?;
+        let described = objects.describe("DescribeSubnets", "subnet-id", &subnet).await?;
+        if text_of(&described, "cidrBlock").is_none() {
+            around.without_ipv4.insert(subnet.clone());
+        }
+        if text_of(&described, "ipv6CidrBlock").is_some() {
+            around.with_ipv6.insert(subnet.clone());
+        }
+        let zone = text_of(&described, "availabilityZone").map(str::to_owned);
         around.zones.extend(zone.map(|zone| (subnet, zone)));
     }
     let groups = form.list(&format!("{prefix}SecurityGroupId"));
@@ -119,9 +162,9 @@ async fn surroundings(moto: &Moto, vpc: &str, form: &Form, prefix: &str) -> anyh
     Ok(around)
 }
 
-/// The objects of a VPC in moto.
+/// The objects of a VPC.
 struct Objects<'s> {
-    moto: &'s Moto,
+    shared: &'s Shared,
     vpc: &'s str,
 }
 
@@ -134,6 +177,11 @@ impl Objects<'_> {
         value: &str,
         name: &str,
     ) -> anyhow::Result<Option<String>> {
+        Ok(text_of(&self.describe(action, filter, value).await?, name).map(str::to_owned))
+    }
+
+    /// EC2's response about the object that a filter finds.
+    async fn describe(&self, action: &str, filter: &str, value: &str) -> anyhow::Result<String> {
         let form = Form::of(&[
             ("Action", action),
             ("Filter.1.Name", "vpc-id"),
@@ -141,12 +189,7 @@ impl Objects<'_> {
             ("Filter.2.Name", filter),
             ("Filter.2.Value.1", value),
         ]);
-        Ok(element(&self.moto.describe(&form.encoded()).await?, name).map(str::to_owned))
+        let document = self.shared.moto.describe(&form.encoded()).await?;
+        Ok(lists::completed(&self.shared.state(), &form, &document))
     }
-}
-
-/// The text of the first element with this name.
-fn element<'t>(document: &'t str, name: &str) -> Option<&'t str> {
-    let (_, rest) = document.split_once(&format!("<{name}>"))?;
-    rest.split('<').next()
 }

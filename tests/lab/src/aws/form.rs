@@ -76,6 +76,13 @@ impl Form {
         Self(form)
     }
 
+    /// The same request for the whole list.
+    pub(super) fn without_page(&self) -> Self {
+        let mut form = self.0.clone();
+        form.retain(|field, _| field != "MaxResults" && field != "NextToken");
+        Self(form)
+    }
+
     fn numbers(&self, name: &str) -> impl Iterator<Item = u32> {
         let prefix = format!("{name}.");
         let number = |field: &String| field.strip_prefix(&prefix)?.split('.').next()?.parse().ok();

@@ -2,12 +2,17 @@
 //! of EKS and Route 53 that describe a VPC.
 
 mod control;
+mod crowd;
 mod ec2;
+mod eks;
 mod endpoints;
 mod error;
 mod form;
+mod instances;
+mod lists;
 mod moto;
-mod vpc;
+mod route53;
+mod services;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -24,13 +29,18 @@ use axum::routing::any;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use self::crowd::Crowd;
 use self::ec2::Answer;
 use self::endpoints::Endpoints;
 pub use self::endpoints::State as EndpointState;
 pub use self::error::{Fault, Service};
 use self::form::Form;
+use self::instances::Instance;
+use self::lists::Texts;
 use self::moto::Moto;
-pub use self::vpc::{FILES_HOST, HostedZone, cast_ai_services};
+pub use self::route53::HostedZone;
+use self::services::Services;
+pub use self::services::{FILES_HOST, cast_ai_services};
 use crate::dns::PrivateNames;
 use crate::pki::Authority;
 use crate::registry::body::broken;
@@ -138,6 +148,12 @@ struct Front {
     /// Of Route 53.
     zones: Vec<HostedZone>,
     endpoints: Endpoints,
+    cluster: eks::Cluster,
+    services: Services,
+    /// Those of the nodes; without them, EC2 has none.
+    instances: Vec<Instance>,
+    texts: Texts,
+    crowd: Crowd,
     /// Whether Cast AI's names are private only while an endpoint has them.
     dns_follows: bool,
 }
@@ -176,8 +192,8 @@ impl Aws {
             serve::https(address, settings.authority.server(&[name])?, router).await?;
         }
         let (eks, route53) = (address::EKS.0, address::ROUTE_53.0);
-        serve::https(settings.eks, settings.authority.server(&[eks])?, vpc::eks()).await?;
-        let zones = vpc::route53(shared.clone());
+        serve::https(settings.eks, settings.authority.server(&[eks])?, eks::router(shared.clone())).await?;
+        let zones = route53::router(shared.clone());
         serve::https(settings.route53, settings.authority.server(&[route53])?, zones).await?;
         Ok(Self { shared })
     }
@@ -267,26 +283,38 @@ async fn carry_out(
         }
     }
     let mut tagged = None;
+    let form = form(&request);
     if service == Service::Ec2 {
-        match ec2::answer(shared, &action, form(&request)).await? {
+        match ec2::answer(shared, &action, form.clone()).await? {
             Answer::Response(response) => return Ok(response),
+            Answer::Moto if lists::is_list(&action) => {
+                *request.body_mut() = Bytes::from(form.without_page().encoded());
+            }
             Answer::Moto => {}
-            Answer::Both(form, endpoints) => {
+            Answer::Both(form, ours) => {
                 *request.body_mut() = Bytes::from(form.encoded());
-                tagged = Some((form, endpoints));
+                tagged = Some((form, ours));
             }
         }
     }
     let response = in_moto(shared, name, request).await?;
-    if let Some((form, endpoints)) = tagged
-        && response.status().is_success()
-    {
-        ec2::set_tags(shared, &action, &form, &endpoints);
+    if !response.status().is_success() {
+        return Ok(response.map(Body::from));
     }
-    Ok(response)
+    if let Some((form, ours)) = tagged {
+        ec2::set_tags(shared, &action, &form, &ours);
+    }
+    Ok(response.map(|body| match service {
+        Service::Ec2 => Body::from(lists::completed(&shared.state(), &form, &String::from_utf8_lossy(&body))),
+        Service::Sts => Body::from(body),
+    }))
 }
 
-async fn in_moto(shared: &Shared, name: &'static str, request: Request<Bytes>) -> anyhow::Result<Response> {
+async fn in_moto(
+    shared: &Shared,
+    name: &'static str,
+    request: Request<Bytes>,
+) -> anyhow::Result<Response<Bytes>> {
     let (mut head, body) = request.into_parts();
     // moto finds the service by the host, which HTTP/2 has in the target; and the length will change.
     let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
@@ -299,7 +327,7 @@ async fn in_moto(shared: &Shared, name: &'static str, request: Request<Bytes>) -
     for hop in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
         head.headers.remove(hop);
     }
-    Ok(Response::from_parts(head, Body::from(body)))
+    Ok(Response::from_parts(head, body))
 }
 
 /// The `Action` of a query protocol request, in the form or in the query string.

@@ -22,6 +22,7 @@ fn front() -> Arc<Shared> {
         ("SecurityGroupId.1", CLUSTER_GROUP),
     ]);
     let around = Surroundings {
+        caller: address::ACCOUNT.to_owned(),
         vpc_exists: true,
         dns_enabled: true,
         groups: [CLUSTER_GROUP.to_owned()].into(),

@@ -51,6 +51,7 @@ impl Endpoints {
             return Err(not_found(id));
         }
         before.check_changeable()?;
+        around.check_owner()?;
         let mut endpoint = before.clone();
         let lists = [
             (&mut endpoint.subnets, "SubnetId"),

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Endpoint, Endpoints, Kind, Surroundings, render};
-use crate::aws::SUBNETS;
 use crate::aws::error::Refusal;
 use crate::aws::form::Form;
-use crate::aws::vpc::Offer;
+use crate::aws::services::Offer;
 
 impl Endpoints {
     /// `created` is the time of the request.
@@ -38,13 +37,13 @@ impl Endpoints {
 
     fn new_endpoint(&self, form: &Form, around: &Surroundings, created: String) -> Result<Endpoint, Refusal> {
         let service = form.text("ServiceName");
-        let offer = Offer::find_by_full_name(service).ok_or_else(|| {
-            Refusal::new("InvalidServiceName", format!("The Vpc Endpoint Service '{service}' does not exist"))
-        })?;
+        let region = form.text("ServiceRegion");
+        let offer = around.services.find_for_endpoint(service, region)?;
         let vpc = form.text("VpcId").to_owned();
         if !around.vpc_exists {
             return Err(Refusal::new("InvalidVpcId.NotFound", format!("The Vpc Id '{vpc}' does not exist")));
         }
+        around.check_owner()?;
         let kind = match form.text("VpcEndpointType") {
             "Interface" => Kind::Interface,
             "Gateway" | "" => Kind::Gateway,
@@ -55,10 +54,12 @@ impl Endpoints {
                 "Endpoint type (Gateway) does not match available service types ([Interface]).".to_owned(),
             ));
         }
-        let address_type = form.text("IpAddressType");
-        if !["", "ipv4"].contains(&address_type) {
+        let ip_type = Some(form.text("IpAddressType")).filter(|kind| !kind.is_empty()).unwrap_or("ipv4");
+        let supported = around.services.ip_types(&offer);
+        let needed: &[&str] = if ip_type == "dualstack" { &["ipv4", "ipv6"] } else { &[ip_type] };
+        if !needed.iter().all(|kind| supported.iter().any(|supported| supported == kind)) {
             return Err(invalid(format!(
-                "The VPC endpoint service {service} does not support the IP address type {address_type}."
+                "The VPC endpoint service {service} does not support the IP address type {ip_type}."
             )));
         }
         let mut groups = form.list("SecurityGroupId");
@@ -68,11 +69,13 @@ impl Endpoints {
         let (state, next) = self.start(service);
         let endpoint = Endpoint {
             id: format!("vpce-0{:016x}", self.created + 1),
+            owner: around.caller.clone(),
             service: service.to_owned(),
-            service_region: Some(form.text("ServiceRegion").to_owned()).filter(|region| !region.is_empty()),
+            service_region: Some(region.to_owned()).filter(|region| !region.is_empty()),
             kind,
             state,
             private_dns: kind == Kind::Interface && form.flag("PrivateDnsEnabled").unwrap_or(true),
+            ip_type: ip_type.to_owned(),
             host: offer.host,
             subnets: form.list("SubnetId"),
             groups,
@@ -103,10 +106,19 @@ impl Endpoints {
             let message = format!("The subnet ID '{subnet}' does not exist");
             let zone = around.zones.get(subnet);
             let zone = zone.ok_or_else(|| Refusal::new("InvalidSubnetId.NotFound", message))?;
-            if !SUBNETS.iter().any(|(_, offered, _)| offered == zone) {
+            let offer = Offer::find_by_full_name(&endpoint.service);
+            if !offer.is_some_and(|offer| around.services.accept_zone(&offer, zone)) {
                 return Err(invalid(format!(
                     "The VPC endpoint service {} does not support the availability zone of the subnet: {subnet}.",
                     endpoint.service
+                )));
+            }
+            let lacks_ipv4 = endpoint.ip_type != "ipv6" && around.without_ipv4.contains(subnet);
+            let lacks_ipv6 = endpoint.ip_type != "ipv4" && !around.with_ipv6.contains(subnet);
+            if lacks_ipv4 || lacks_ipv6 {
+                return Err(invalid(format!(
+                    "The subnet {subnet} does not support the IP address type {}.",
+                    endpoint.ip_type
                 )));
             }
         }
@@ -174,6 +186,17 @@ impl Endpoints {
 
     fn created(&self, endpoint: &Endpoint, token: &str) -> String {
         render::created(&self.item(endpoint), token)
+    }
+}
+
+impl Surroundings {
+    /// Only the owner of a VPC creates and changes its endpoints.
+    pub(super) fn check_owner(&self) -> Result<(), Refusal> {
+        if !self.is_shared {
+            return Ok(());
+        }
+        let message = "This operation does not support shared VPCs.".to_owned();
+        Err(Refusal::new("OperationNotPermitted", message))
     }
 }
 

@@ -10,11 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::change::Change;
-pub(super) use self::render::done;
-pub(super) use self::tags::resources;
+pub(super) use self::render::{done, element, list};
+pub(super) use self::tags::change_tags;
 use super::error::Refusal;
 use super::form::Form;
+use super::services::Services;
+use super::{CLUSTER_GROUP, SUBNETS};
 use crate::address;
+
+/// Prefix of identifiers of other teams' endpoints.
+const CROWD: &str = "vpce-0c";
 
 /// As EC2 writes states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,12 +74,16 @@ impl Kind {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Endpoint {
     id: String,
+    /// The account that created it.
+    owner: String,
     vpc: String,
     service: String,
     service_region: Option<String>,
     kind: Kind,
     state: State,
     private_dns: bool,
+    /// `ipv4`, `ipv6` or `dualstack`.
+    ip_type: String,
     /// The private name of the service.
     host: String,
     subnets: Vec<String>,
@@ -91,17 +100,24 @@ pub(super) struct Endpoint {
 /// What the rest of EC2 knows of the VPC and of the objects that a request names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Surroundings {
+    /// The account of the caller.
+    pub(super) caller: String,
     pub(super) vpc_exists: bool,
+    /// It belongs to another account than the caller.
+    pub(super) is_shared: bool,
     /// Both DNS attributes of the VPC.
     pub(super) dns_enabled: bool,
     /// The zones of the subnets of the VPC.
     pub(super) zones: BTreeMap<String, String>,
+    pub(super) without_ipv4: BTreeSet<String>,
+    pub(super) with_ipv6: BTreeSet<String>,
     pub(super) groups: BTreeSet<String>,
     /// The group of an endpoint that is created without one.
     pub(super) default_group: String,
     pub(super) route_tables: BTreeSet<String>,
     /// Names of private hosted zones with which the VPC resolves.
     pub(super) hosted_zones: Vec<String>,
+    pub(super) services: Services,
 }
 
 /// All VPC endpoints of the account.
@@ -166,6 +182,31 @@ impl Endpoints {
         }
     }
 
+    /// Replaces the endpoints of other teams by `count` available ones, each of a service of its own.
+    pub(super) fn set_crowd(&mut self, count: usize) {
+        self.list.retain(|endpoint| !endpoint.id.starts_with(CROWD));
+        let one = |number| Endpoint {
+            id: format!("{CROWD}{number:015x}"),
+            owner: address::ACCOUNT.to_owned(),
+            vpc: address::VPC_ID.to_owned(),
+            service: format!("com.amazonaws.{}.crowd-{number}", address::REGION),
+            service_region: None,
+            kind: Kind::Interface,
+            state: State::Available,
+            private_dns: true,
+            ip_type: "ipv4".to_owned(),
+            host: format!("crowd-{number}.{}.amazonaws.com", address::REGION),
+            subnets: SUBNETS.iter().map(|(id, ..)| (*id).to_owned()).collect(),
+            groups: vec![CLUSTER_GROUP.to_owned()],
+            route_tables: Vec::new(),
+            tags: BTreeMap::new(),
+            requester_managed: false,
+            created: "2026-01-01T00:00:00.000Z".to_owned(),
+            next: None,
+        };
+        self.list.extend((0..count).map(one));
+    }
+
     /// The first state of a new endpoint, and what follows it.
     fn start(&self, service: &str) -> (State, Option<Next>) {
         match self.courses.get(service) {
@@ -179,17 +220,18 @@ impl Endpoints {
         }
     }
 
-    /// `DescribeVpcEndpoints`: the endpoints of the page that the request names, and the token of the next page. They
-    /// then proceed to their next states.
-    pub(super) fn describe(&mut self, form: &Form) -> Result<String, Refusal> {
+    /// `DescribeVpcEndpoints`: the caller's endpoints of the page that the request names, and the token of the next page.
+    /// They then proceed to their next states.
+    pub(super) fn describe(&mut self, form: &Form, caller: &str) -> Result<String, Refusal> {
         let named = form.list("VpcEndpointId");
         for id in &named {
             self.find(id)?;
         }
         let filters = form.filters();
         let mut found = Vec::new();
-        for endpoint in self.list.iter().filter(|endpoint| named.is_empty() || named.contains(&endpoint.id)) {
-            if endpoint.matches(&filters)? {
+        let is_named = |endpoint: &Endpoint| named.is_empty() || named.contains(&endpoint.id);
+        for endpoint in self.list.iter().filter(|endpoint| is_named(endpoint)) {
+            if endpoint.owner == caller && endpoint.matches(&filters)? {
                 found.push(endpoint.clone());
             }
         }

@@ -36,7 +36,7 @@ impl Endpoints {
             element("state", state.name()),
             element("privateDnsEnabled", if endpoint.private_dns { "true" } else { "false" }),
             element("requesterManaged", if endpoint.requester_managed { "true" } else { "false" }),
-            element("ownerId", address::ACCOUNT),
+            element("ownerId", &endpoint.owner),
             element("creationTimestamp", &endpoint.created),
             list("subnetIdSet", endpoint.subnets.iter()),
             list("routeTableIdSet", endpoint.route_tables.iter()),
@@ -44,8 +44,9 @@ impl Endpoints {
             format!("<tagSet>{}</tagSet>", tags.collect::<String>()),
         ];
         if *kind == Kind::Interface {
-            parts.push(element("ipAddressType", "ipv4"));
-            parts.push("<dnsOptions><dnsRecordIpType>ipv4</dnsRecordIpType></dnsOptions>".to_owned());
+            parts.push(element("ipAddressType", &endpoint.ip_type));
+            let records = element("dnsRecordIpType", &endpoint.ip_type);
+            parts.push(format!("<dnsOptions>{records}</dnsOptions>"));
             parts.push(list("networkInterfaceIdSet", interfaces));
             let names = self.dns_names(endpoint).into_iter().map(|(name, zone)| {
                 format!("<item>{}{}</item>", element("dnsName", &name), element("hostedZoneId", &zone))
@@ -106,11 +107,12 @@ fn response(action: &str, content: &str) -> String {
     )
 }
 
-fn list(name: &str, values: impl Iterator<Item = impl AsRef<str>>) -> String {
+/// A list whose items are these texts.
+pub(in crate::aws) fn list(name: &str, values: impl Iterator<Item = impl AsRef<str>>) -> String {
     let items: String = values.map(|value| element("item", value.as_ref())).collect();
     format!("<{name}>{items}</{name}>")
 }
 
-fn element(name: &str, text: &str) -> String {
+pub(in crate::aws) fn element(name: &str, text: &str) -> String {
     format!("<{name}>{}</{name}>", escaped(text))
 }

@@ -1,41 +1,36 @@
 //! `CreateTags` and `DeleteTags` of VPC endpoints.
 
-use super::{Endpoint, Endpoints};
+use std::collections::BTreeMap;
+
+use super::Endpoints;
 use crate::aws::error::Refusal;
 use crate::aws::form::Form;
 
-/// The resources of a request: VPC endpoints, and those of which moto knows.
-pub(in crate::aws) fn resources(form: &Form) -> (Vec<String>, Vec<String>) {
-    form.list("ResourceId").into_iter().partition(|id| id.starts_with("vpce-"))
+/// Carries out the action on the tags of one object. Without tags, `DeleteTags` deletes all; with a value, only a tag that
+/// has it.
+pub(in crate::aws) fn change_tags(action: &str, tags: &mut BTreeMap<String, String>, form: &Form) {
+    let named = form.tags("Tag");
+    if action == "CreateTags" {
+        tags.extend(named.into_iter().map(|(key, value)| (key, value.unwrap_or_default())));
+        return;
+    }
+    tags.retain(|key, value| match named.get(key) {
+        Some(Some(wanted)) => wanted != value,
+        Some(None) => false,
+        None => !named.is_empty(),
+    });
 }
 
 impl Endpoints {
-    /// Whether all of `ids` exist.
+    /// Whether those of `ids` that name endpoints exist.
     pub(in crate::aws) fn check_exist(&self, ids: &[String]) -> Result<(), Refusal> {
-        ids.iter().try_for_each(|id| self.find(id).map(drop))
+        let mut endpoints = ids.iter().filter(|id| id.starts_with("vpce-"));
+        endpoints.try_for_each(|id| self.find(id).map(drop))
     }
 
-    pub(in crate::aws) fn create_tags(&mut self, ids: &[String], form: &Form) {
-        let tags = form.tags("Tag");
-        for endpoint in self.named(ids) {
-            let new = tags.iter().map(|(key, value)| (key.clone(), value.clone().unwrap_or_default()));
-            endpoint.tags.extend(new);
+    pub(in crate::aws) fn change_tags(&mut self, action: &str, ids: &[String], form: &Form) {
+        for endpoint in self.list.iter_mut().filter(|endpoint| ids.contains(&endpoint.id)) {
+            change_tags(action, &mut endpoint.tags, form);
         }
-    }
-
-    /// Without tags, all are deleted; with a value, only a tag that has it.
-    pub(in crate::aws) fn delete_tags(&mut self, ids: &[String], form: &Form) {
-        let tags = form.tags("Tag");
-        for endpoint in self.named(ids) {
-            endpoint.tags.retain(|key, value| match tags.get(key) {
-                Some(Some(wanted)) => wanted != value,
-                Some(None) => false,
-                None => !tags.is_empty(),
-            });
-        }
-    }
-
-    fn named(&mut self, ids: &[String]) -> impl Iterator<Item = &mut Endpoint> {
-        self.list.iter_mut().filter(|endpoint| ids.contains(&endpoint.id))
     }
 }

@@ -1,7 +1,9 @@
 //! Rules and states of VPC endpoints, through the requests of clients.
 
+mod topologies;
+
 use super::*;
-use crate::aws::vpc::cast_ai_services;
+use crate::aws::services::cast_ai_services;
 use crate::aws::{CLUSTER_GROUP, ROUTE_TABLE, SUBNETS};
 
 const NEW_SUBNET: &str = "subnet-new";
@@ -14,13 +16,14 @@ fn around() -> Surroundings {
     zones.insert(NEW_SUBNET.to_owned(), SUBNETS[0].1.to_owned());
     zones.insert("subnet-c".to_owned(), "us-east-1c".to_owned());
     Surroundings {
+        caller: address::ACCOUNT.to_owned(),
         vpc_exists: true,
         dns_enabled: true,
         zones,
         groups: [CLUSTER_GROUP, "sg-default", "sg-2"].map(str::to_owned).into(),
         default_group: "sg-default".to_owned(),
         route_tables: [ROUTE_TABLE.to_owned()].into(),
-        hosted_zones: Vec::new(),
+        ..Surroundings::default()
     }
 }
 
@@ -67,7 +70,7 @@ fn modify(endpoints: &mut Endpoints, id: &str, fields: Fields<'_>) -> Result<Str
 }
 
 fn describe(endpoints: &mut Endpoints, fields: Fields<'_>) -> Result<String, Refusal> {
-    endpoints.describe(&Form::of(fields))
+    endpoints.describe(&Form::of(fields), address::ACCOUNT)
 }
 
 /// The texts of all elements with this name.
@@ -353,7 +356,7 @@ fn descriptions_are_filtered_and_paged() {
     for (name, values, expected) in cases {
         let values: Vec<_> = values.iter().map(ToString::to_string).collect();
         let form = Form::of(&[("Filter.1.Name", name)]).with_list("Filter.1.Value", &values);
-        let found = endpoints.describe(&form).unwrap();
+        let found = endpoints.describe(&form, address::ACCOUNT).unwrap();
         let expected: Vec<_> = expected.iter().map(|number| format!("vpce-0{number:016x}")).collect();
         assert_eq!(texts(&found, "vpcEndpointId"), expected, "{name}");
     }
@@ -380,21 +383,20 @@ fn tags_are_created_and_deleted() {
         ("Tag.2.Key", "b"),
         ("Tag.2.Value", "2"),
     ]);
-    assert_eq!(resources(&form), (vec![id.to_owned()], vec!["subnet-1".to_owned()]));
-    let ids = [id.to_owned()];
+    let ids = [id.to_owned(), "subnet-1".to_owned()];
     endpoints.check_exist(&ids).unwrap();
     assert_eq!(
         endpoints.check_exist(&["vpce-gone".to_owned()]).unwrap_err().code,
         "InvalidVpcEndpointId.NotFound"
     );
-    endpoints.create_tags(&ids, &form);
+    endpoints.change_tags("CreateTags", &ids, &form);
     let keys = |endpoints: &Endpoints| endpoints.list()[0].tags.keys().cloned().collect::<String>();
     assert_eq!(keys(&endpoints), "ab");
-    endpoints.delete_tags(&ids, &Form::of(&[("Tag.1.Key", "a"), ("Tag.1.Value", "other")]));
+    endpoints.change_tags("DeleteTags", &ids, &Form::of(&[("Tag.1.Key", "a"), ("Tag.1.Value", "other")]));
     assert_eq!(keys(&endpoints), "ab");
-    endpoints.delete_tags(&ids, &Form::of(&[("Tag.1.Key", "a")]));
+    endpoints.change_tags("DeleteTags", &ids, &Form::of(&[("Tag.1.Key", "a")]));
     assert_eq!(keys(&endpoints), "b");
-    endpoints.delete_tags(&ids, &Form::default());
+    endpoints.change_tags("DeleteTags", &ids, &Form::default());
     assert_eq!(keys(&endpoints), "");
 }
 
