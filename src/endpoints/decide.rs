@@ -33,6 +33,7 @@ pub fn decide(facts: &VpcFacts, settings: &PlanSettings) -> EndpointPlan {
     let used = subnets::Used::new(facts);
     plan.notes.extend(used.notes(facts));
     plan.notes.extend(groups::notes(facts));
+    plan.notes.extend(unnamed(settings));
     plan.subnets = used.planned(facts, settings);
     if used.is_empty() && settings.endpoint_subnets.is_empty() {
         plan.problems.push(Problem {
@@ -103,6 +104,16 @@ pub fn unknown_nodes(facts: &VpcFacts) -> Option<Problem> {
         hint: "let an administrator apply the output of `kubectl castai-privatelink permissions rbac`, or name the \
                subnets with --subnet"
             .to_owned(),
+    })
+}
+
+/// Services without an endpoint, because nothing names them.
+fn unnamed(settings: &PlanSettings) -> Option<String> {
+    (!settings.unnamed.is_empty()).then(|| {
+        format!(
+            "no endpoint service is known for {} in this region: ask Cast AI for them, and pass them with --service",
+            settings.unnamed.join(", ")
+        )
     })
 }
 

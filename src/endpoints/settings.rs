@@ -12,6 +12,8 @@ use crate::model::aws_partition::Partition;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlanSettings {
     pub services: Vec<RequestedService>,
+    /// Services of Cast AI that have no known name in the region.
+    pub unnamed: Vec<&'static str>,
     /// Subnets for the endpoints, instead of one node subnet per zone.
     pub endpoint_subnets: Vec<String>,
     /// Set `enableDnsSupport` and `enableDnsHostnames` where they are off.
@@ -154,6 +156,12 @@ pub fn aws(region: &str, more: &[String]) -> Vec<RequestedService> {
     all.into_iter().map(service).collect()
 }
 
+/// The services of Cast AI that are not among `requested`.
+pub fn unnamed(requested: &[RequestedService]) -> Vec<&'static str> {
+    let is_requested = |name: &str| requested.iter().any(|service| service.name == name);
+    services().iter().map(|service| service.name).filter(|name| !is_requested(name)).collect()
+}
+
 /// Two of the services that are one and the same for EC2: their names.
 pub fn same_service(services: &[RequestedService]) -> Option<[&str; 2]> {
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
@@ -186,6 +194,7 @@ mod tests {
         // In a region without services, only those that the user names are requested.
         let elsewhere = cast_ai("eu-west-1", None, &[named("rest-api", "com.z")]);
         assert_eq!(elsewhere.len(), 1);
+        assert_eq!((unnamed(&elsewhere).len(), unnamed(&ours).len()), (5, 0));
         assert_eq!(elsewhere[0].hosts, ["api.cast.ai", "api.eu.cast.ai"]);
     }
 

@@ -78,9 +78,20 @@ fn without_a_cluster_vpc_and_subnets_are_enough() {
     assert_eq!(plan["subnets"][0]["reasons"], json!(["--subnet"]));
     assert_eq!(plan["actions"][1]["peers"], json!([{"cidr": "10.0.1.0/24"}]));
     let missing = [&["endpoints", "plan", "--kubeconfig=gone"], &place[..3]].concat();
-    plugin(&lab, 2, &missing);
+    assert_stderr_contains(&plugin(&lab, 2, &missing), &["name the subnets of its nodes with --subnet"]);
+    let absent = ["endpoints", "plan", &region, "--vpc=vpc-0123", "--subnet=subnet-1"];
+    assert_stderr_contains(&plugin(&lab, 2, &absent), &["there is no vpc-0123 in us-east-1 of this account"]);
     let foreign = ["endpoints", "plan", &region, "--vpc", VPC_ID, "--subnet", "subnet-0123"];
     assert_stderr_contains(&plugin(&lab, 2, &foreign), &["subnet-0123 is no subnet of"]);
+    for (flags, words) in [
+        (&["--endpoint-subnet", "subnet-0123"][..], "subnet-0123 is no subnet of"),
+        (&["--tag=a=1", "--tag=a=2"], "--tag names a twice"),
+        (&["--tag=aws:x=y"], "are not the user's"),
+        (&["--with-aws-endpoints", "--aws-endpoint=com.amazonaws.us-east-1.eks"], "short name of a service"),
+    ] {
+        let wrong = plugin(&lab, 2, &[&["endpoints", "plan"], &place[..], flags].concat());
+        assert_stderr_contains(&wrong, &[words]);
+    }
     let elsewhere = ["endpoints", "plan", "--region=eu-west-1", "--vpc", VPC_ID, "--subnet", SUBNETS[0].0];
     plugin(&lab, 2, &[&elsewhere[..], QUICK].concat());
 }
@@ -96,7 +107,15 @@ fn names_of_a_hub_and_denied_requests_are_explained() {
     // An unknown service does not hide the others.
     let unknown = plan(&lab, 0, &["--service=files=com.amazonaws.vpce.us-east-1.vpce-svc-0unknown"]);
     assert_eq!(unknown["endpoints"][3]["change"], "create");
-    assert!(unknown["notes"][0].as_str().unwrap().contains("vpce-svc-0unknown"), "{unknown:#}");
+    let notes = unknown["notes"].to_string();
+    assert!(
+        notes.contains("EC2 does not describe files (com.amazonaws.vpce.us-east-1.vpce-svc-0unknown)"),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("rest-api: no endpoint is planned, because the private hosted zone api.cast.ai"),
+        "{notes}"
+    );
 
     aws(
         &lab,
@@ -117,9 +136,15 @@ fn names_of_a_hub_and_denied_requests_are_explained() {
     let create = [&["endpoints", "create", "--yes"], QUICK].concat();
     let unread =
         "note: the instances of the nodes could not be read: access denied for ec2:DescribeInstances";
+    let blocks = "note: EC2 describes no instance of 2 of 2 nodes: the blocks of their subnets are admitted";
     for last in ["done: ", "up to date: "] {
-        assert_stderr_contains(&plugin(&lab, 0, &create), &[unread, last]);
+        assert_stderr_contains(&plugin(&lab, 0, &create), &[unread, blocks, last]);
     }
+    let denied = json!([{"service": "ec2", "action": "DescribeVpcAttribute", "fault": "access-denied"}]);
+    aws(&lab, "faults", &denied);
+    let attribute =
+        "whether private DNS is possible is not known: access denied for ec2:DescribeVpcAttribute";
+    assert_stderr_contains(&plugin(&lab, 0, &create), &[attribute]);
     // Without a look at the nodes, no subnet is certain.
     aws(&lab, "faults", &json!([]));
     let kubeconfig = grant_access(&lab, "viewer", "get,list", "pods");

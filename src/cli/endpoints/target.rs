@@ -101,11 +101,13 @@ impl TargetArguments {
     pub fn settings(&self, region: &str, named: &[NamedService]) -> PlanSettings {
         let ServiceArguments { service_region, with_aws_endpoints, aws_endpoints, .. } = &self.services;
         let mut services = settings::cast_ai(region, service_region.as_deref(), named);
+        let unnamed = settings::unnamed(&services);
         if *with_aws_endpoints {
             services.extend(settings::aws(region, aws_endpoints));
         }
         PlanSettings {
             services,
+            unnamed,
             endpoint_subnets: self.vpc.endpoint_subnets.clone(),
             enable_vpc_dns: self.enable_vpc_dns,
             no_subnet_tags: self.no_subnet_tags,

@@ -6,7 +6,7 @@ use crate::cli::{Arguments, EndpointsFormat, EndpointsPlanArguments, OutputForma
 use crate::cluster;
 use crate::commands::{CommandError, ExitStatus};
 use crate::endpoints::decide::decide;
-use crate::endpoints::gather::{self, Clients};
+use crate::endpoints::gather::{self, Clients, Selection};
 use crate::endpoints::offer::not_offered;
 use crate::endpoints::plan::EndpointPlan;
 use crate::endpoints::settings::{PlanSettings, merged, same_service};
@@ -52,7 +52,8 @@ pub(super) async fn connected(
     let connection = if selection.is_complete() {
         None
     } else {
-        Some(cluster::connect(&arguments.connection.flags(built_in())).await?)
+        let connected = cluster::connect(&arguments.connection.flags(built_in())).await;
+        Some(connected.map_err(|error| without_cluster(error.into(), &selection))?)
     };
     let network = aws_login::network(arguments, connection.as_ref(), &[]);
     let clients = gather::connect(connection.as_ref(), &network, selection).await?;
@@ -69,4 +70,13 @@ pub(super) async fn connected(
         return Err(CommandError::with_hint(message, "name each service once with --service"));
     }
     Ok((clients, settings))
+}
+
+/// Who names region and VPC may have no cluster.
+fn without_cluster(mut error: CommandError, selection: &Selection) -> CommandError {
+    if selection.region.is_some() && selection.vpc.is_some() {
+        let way = "without a cluster, name the subnets of its nodes with --subnet";
+        error.hint = Some(error.hint.map_or_else(|| way.to_owned(), |hint| format!("{hint}; {way}")));
+    }
+    error
 }

@@ -349,6 +349,13 @@ fn a_service_that_ec2_does_not_describe_is_created_with_a_note() {
 }
 
 #[test]
+fn services_that_nothing_names_are_noted() {
+    let settings = PlanSettings { unnamed: vec!["kvisor", "files"], ..only("rest-api") };
+    let plan = decide(&facts(), &settings);
+    assert!(plan.notes[0].starts_with("no endpoint service is known for kvisor, files"), "{:?}", plan.notes);
+}
+
+#[test]
 fn a_service_without_a_usable_name_is_not_silently_created() {
     let with = |verified, names: Vec<String>| {
         let mut facts = facts();

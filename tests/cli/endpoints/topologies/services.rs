@@ -50,8 +50,8 @@ fn a_service_that_ec2_does_not_describe_is_tried() {
     aws(&lab, "services", &json!({"kvisor": {"hidden": true}}));
     let hidden = plan(&lab, 0, &[]);
     assert_eq!(changes(&hidden), [("create", CAST_AI.to_vec())].into());
-    let note = "kvisor: EC2 does not describe com.amazonaws.vpce.us-east-1.vpce-svc-03281b4e5730a84b6 to this account; if \
-                creating its endpoint fails, ask Cast AI to allow account 123456789012";
+    let note = "EC2 does not describe kvisor (com.amazonaws.vpce.us-east-1.vpce-svc-03281b4e5730a84b6) to this account; if \
+                creating an endpoint fails, ask Cast AI to allow account 123456789012";
     assert_eq!(hidden["notes"], json!([note]));
     // EC2 refuses what the account may not use.
     let refused = json!([{"service": "ec2", "action": "CreateVpcEndpoint", "after": 4, "times": 1, "fault": "error",
@@ -90,10 +90,10 @@ fn services_of_another_region_are_used_if_they_allow_it() {
 fn attributes_of_the_vpc_are_turned_on_if_that_is_allowed() {
     let lab = own_lab();
     for (attributes, message) in [
-        (&["EnableDnsHostnames"][..], "private DNS needs enableDnsHostnames of"),
+        (&["EnableDnsHostnames"][..], "private DNS needs enableDnsHostnames, off now"),
         (
             &["EnableDnsSupport", "EnableDnsHostnames"],
-            "private DNS needs enableDnsSupport and enableDnsHostnames of",
+            "private DNS needs enableDnsSupport and enableDnsHostnames, off now",
         ),
     ] {
         reset(&lab);

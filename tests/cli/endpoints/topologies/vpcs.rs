@@ -1,7 +1,7 @@
 //! VPCs of another account, with a hub, and with several clusters.
 
 use super::*;
-use crate::harness::write_file;
+use crate::harness::{QUICK, assert_stderr_contains, plugin, write_file};
 
 const OWNER: &str = "999999999999";
 
@@ -101,7 +101,40 @@ fn clusters_in_one_vpc_share_endpoints() {
 
     // For the first cluster, nothing has changed.
     aws(&lab, "eks", &json!({}));
-    aws(&lab, "instances", &json!([]));
+    aws(&lab, "instances", &json!(null));
     assert_creates(&lab, 0, &[], &[]);
     assert_private(&lab, &ALL);
+}
+
+#[test]
+fn another_vpc_than_the_clusters_gets_nothing_of_the_cluster() {
+    let lab = own_lab();
+    let vpc = ec2(&lab, &json!({"Action": "CreateVpc", "CidrBlock": "10.9.0.0/16"}));
+    let text = |document: &str, name: &str| {
+        let (_, rest) = document.split_once(&format!("<{name}>")).unwrap();
+        rest.split('<').next().unwrap().to_owned()
+    };
+    let vpc = text(&vpc, "vpcId");
+    let subnet = json!({"Action": "CreateSubnet", "VpcId": vpc, "CidrBlock": "10.9.1.0/24",
+        "AvailabilityZone": "us-east-1a"});
+    let subnet = text(&ec2(&lab, &subnet), "subnetId");
+    let named = plugin(&lab, 2, &[&["endpoints", "plan", "--vpc", &vpc], QUICK].concat());
+    let expected = format!("{vpc} is not the VPC of demo, which is in {VPC_ID}");
+    assert_stderr_contains(&named, &[&expected, "--subnet"]);
+    let other = plan(&lab, 0, &["--vpc", &vpc, "--subnet", &subnet, "--enable-vpc-dns"]);
+    assert_eq!(other["cluster"], json!(null));
+    assert_eq!(actions(&other, "authorizeIngress")[0]["peers"], json!([{"cidr": "10.9.1.0/24"}]));
+    assert!(other["notes"][0].as_str().unwrap().contains("is not the VPC of demo"), "{other:#}");
+}
+
+#[test]
+fn nodes_that_ec2_does_not_describe_count_by_their_address() {
+    let lab = own_lab();
+    aws(&lab, "instances", &json!([{"subnets": [FIRST], "groups": [CLUSTER_GROUP]}]));
+    let found = plan(&lab, 0, &[]);
+    let reasons = |index: usize| found["subnets"][index]["reasons"].clone();
+    assert_eq!((reasons(0), reasons(1)), (json!(["1 node"]), json!(["1 node"])));
+    let peers = json!([{"group": CLUSTER_GROUP}, {"cidr": "10.0.1.0/24"}, {"cidr": "10.0.2.0/24"}]);
+    assert_eq!(actions(&found, "authorizeIngress")[0]["peers"], peers);
+    assert!(found["notes"][0].as_str().unwrap().starts_with("EC2 describes no instance of 1 of 2 nodes"));
 }

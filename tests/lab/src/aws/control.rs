@@ -76,7 +76,7 @@ impl Aws {
             .route("/services", put(set_services))
             .route(
                 "/instances",
-                put(async |State(shared): Handle, Json(instances): Json<Vec<Instance>>| {
+                put(async |State(shared): Handle, Json(instances): Json<Option<Vec<Instance>>>| {
                     shared.state().instances = instances;
                 }),
             )

@@ -31,9 +31,7 @@ pub(super) async fn answer(shared: &Shared, action: &str, form: Form) -> anyhow:
             let front = shared.state();
             front.services.describe(&form, &front.endpoints)
         }
-        "DescribeInstances" if !shared.state().instances.is_empty() => {
-            Ok(instances::describe(&shared.state().instances, &form))
-        }
+        "DescribeInstances" => Ok(instances::describe(shared.state().instances.as_deref(), &form)),
         "DescribeVpcEndpoints" => {
             let caller = caller(shared);
             shared.change(|front| front.endpoints.describe(&form, &caller))

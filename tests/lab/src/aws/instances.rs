@@ -5,7 +5,9 @@ use serde::Deserialize;
 use super::endpoints::element;
 use super::error::request_id;
 use super::form::Form;
-use crate::address;
+use crate::{address, kubelet};
+
+use super::{CLUSTER_GROUP, SUBNETS};
 
 /// An instance, as a test sets it.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,16 +19,26 @@ pub(super) struct Instance {
     groups: Vec<String>,
 }
 
-/// `DescribeInstances`: the first identifiers that the request names have these instances, the others none.
-pub(super) fn describe(instances: &[Instance], form: &Form) -> String {
+/// `DescribeInstances`: the first identifiers that the request names have the instances that a test has set, the others none.
+/// If it has set none, the lab's nodes have one in the subnet of their address, with the group of the cluster.
+pub(super) fn describe(instances: Option<&[Instance]>, form: &Form) -> String {
     let named = form.filters().into_iter().find(|(name, _)| name == "instance-id");
     let named = named.map(|(_, ids)| ids).unwrap_or_default();
-    let items: String = named.iter().zip(instances).map(|(id, instance)| item(id, instance)).collect();
+    let items: String = match instances {
+        Some(instances) => named.iter().zip(instances).map(|(id, instance)| item(id, instance)).collect(),
+        None => named.iter().filter_map(|id| Some(item(id, &of_node(id)?))).collect(),
+    };
     format!(
         "<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>{}</requestId>\
          <reservationSet>{items}</reservationSet></DescribeInstancesResponse>",
         request_id()
     )
+}
+
+fn of_node(id: &str) -> Option<Instance> {
+    let index = (0..kubelet::NODES).find(|index| kubelet::instance_id(*index) == id)?;
+    let (subnet, ..) = SUBNETS[usize::from(index) % SUBNETS.len()];
+    Some(Instance { subnets: vec![subnet.to_owned()], groups: vec![CLUSTER_GROUP.to_owned()] })
 }
 
 fn item(id: &str, Instance { subnets, groups }: &Instance) -> String {

@@ -150,8 +150,8 @@ struct Front {
     endpoints: Endpoints,
     cluster: eks::Cluster,
     services: Services,
-    /// Those of the nodes; without them, EC2 has none.
-    instances: Vec<Instance>,
+    /// Those of the nodes, if a test has set them.
+    instances: Option<Vec<Instance>>,
     texts: Texts,
     crowd: Crowd,
     /// Whether Cast AI's names are private only while an endpoint has them.

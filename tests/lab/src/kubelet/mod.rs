@@ -28,6 +28,7 @@ use tokio::sync::watch;
 pub use control::FailingPull;
 pub use lifecycle::{BackOff, Delays};
 pub use node::Node;
+pub(crate) use node::{NODES, instance_id};
 pub use pull::{NodeToken, Registry};
 
 use crate::pki::Identity;

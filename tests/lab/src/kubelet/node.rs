@@ -137,6 +137,18 @@ impl Host {
 }
 
 /// An id that is always the same for this name.
+/// More nodes than a test has.
+pub(crate) const NODES: u8 = 100;
+
+/// The identifier of the instance of a node.
+pub(crate) fn instance_id(index: u8) -> String {
+    instance(&Node::new(index, "amd64"))
+}
+
+fn instance(node: &Node) -> String {
+    format!("i-0{}", &stable_id(node, "instance")[..16])
+}
+
 fn stable_id(node: &Node, purpose: &str) -> String {
     hex(&Sha256::digest(format!("{purpose} {}", node.name)))
 }
@@ -165,7 +177,7 @@ fn object(node: &Node) -> Value {
                 "topology.kubernetes.io/zone": node.zone,
             },
         },
-        "spec": {"providerID": format!("aws:///{}/i-0{}", node.zone, &stable_id(node, "instance")[..16])},
+        "spec": {"providerID": format!("aws:///{}/{}", node.zone, instance(node))},
     })
 }
 
