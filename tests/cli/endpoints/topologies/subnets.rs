@@ -100,9 +100,10 @@ fn node_classes_and_fargate_profiles_name_subnets() {
             "status": {"subnets": [{"id": third, "zone": "us-east-1b"}], "securityGroups": [{"id": CLUSTER_GROUP}]}}),
     );
     aws(&lab, "eks", &json!({"auto_mode": true}));
-    aws(&lab, "instances", &json!([{"subnets": [FIRST], "groups": [CLUSTER_GROUP]}]));
+    let node = json!({"subnets": [FIRST], "groups": [CLUSTER_GROUP]});
+    aws(&lab, "instances", &json!([node, node]));
     let auto = plan(&lab, 0, &[]);
-    assert_subnets(&auto, &[(FIRST, "1 node", "add"), (&third, "NodeClass default", "add")]);
+    assert_subnets(&auto, &[(FIRST, "2 nodes", "add"), (&third, "NodeClass default", "add")]);
     assert_note(&auto, "EKS Auto Mode chooses subnets by its node classes");
     assert_creates(&lab, 0, &[], &EVERYTHING);
     assert_eq!(placement(&lab, 0), json!([FIRST, third]));
