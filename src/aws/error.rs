@@ -113,9 +113,10 @@ impl Error {
                         let action = call.split(" on ").next().unwrap_or(&call).to_owned();
                         Self::Throttled { action }
                     }
-                    "LimitExceededException" | "VpcEndpointLimitExceeded" | "SecurityGroupLimitExceeded" => {
-                        Self::QuotaUsedUp { call, message }
-                    }
+                    "LimitExceededException"
+                    | "VpcEndpointLimitExceeded"
+                    | "SecurityGroupLimitExceeded"
+                    | "RulesPerSecurityGroupLimitExceeded" => Self::QuotaUsedUp { call, message },
                     _ if message.is_empty() => Self::Service { call, message: code.clone(), code },
                     _ => Self::Service { call, message: format!("{code}: {message}"), code },
                 }
@@ -271,6 +272,7 @@ mod tests {
             ("InvalidSignatureException", "The request signature we calculated", "AWS_PROFILE"),
             ("ThrottlingException", "Rate exceeded", "ecr:ListImages is still throttled"),
             ("LimitExceededException", "the maximum of 100000", "Service Quotas"),
+            ("RulesPerSecurityGroupLimitExceeded", "the maximum of 60", "Service Quotas"),
             ("ExpiredTokenException", "", "aws sso login"),
         ];
         for (code, message, words) in cases {

@@ -1,5 +1,6 @@
 //! A run that changes something: read, decide, apply, wait; and again for what was not possible yet.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use crate::aws::ec2::filter;
 use crate::endpoints::apply::{Mode, Outcome, Step, apply};
 use crate::endpoints::facts::{Endpoint, VpcFacts};
 use crate::endpoints::gather::{self, Ports, parse};
-use crate::endpoints::plan::{Action, EndpointPlan};
+use crate::endpoints::plan::{Action, EndpointPlan, GroupRef};
 use crate::endpoints::settings::PlanSettings;
 use crate::error::CommandError;
 use crate::model::inventory::API_VERSION;
@@ -121,6 +122,7 @@ pub async fn run(
     }
     let mut left = plan.actions;
     for round in 1..=ROUNDS {
+        let incomplete = incomplete(&left, &report.steps);
         left.retain(|action| !is_not_retried(action, &report.steps));
         let is_deleting = options.mode == Mode::Change
             && left.iter().any(|action| matches!(action, Action::DeleteEndpoint { .. }));
@@ -129,7 +131,7 @@ pub async fn run(
             |action: &&Action| !is_deleting || !matches!(action, Action::DeleteSecurityGroup { .. });
         let actions: Vec<_> = left.iter().filter(is_possible).cloned().collect();
         let observe_step = |step: &Step| observe(&Progress::Step(step));
-        let steps = apply(&ports.ec2, &vpc, &actions, options.mode, &observe_step).await;
+        let steps = apply(&ports.ec2, &vpc, &actions, incomplete, options.mode, &observe_step).await;
         let is_progress =
             |step: &Step| step.outcome.is_done() || matches!(step.outcome, Outcome::Outdated { .. });
         let may_go_on = steps.iter().any(is_progress) && round < ROUNDS;
@@ -172,6 +174,16 @@ fn is_not_retried(action: &Action, steps: &[Step]) -> bool {
         Some(Outcome::Skipped { .. }) => !steps.iter().any(|step| is_outdated(&step.outcome)),
         Some(outcome) => !is_outdated(outcome),
     }
+}
+
+/// The security groups of which this run could not make a rule, and does not try to again.
+fn incomplete(left: &[Action], steps: &[Step]) -> BTreeSet<GroupRef> {
+    let lacking = left.iter().filter(|action| is_failed(action, steps));
+    let groups = lacking.filter_map(|action| match action {
+        Action::AuthorizeIngress { group, .. } => Some(group.clone()),
+        _ => None,
+    });
+    groups.collect()
 }
 
 fn is_failed(action: &Action, steps: &[Step]) -> bool {
