@@ -43,8 +43,13 @@ pub enum Error {
     Unreachable { call: String, reason: String },
     #[error("{call} cannot reach AWS: {fault}; {}", .fault.advice())]
     Blocked { call: String, fault: Fault },
+    /// Something else may have answered, such as a proxy.
+    #[error(
+        "{call} got an unusable response ({reason}): check what answers for AWS: a proxy, or AWS_ENDPOINT_URL"
+    )]
+    Unusable { call: String, reason: String },
     /// Without the resource, so that it is reported only once.
-    #[error("{action} is still throttled by AWS after all retries: run again later; copied images are kept")]
+    #[error("{action} is still throttled by AWS after all retries: run again later{}", kept(.action))]
     Throttled { action: String },
     /// The message names the quota.
     #[error(
@@ -150,6 +155,7 @@ impl Error {
             | Self::NotAccepted { .. }
             | Self::Clock { .. }
             | Self::Blocked { .. }
+            | Self::Unusable { .. }
             | Self::Unreachable { .. } => true,
             Self::Denied { .. }
             | Self::Throttled { .. }
@@ -171,6 +177,11 @@ impl From<Error> for CommandError {
             error => Self::new(format!("error: {error}")),
         }
     }
+}
+
+/// What a run that was throttled does not have to do again.
+fn kept(action: &str) -> &'static str {
+    if action.starts_with("ecr") { "; copied images are kept" } else { "" }
 }
 
 /// AWS's message without the action and the resource of `call`, which ours begins with.
@@ -249,6 +260,13 @@ mod tests {
                 format!("access denied for {call}: User: u is not authorized {because}: allow it in");
             assert!(error.starts_with(&expected), "{error}");
         }
+    }
+
+    #[test]
+    fn only_ecr_keeps_images() {
+        let throttled = |action: &str| Error::Throttled { action: action.to_owned() }.to_string();
+        assert!(throttled("ecr:PutImage").ends_with("run again later; copied images are kept"));
+        assert!(throttled("ec2:CreateVpcEndpoint").ends_with("after all retries: run again later"));
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub async fn apply(
                 Ok(outcome) => outcome,
                 Err(error) => {
                     is_stopped = error.stops_everything();
-                    failure(&error)
+                    failure(&error, mode)
                 }
             }
         };
@@ -193,7 +193,7 @@ impl Pass<'_> {
                     if let Some(message) = refusal(&answer) {
                         return Ok(Outcome::Failed { message });
                     }
-                    id = created_id(&answer).or(id);
+                    id = created_id(request, &answer)?;
                 }
                 Err(error) => match action {
                     Action::CreateSecurityGroup { name, .. }
@@ -274,9 +274,20 @@ fn without_new_groups(action: &Action) -> Option<Action> {
     }
 }
 
-fn created_id(answer: &Element) -> Option<String> {
-    let id = answer.child("vpcEndpoint").and_then(|endpoint| endpoint.text("vpcEndpointId"));
-    id.or_else(|| answer.text("groupId")).map(str::to_owned)
+/// The identifier of what a request created. Without one, the response is not EC2's.
+fn created_id(request: &Request, answer: &Element) -> Result<Option<String>, Error> {
+    let id = match request.action {
+        "CreateVpcEndpoint" => {
+            answer.child("vpcEndpoint").and_then(|endpoint| endpoint.text("vpcEndpointId"))
+        }
+        "CreateSecurityGroup" => answer.text("groupId"),
+        _ => return Ok(None),
+    };
+    let missing = || Error::Unusable {
+        call: format!("ec2:{}", request.action),
+        reason: "it has no identifier of what was created".to_owned(),
+    };
+    Ok(Some(id.ok_or_else(missing)?.to_owned()))
 }
 
 /// EC2 confirms a deletion with 200, also of endpoints that it does not delete.
@@ -290,13 +301,18 @@ fn has_code(error: &Error, wanted: &str) -> bool {
     matches!(error, Error::Service { code, .. } if code == wanted)
 }
 
-fn failure(error: &Error) -> Outcome {
-    let message = error.to_string();
+/// A dry run is not repeated, so that an outdated plan is a failure there.
+fn failure(error: &Error, mode: Mode) -> Outcome {
     let is_outdated = match error {
         Error::Service { code, message, .. } => {
             OUTDATED.contains(&code.as_str()) || message.contains("conflicting DNS domain")
         }
         _ => false,
     };
-    if is_outdated { Outcome::Outdated { message } } else { Outcome::Failed { message } }
+    let message = error.to_string();
+    if is_outdated && mode == Mode::Change {
+        Outcome::Outdated { message }
+    } else {
+        Outcome::Failed { message }
+    }
 }

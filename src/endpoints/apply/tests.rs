@@ -6,14 +6,14 @@ use super::*;
 use crate::aws::testing::client;
 use crate::endpoints::settings::Peer;
 
-/// EC2 that answers every request so, and the actions that it received.
+/// EC2 that answers every request so, with its action in place of `ACTION`; and the actions that it received.
 async fn ec2(status: StatusCode, body: &'static str) -> (Ec2, Arc<Mutex<Vec<String>>>) {
     let received: Arc<Mutex<Vec<String>>> = Arc::default();
     let log = Arc::clone(&received);
     let answer = async move |form: String| {
         let action = form.split('&').find_map(|field| field.strip_prefix("Action=")).unwrap_or_default();
         log.lock().unwrap().push(action.to_owned());
-        (status, body)
+        (status, body.replace("ACTION", action))
     };
     let router = axum::Router::new().fallback(axum::routing::post(answer));
     (Ec2::new(&client(router).await), received)
@@ -50,14 +50,20 @@ async fn a_dry_run_sends_only_what_ec2_can_check() {
     assert_eq!(outcomes(&allows, Mode::DryRun).await, ["skipped", "allowed", "skipped", "allowed"]);
     assert_eq!(*received.lock().unwrap(), ["CreateSecurityGroup", "DeleteVpcEndpoints"]);
     // Success means that something was done.
-    let (ignores, _) = ec2(StatusCode::OK, "<R/>").await;
+    let (ignores, _) = ec2(StatusCode::OK, "<ACTIONResponse/>").await;
     assert_eq!(outcomes(&ignores, Mode::DryRun).await, ["skipped", "failed", "skipped", "failed"]);
+    // A run would repeat what is outdated; a dry run says so.
+    let outdated =
+        "<R><Errors><Error><Code>DependencyViolation</Code><Message>x</Message></Error></Errors></R>";
+    let (refuses, _) = ec2(StatusCode::BAD_REQUEST, outdated).await;
+    assert_eq!(outcomes(&refuses, Mode::DryRun).await, ["skipped", "failed", "skipped", "failed"]);
+    assert_eq!(outcomes(&refuses, Mode::Change).await, ["outdated", "outdated", "skipped", "outdated"]);
 }
 
 #[tokio::test]
 async fn a_refused_deletion_is_no_success_and_what_lacks_its_group_is_skipped() {
-    let refused = "<R><unsuccessful><item><error><code>InvalidParameter</code><message>managed by a service</message></error>\
-                   <resourceId>vpce-1</resourceId></item></unsuccessful></R>";
+    let refused = "<ACTIONResponse><unsuccessful><item><error><code>InvalidParameter</code><message>managed by a service</message></error>\
+                   <resourceId>vpce-1</resourceId></item></unsuccessful></ACTIONResponse>";
     let (ec2, _) = ec2(StatusCode::OK, refused).await;
     let steps = apply(&ec2, "vpc-1", &actions()[2..], BTreeSet::new(), Mode::Change, &|_| {}).await;
     let messages: Vec<_> = steps.into_iter().map(|step| step.outcome).collect();
@@ -212,4 +218,18 @@ async fn one_source_that_ec2_refuses_does_not_keep_the_others_out() {
         in_words(&ec2, &[admit(GroupRef::Id("sg-1".to_owned()), &["sg-a", "sg-b"])], BTreeSet::new()).await;
     assert!(words.concat().contains("Service Quotas"), "{words:?}");
     assert_eq!(received.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_response_that_is_not_ec2s_is_no_success_and_stops_the_run() {
+    let old = GroupRef::Id("sg-old".to_owned());
+    for body in ["<html>Log in</html>", "Log in", "<ACTIONResponse><return>true</return></ACTIONResponse>"] {
+        let (ec2, received) = ec2(StatusCode::OK, body).await;
+        let actions = [create("rest-api", old.clone()), create("kvisor", old.clone())];
+        let words = in_words(&ec2, &actions, BTreeSet::new()).await;
+        assert!(words[0].contains("failed: ec2:CreateVpcEndpoint"), "{words:?}");
+        assert!(words[0].contains("got an unusable response"), "{words:?}");
+        assert_eq!(words[1], "skipped: not tried after the error before");
+        assert_eq!(received.lock().unwrap().len(), 1);
+    }
 }
