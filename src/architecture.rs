@@ -72,7 +72,7 @@ const BELOW: [(&str, &[&str]); 7] = [
 ];
 
 /// Folders and files that may do I/O. All others decide on plain values.
-const EFFECTFUL: [&str; 47] = [
+const EFFECTFUL: [&str; 48] = [
     "atomic_file.rs",
     "aws/",
     "cli",
@@ -83,6 +83,7 @@ const EFFECTFUL: [&str; 47] = [
     "endpoints/apply",
     "endpoints/gather",
     "endpoints/run.rs",
+    "endpoints/run/wait.rs",
     "error.rs",
     "krew_manifest.rs",
     "lib.rs",

@@ -6,6 +6,7 @@ use crate::aws::error::Error;
 use crate::aws::signed::{Client, Request};
 use crate::aws::xml::Element;
 use crate::model::aws_partition::Partition;
+use crate::printable::one_line;
 
 /// The only version of the API.
 const VERSION: &str = "2016-11-15";
@@ -17,6 +18,9 @@ fn page_size(action: &str) -> &'static str {
 
 /// More pages than any VPC fills; a list that goes on is cut off with an error.
 const PAGES: usize = 100;
+
+/// Maximum length of a name in an error, in characters.
+const NAME: usize = 40;
 
 /// EC2 in one region.
 #[derive(Clone, Debug)]
@@ -63,11 +67,7 @@ impl Ec2 {
             body: encoded(&form),
         };
         let body = self.client.send(&request, error).await?;
-        Element::parse(&body).map_err(|why| Error::Service {
-            call: name,
-            code: String::new(),
-            message: format!("the response is not valid XML: {why}"),
-        })
+        response(action, &body).map_err(|reason| Error::Unusable { call: name, reason })
     }
 
     /// All items of a list, page by page.
@@ -89,8 +89,13 @@ impl Ec2 {
         for _ in 0..PAGES {
             let mut page = self.call(action, None, &parameters).await?;
             let next = page.text("nextToken").map(str::to_owned);
+            // An empty list is an empty element.
             let found = page.children.iter_mut().find(|child| child.name == list);
-            items.append(&mut found.map(|list| std::mem::take(&mut list.children)).unwrap_or_default());
+            let found = found.ok_or_else(|| Error::Unusable {
+                call: format!("ec2:{action}"),
+                reason: format!("it has no {list}"),
+            })?;
+            items.append(&mut found.children);
             let Some(next) = next else { return Ok(items) };
             parameters.retain(|(name, _)| name != "NextToken");
             parameters.push(("NextToken".to_owned(), next));
@@ -114,6 +119,16 @@ pub fn filter(name: &str, values: &[&str]) -> Parameters {
 pub fn indexed(name: &str, values: &[impl AsRef<str>]) -> Parameters {
     let numbered = values.iter().zip(1..);
     numbered.map(|(value, number)| (format!("{name}.{number}"), value.as_ref().to_owned())).collect()
+}
+
+/// The response to `action`, whose element has its name: a proxy's page is no success.
+fn response(action: &str, body: &str) -> Result<Element, String> {
+    let root = Element::parse(body).map_err(|why| format!("it is not valid XML: {why}"))?;
+    let expected = format!("{action}Response");
+    if root.name == expected {
+        return Ok(root);
+    }
+    Err(format!("it is <{}> instead of <{expected}>", one_line(&root.name, NAME)))
 }
 
 fn error(body: &str) -> Option<(String, String)> {
@@ -169,7 +184,12 @@ mod tests {
                 (start..end).map(|n| format!("<item><subnetId>subnet-{n}</subnetId></item>")).collect();
             let items = items.concat();
             let next = if end < total { format!("<nextToken>{end}</nextToken>") } else { String::new() };
-            (StatusCode::OK, format!("<R><subnetSet>{items}</subnetSet>{next}</R>"))
+            (
+                StatusCode::OK,
+                format!(
+                    "<DescribeSubnetsResponse><subnetSet>{items}</subnetSet>{next}</DescribeSubnetsResponse>"
+                ),
+            )
         };
         let router = axum::Router::new().fallback(axum::routing::post(answer));
         Ec2::new(&client(router).await)
@@ -190,6 +210,31 @@ mod tests {
         let ec2 = server(usize::MAX, Arc::default()).await;
         let error = ec2.list("DescribeSubnets", "subnetSet", Vec::new()).await.unwrap_err();
         assert_eq!(error.to_string(), "ec2:DescribeSubnets failed: more than 100 pages");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_ec2s_response_is_no_empty_list() {
+        let large: &str = "x".repeat((32 << 20) + 1).leak();
+        let cases = [
+            ("<DescribeSubnetsResponse><subnetSet/></DescribeSubnetsResponse>", None),
+            ("<DescribeSubnetsResponse/>", Some("it has no subnetSet")),
+            ("<html><body>Log in</body></html>", Some("it is <html> instead of <DescribeSubnetsResponse>")),
+            ("Log in", Some("it is not valid XML")),
+            ("", Some("it is not valid XML")),
+            (large, Some("it has more than 32 MiB")),
+        ];
+        for (body, expected) in cases {
+            let router = axum::Router::new().fallback(axum::routing::post(async move || body));
+            let ec2 = Ec2::new(&client(router).await);
+            let found = ec2.list("DescribeSubnets", "subnetSet", Vec::new()).await;
+            let error = found.as_ref().err().map(ToString::to_string);
+            let unusable = "ec2:DescribeSubnets got an unusable response";
+            let is_right = match (&error, expected) {
+                (Some(error), Some(reason)) => error.starts_with(unusable) && error.contains(reason),
+                (error, reason) => error.is_none() && reason.is_none(),
+            };
+            assert!(is_right, "{expected:?}: {error:?}");
+        }
     }
 
     #[test]

@@ -36,15 +36,21 @@ pub enum Error {
     /// AWS's message names the caller.
     #[error(
         "access denied for {call}: {message}: allow it in the caller's IAM policy (`kubectl castai-privatelink \
-         permissions iam`)"
+         permissions iam{}`)",
+        for_endpoints(.call)
     )]
     Denied { call: String, message: String },
     #[error("{call} got no response from AWS ({reason}): check the network, the proxy and --region")]
     Unreachable { call: String, reason: String },
     #[error("{call} cannot reach AWS: {fault}; {}", .fault.advice())]
     Blocked { call: String, fault: Fault },
+    /// Something else may have answered, such as a proxy.
+    #[error(
+        "{call} got an unusable response ({reason}): check what answers for AWS: a proxy, or AWS_ENDPOINT_URL"
+    )]
+    Unusable { call: String, reason: String },
     /// Without the resource, so that it is reported only once.
-    #[error("{action} is still throttled by AWS after all retries: run again later; copied images are kept")]
+    #[error("{action} is still throttled by AWS after all retries: run again later{}", kept(.action))]
     Throttled { action: String },
     /// The message names the quota.
     #[error(
@@ -55,6 +61,12 @@ pub enum Error {
     /// The message contains the code too.
     #[error("{call} failed: {message}")]
     Service { call: String, code: String, message: String },
+}
+
+/// The flag for the rights that only `endpoints` needs: the plain policy has none of EC2.
+fn for_endpoints(call: &str) -> &'static str {
+    let is_for_endpoints = ["ec2:", "eks:", "route53:"].iter().any(|service| call.starts_with(service));
+    if is_for_endpoints { " --for endpoints" } else { "" }
 }
 
 impl Error {
@@ -113,9 +125,10 @@ impl Error {
                         let action = call.split(" on ").next().unwrap_or(&call).to_owned();
                         Self::Throttled { action }
                     }
-                    "LimitExceededException" | "VpcEndpointLimitExceeded" | "SecurityGroupLimitExceeded" => {
-                        Self::QuotaUsedUp { call, message }
-                    }
+                    "LimitExceededException"
+                    | "VpcEndpointLimitExceeded"
+                    | "SecurityGroupLimitExceeded"
+                    | "RulesPerSecurityGroupLimitExceeded" => Self::QuotaUsedUp { call, message },
                     _ if message.is_empty() => Self::Service { call, message: code.clone(), code },
                     _ => Self::Service { call, message: format!("{code}: {message}"), code },
                 }
@@ -149,6 +162,7 @@ impl Error {
             | Self::NotAccepted { .. }
             | Self::Clock { .. }
             | Self::Blocked { .. }
+            | Self::Unusable { .. }
             | Self::Unreachable { .. } => true,
             Self::Denied { .. }
             | Self::Throttled { .. }
@@ -170,6 +184,11 @@ impl From<Error> for CommandError {
             error => Self::new(format!("error: {error}")),
         }
     }
+}
+
+/// What a run that was throttled does not have to do again.
+fn kept(action: &str) -> &'static str {
+    if action.starts_with("ecr") { "; copied images are kept" } else { "" }
 }
 
 /// AWS's message without the action and the resource of `call`, which ours begins with.
@@ -251,6 +270,13 @@ mod tests {
     }
 
     #[test]
+    fn only_ecr_keeps_images() {
+        let throttled = |action: &str| Error::Throttled { action: action.to_owned() }.to_string();
+        assert!(throttled("ecr:PutImage").ends_with("run again later; copied images are kept"));
+        assert!(throttled("ec2:CreateVpcEndpoint").ends_with("after all retries: run again later"));
+    }
+
+    #[test]
     fn a_response_without_a_code_is_named_by_its_status() {
         use aws_sdk_ecr::config::http::HttpResponse;
 
@@ -271,6 +297,7 @@ mod tests {
             ("InvalidSignatureException", "The request signature we calculated", "AWS_PROFILE"),
             ("ThrottlingException", "Rate exceeded", "ecr:ListImages is still throttled"),
             ("LimitExceededException", "the maximum of 100000", "Service Quotas"),
+            ("RulesPerSecurityGroupLimitExceeded", "the maximum of 60", "Service Quotas"),
             ("ExpiredTokenException", "", "aws sso login"),
         ];
         for (code, message, words) in cases {

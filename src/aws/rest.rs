@@ -38,7 +38,17 @@ pub async fn hosted_zones(client: &Client, vpc: &str, next: Option<&str>) -> Res
     let path = format!("/2013-04-01/hostedzonesbyvpc?vpcid={vpc}&vpcregion={}{next}", client.region());
     let url = format!("{}{path}", client.url("AWS_ENDPOINT_URL_ROUTE_53", host));
     let body = client.send(&get(action, "route53", home, &url), xml_error).await?;
-    Element::parse(&body).map_err(|why| invalid(action, &why))
+    zones(&body).map_err(|why| invalid(action, &why))
+}
+
+/// A response to `ListHostedZonesByVPC`: a VPC without zones has an empty list.
+fn zones(body: &str) -> Result<Element, String> {
+    let root = Element::parse(body)?;
+    if root.child("HostedZoneSummaries").is_some() {
+        Ok(root)
+    } else {
+        Err("no HostedZoneSummaries".to_owned())
+    }
 }
 
 fn get<'r>(action: &'r str, service: &'r str, region: &'r str, url: &'r str) -> Request<'r> {
@@ -46,11 +56,7 @@ fn get<'r>(action: &'r str, service: &'r str, region: &'r str, url: &'r str) -> 
 }
 
 fn invalid(action: &str, why: &str) -> Error {
-    Error::Service {
-        call: action.to_owned(),
-        code: String::new(),
-        message: format!("the response cannot be parsed: {why}"),
-    }
+    Error::Unusable { call: action.to_owned(), reason: format!("it cannot be parsed: {why}") }
 }
 
 fn json_error(body: &str) -> Option<(String, String)> {
@@ -68,6 +74,15 @@ fn xml_error(body: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_of_a_proxy_is_no_empty_list() {
+        let empty = "<ListHostedZonesByVPCResponse><HostedZoneSummaries/></ListHostedZonesByVPCResponse>";
+        assert!(zones(empty).is_ok());
+        for body in ["<html/>", "Log in", "<ListHostedZonesByVPCResponse/>"] {
+            assert!(zones(body).is_err(), "{body}");
+        }
+    }
 
     #[test]
     fn errors_have_codes_and_messages() {

@@ -143,8 +143,8 @@ impl Client {
             Ok(Ok((status, code, body))) => {
                 sent.ended(status);
                 if body.len() > LARGEST_BODY {
-                    let error = format!("the response has more than {LARGEST_BODY} bytes");
-                    return Err(failed(request.action, ConnectorError::user(error.into())));
+                    let reason = format!("it has more than {} MiB", LARGEST_BODY >> 20);
+                    return Err(Error::Unusable { call: request.action.to_owned(), reason });
                 }
                 Ok(Response { status, code, body: String::from_utf8_lossy(&body).into_owned() })
             }

@@ -1,16 +1,20 @@
 //! Carries out the actions of a plan, one after the other. Each may be repeated: what another run did meanwhile is no
 //! failure.
 
+mod ingress;
 mod requests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use self::requests::{Created, Request, ingress, requests};
-use crate::aws::ec2::{Ec2, filter};
+use self::requests::{Created, Request, requests};
+use crate::aws::ec2::{Ec2, filter, indexed};
 use crate::aws::error::Error;
 use crate::aws::xml::Element;
+use crate::endpoints::gather::parse;
 use crate::endpoints::plan::{Action, GROUP_FOR, GroupRef};
 use crate::printable::one_line;
 
@@ -73,34 +77,34 @@ const OUTDATED: [&str; 5] = [
     "RouteAlreadyExists",
 ];
 
-/// Carries out `actions` in `vpc`, and passes each step to `observe`. After an error that concerns the caller or the
-/// connection, the rest is skipped.
+/// Carries out `actions` in `vpc`, and passes each step to `observe`. `incomplete` are security groups that lack a rule which
+/// is not among `actions`. After an error that concerns the caller or the connection, the rest is skipped.
 pub async fn apply(
     ec2: &Ec2,
     vpc: &str,
     actions: &[Action],
+    incomplete: BTreeSet<GroupRef>,
     mode: Mode,
     observe: &dyn Fn(&Step),
 ) -> Vec<Step> {
-    let mut created = Created::new();
+    let mut pass = Pass { ec2, vpc, mode, created: Created::new(), incomplete };
     let mut steps = Vec::new();
     let mut is_stopped = false;
     for action in actions {
         let outcome = if is_stopped {
             Outcome::Skipped { message: "not tried after the error before".to_owned() }
+        } else if let Some(message) = pass.obstacle(action).await {
+            Outcome::Skipped { message }
         } else {
-            match carry_out(ec2, vpc, action, mode, &created).await {
+            match pass.carry_out(action).await {
                 Ok(outcome) => outcome,
                 Err(error) => {
                     is_stopped = error.stops_everything();
-                    failure(&error)
+                    failure(&error, mode)
                 }
             }
         };
-        if let (Action::CreateSecurityGroup { name, .. }, Outcome::Done { id: Some(id) }) = (action, &outcome)
-        {
-            created.insert(name.clone(), id.clone());
-        }
+        pass.note(action, &outcome);
         let step = Step { action: action.clone(), outcome };
         observe(&step);
         steps.push(step);
@@ -108,71 +112,131 @@ pub async fn apply(
     steps
 }
 
-async fn carry_out(
-    ec2: &Ec2,
-    vpc: &str,
-    action: &Action,
+/// One pass over a plan.
+struct Pass<'p> {
+    ec2: &'p Ec2,
+    vpc: &'p str,
     mode: Mode,
-    created: &Created,
-) -> Result<Outcome, Error> {
-    if mode == Mode::DryRun && matches!(action, Action::EnableVpcAttribute { .. }) {
-        // `ModifyVpcAttribute` has no `DryRun` (EC2 API reference): EC2 might carry it out.
-        return Ok(Outcome::Skipped { message: "EC2 has no dry run of it".to_owned() });
-    }
-    let planned = if mode == Mode::DryRun { without_new_groups(action) } else { Some(action.clone()) };
-    let Some(action) = planned else {
-        return Ok(Outcome::Skipped { message: "its security group does not exist yet".to_owned() });
-    };
-    let token = format!("{:032x}", rand::random::<u128>());
-    let requests = match requests(&action, vpc, created, &token) {
-        Ok(requests) => requests,
-        Err(group) => {
-            return Ok(Outcome::Skipped { message: format!("security group {group} was not created") });
-        }
-    };
-    let mut id = None;
-    for request in &requests {
-        match send(ec2, request, mode).await {
-            Ok(_) if mode == Mode::DryRun => {
-                let message = format!("EC2 carried out {} in spite of DryRun", request.action);
-                return Ok(Outcome::Failed { message });
+    created: Created,
+    /// Security groups that lack a rule. Private DNS would lead the VPC to an endpoint that does not admit all its clients.
+    incomplete: BTreeSet<GroupRef>,
+}
+
+impl Pass<'_> {
+    fn note(&mut self, action: &Action, outcome: &Outcome) {
+        match (action, outcome) {
+            (Action::CreateSecurityGroup { name, .. }, Outcome::Done { id: Some(id) }) => {
+                self.created.insert(name.clone(), id.clone());
             }
-            Ok(answer) => {
-                if let Some(message) = refusal(&answer) {
+            (Action::AuthorizeIngress { group, .. }, outcome)
+                if self.mode == Mode::Change && !outcome.is_done() =>
+            {
+                self.incomplete.insert(group.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Why an endpoint has to wait for the rules of its security groups.
+    async fn obstacle(&self, action: &Action) -> Option<String> {
+        if self.incomplete.is_empty() {
+            return None;
+        }
+        let (Action::CreateEndpoint { groups: named, .. } | Action::ModifyEndpoint { add_groups: named, .. }) =
+            action
+        else {
+            return None;
+        };
+        let lacks_rules = |group: &String| format!("security group {group} lacks rules");
+        let incomplete = named.iter().find(|group| self.incomplete.contains(*group));
+        if let Some(GroupRef::Id(group) | GroupRef::Name(group)) = incomplete {
+            return Some(lacks_rules(group));
+        }
+        let Action::ModifyEndpoint { id, enable_private_dns: true, .. } = action else { return None };
+        let of_endpoint = indexed("VpcEndpointId", &[id]);
+        match self.ec2.list("DescribeVpcEndpoints", "vpcEndpointSet", of_endpoint).await {
+            Ok(found) => {
+                let attached: Vec<_> = found.iter().flat_map(|one| parse::endpoint(one).groups).collect();
+                attached.iter().find(|group| self.is_incomplete(group)).map(lacks_rules)
+            }
+            Err(error) => Some(format!("its security groups are not known: {error}")),
+        }
+    }
+
+    fn is_incomplete(&self, id: &str) -> bool {
+        self.incomplete.iter().any(|group| match group {
+            GroupRef::Id(incomplete) => incomplete == id,
+            GroupRef::Name(name) => self.created.get(name).is_some_and(|created| created == id),
+        })
+    }
+
+    async fn carry_out(&self, action: &Action) -> Result<Outcome, Error> {
+        if self.mode == Mode::DryRun {
+            return self.check(action).await;
+        }
+        let token = format!("{:032x}", rand::random::<u128>());
+        let requests = match requests(action, self.vpc, &self.created, &token) {
+            Ok(requests) => requests,
+            Err(group) => {
+                return Ok(Outcome::Skipped { message: format!("security group {group} was not created") });
+            }
+        };
+        if let Action::AuthorizeIngress { group, peers } = action {
+            let is_new = matches!(group, GroupRef::Name(_));
+            let id = requests.first().and_then(|request| request.on.as_deref()).unwrap_or_default();
+            return ingress::admit(self.ec2, id, is_new, peers).await;
+        }
+        let mut id = None;
+        for request in &requests {
+            match send(self.ec2, request).await {
+                Ok(answer) => {
+                    if let Some(message) = refusal(&answer) {
+                        return Ok(Outcome::Failed { message });
+                    }
+                    id = created_id(request, &answer)?;
+                }
+                Err(error) => match action {
+                    Action::CreateSecurityGroup { name, .. }
+                        if has_code(&error, "InvalidGroup.Duplicate") =>
+                    {
+                        return existing_group(self.ec2, self.vpc, name).await;
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(Outcome::Done { id })
+    }
+
+    /// Has EC2 check the requests of `action`.
+    async fn check(&self, action: &Action) -> Result<Outcome, Error> {
+        if matches!(action, Action::EnableVpcAttribute { .. }) {
+            // `ModifyVpcAttribute` has no `DryRun` (EC2 API reference): EC2 might carry it out.
+            return Ok(Outcome::Skipped { message: "EC2 has no dry run of it".to_owned() });
+        }
+        let checked = without_new_groups(action);
+        let requests = checked.map(|action| requests(&action, self.vpc, &self.created, "dry-run"));
+        let Some(Ok(requests)) = requests else {
+            return Ok(Outcome::Skipped { message: "its security group does not exist yet".to_owned() });
+        };
+        for Request { action, on, parameters } in requests {
+            let dry_run = [parameters, vec![("DryRun".to_owned(), "true".to_owned())]].concat();
+            match send(self.ec2, &Request { action, on, parameters: dry_run }).await {
+                Err(error) if has_code(&error, "DryRunOperation") => {}
+                Err(error) => return Err(error),
+                Ok(_) => {
+                    let message = format!("EC2 carried out {action} in spite of DryRun");
                     return Ok(Outcome::Failed { message });
                 }
-                id = created_id(&answer).or(id);
             }
-            Err(error) if has_code(&error, "DryRunOperation") => return Ok(Outcome::Allowed),
-            Err(error) => match &action {
-                Action::CreateSecurityGroup { name, .. } if has_code(&error, "InvalidGroup.Duplicate") => {
-                    return existing_group(ec2, vpc, name).await;
-                }
-                Action::AuthorizeIngress { peers, .. } if has_code(&error, "InvalidPermission.Duplicate") => {
-                    let group = request.on.as_deref().unwrap_or_default();
-                    for peer in peers {
-                        let one = ingress(group, std::slice::from_ref(peer));
-                        match send(ec2, &one, mode).await {
-                            Ok(_) => {}
-                            Err(error) if has_code(&error, "InvalidPermission.Duplicate") => {}
-                            Err(error) => return Err(error),
-                        }
-                    }
-                }
-                _ => return Err(error),
-            },
         }
+        Ok(Outcome::Allowed)
     }
-    Ok(Outcome::Done { id })
 }
 
 /// Sends a request, and once more if the response was lost.
-async fn send(ec2: &Ec2, request: &Request, mode: Mode) -> Result<Element, Error> {
-    let mut parameters = request.parameters.clone();
-    if mode == Mode::DryRun {
-        parameters.push(("DryRun".to_owned(), "true".to_owned()));
-    }
-    let call = || ec2.call(request.action, request.on.as_deref(), &parameters);
+async fn send(ec2: &Ec2, request: &Request) -> Result<Element, Error> {
+    let call = || ec2.call(request.action, request.on.as_deref(), &request.parameters);
     match call().await {
         Err(Error::Unreachable { .. }) => call().await,
         result => result,
@@ -210,9 +274,20 @@ fn without_new_groups(action: &Action) -> Option<Action> {
     }
 }
 
-fn created_id(answer: &Element) -> Option<String> {
-    let id = answer.child("vpcEndpoint").and_then(|endpoint| endpoint.text("vpcEndpointId"));
-    id.or_else(|| answer.text("groupId")).map(str::to_owned)
+/// The identifier of what a request created. Without one, the response is not EC2's.
+fn created_id(request: &Request, answer: &Element) -> Result<Option<String>, Error> {
+    let id = match request.action {
+        "CreateVpcEndpoint" => {
+            answer.child("vpcEndpoint").and_then(|endpoint| endpoint.text("vpcEndpointId"))
+        }
+        "CreateSecurityGroup" => answer.text("groupId"),
+        _ => return Ok(None),
+    };
+    let missing = || Error::Unusable {
+        call: format!("ec2:{}", request.action),
+        reason: "it has no identifier of what was created".to_owned(),
+    };
+    Ok(Some(id.ok_or_else(missing)?.to_owned()))
 }
 
 /// EC2 confirms a deletion with 200, also of endpoints that it does not delete.
@@ -226,13 +301,18 @@ fn has_code(error: &Error, wanted: &str) -> bool {
     matches!(error, Error::Service { code, .. } if code == wanted)
 }
 
-fn failure(error: &Error) -> Outcome {
-    let message = error.to_string();
+/// A dry run is not repeated, so that an outdated plan is a failure there.
+fn failure(error: &Error, mode: Mode) -> Outcome {
     let is_outdated = match error {
         Error::Service { code, message, .. } => {
             OUTDATED.contains(&code.as_str()) || message.contains("conflicting DNS domain")
         }
         _ => false,
     };
-    if is_outdated { Outcome::Outdated { message } } else { Outcome::Failed { message } }
+    let message = error.to_string();
+    if is_outdated && mode == Mode::Change {
+        Outcome::Outdated { message }
+    } else {
+        Outcome::Failed { message }
+    }
 }

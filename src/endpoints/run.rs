@@ -1,17 +1,19 @@
 //! A run that changes something: read, decide, apply, wait; and again for what was not possible yet.
 
+mod report;
+mod wait;
+
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
-use crate::aws::ec2::filter;
+pub use self::report::EndpointReport;
+use self::wait::{Awaited, wait};
 use crate::endpoints::apply::{Mode, Outcome, Step, apply};
-use crate::endpoints::facts::{Endpoint, VpcFacts};
-use crate::endpoints::gather::{self, Clients, parse};
-use crate::endpoints::plan::{Action, EndpointPlan};
+use crate::endpoints::facts::VpcFacts;
+use crate::endpoints::gather::{self, Clients};
+use crate::endpoints::plan::{Action, EndpointPlan, GroupRef};
 use crate::endpoints::settings::PlanSettings;
 use crate::error::CommandError;
-use crate::model::inventory::API_VERSION;
 
 /// The first delay before EC2 is read again, and the longest: each is twice as long as the one before. An interface endpoint
 /// takes one to three minutes.
@@ -20,79 +22,21 @@ const DELAYS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(8
 /// A second round does what another run, or EC2's delay, prevented in the first one.
 const ROUNDS: usize = 4;
 
+/// How long EC2 may take to list what it confirmed.
+const LISTED: Duration = Duration::from_secs(10);
+
+/// Attempts to read the VPC after changes.
+const READS: usize = 3;
+
 /// Which actions are decided.
 pub type Decide = fn(&VpcFacts, &PlanSettings) -> EndpointPlan;
 
 /// How changes are made.
 pub struct Options {
     pub mode: Mode,
-    /// Wait until no endpoint changes its state any more.
+    /// Wait until no endpoint of the plan changes its state any more.
     pub wait: bool,
     pub timeout: Duration,
-}
-
-/// What a run did.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct EndpointReport {
-    pub api_version: &'static str,
-    pub kind: &'static str,
-    /// What was planned, and confirmed.
-    pub plan: EndpointPlan,
-    /// In the order in which they were carried out.
-    pub steps: Vec<Step>,
-    /// The plan afterwards: what is left, and the state of each endpoint. Absent after a dry run, or if nothing was
-    /// confirmed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<EndpointPlan>,
-    /// Why the VPC could not be read after the changes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unread: Option<String>,
-    pub is_declined: bool,
-}
-
-impl EndpointReport {
-    fn new(plan: EndpointPlan) -> Self {
-        Self {
-            api_version: API_VERSION,
-            kind: "EndpointReport",
-            plan,
-            steps: Vec::new(),
-            after: None,
-            unread: None,
-            is_declined: false,
-        }
-    }
-
-    /// The plan that says how the VPC is now.
-    pub fn current(&self) -> &EndpointPlan {
-        self.after.as_ref().unwrap_or(&self.plan)
-    }
-
-    /// The services whose endpoints still change their state.
-    pub fn pending(&self) -> Vec<&str> {
-        let pending =
-            self.current().endpoints.iter().filter(|endpoint| is_pending(endpoint.state.as_deref()));
-        pending.map(|endpoint| endpoint.name.as_str()).collect()
-    }
-
-    /// What became of an action when it was tried last.
-    pub fn outcome_of(&self, action: &Action) -> Option<&Outcome> {
-        last(action, &self.steps)
-    }
-
-    /// Whether something is not as it was planned.
-    pub fn needs_attention(&self, waited: bool) -> bool {
-        let is_left = self.after.as_ref().is_some_and(|after| !after.actions.is_empty());
-        let is_failed = |step: &Step| matches!(step.outcome, Outcome::Failed { .. });
-        self.is_declined
-            || self.unread.is_some()
-            || is_left
-            || self.after.is_none() && self.steps.iter().any(is_failed)
-            || !self.current().problems.is_empty()
-            || waited && !self.pending().is_empty()
-    }
 }
 
 /// What a run tells while it goes on.
@@ -104,7 +48,8 @@ pub enum Progress<'p> {
     Waiting(&'p [String]),
 }
 
-/// Makes the VPC as `decide` wants it, in at most four rounds. Calls `confirm` before anything is changed.
+/// Makes the VPC as `decide` wants it, in at most four rounds. Calls `confirm` before anything is changed; later rounds only
+/// complete what was confirmed.
 ///
 /// # Errors
 /// The VPC cannot be read before the first change. After that, errors are in the report.
@@ -116,9 +61,11 @@ pub async fn run(
     confirm: impl AsyncFnOnce(&EndpointPlan) -> Result<bool, CommandError>,
     observe: &dyn Fn(&Progress<'_>),
 ) -> Result<EndpointReport, CommandError> {
-    let plan = decide(&gather::facts(clients, settings).await?, settings);
+    let facts = gather::facts(clients, settings).await?;
+    let plan = decide(&facts, settings);
     let vpc = plan.vpc.clone();
     let mut report = EndpointReport::new(plan.clone());
+    report.note_groups(&facts);
     if plan.actions.is_empty() && report.pending().is_empty() {
         return Ok(report);
     }
@@ -128,7 +75,8 @@ pub async fn run(
     }
     let mut left = plan.actions;
     for round in 1..=ROUNDS {
-        left.retain(|action| !is_not_retried(action, &report.steps));
+        let incomplete = incomplete(&left, &report);
+        left.retain(|action| may_try(action, &report));
         let is_deleting = options.mode == Mode::Change
             && left.iter().any(|action| matches!(action, Action::DeleteEndpoint { .. }));
         // A security group is in use until the endpoints are gone.
@@ -139,32 +87,44 @@ pub async fn run(
             observe(&Progress::Applying(actions.len()));
         }
         let observe_step = |step: &Step| observe(&Progress::Step(step));
-        let steps = apply(&clients.ec2, &vpc, &actions, options.mode, &observe_step).await;
+        let steps = apply(&clients.ec2, &vpc, &actions, incomplete, options.mode, &observe_step).await;
         let is_progress =
             |step: &Step| step.outcome.is_done() || matches!(step.outcome, Outcome::Outdated { .. });
         let may_go_on = steps.iter().any(is_progress) && round < ROUNDS;
+        let awaited = Awaited::new(&report, &steps);
         report.steps.extend(steps);
         if options.mode == Mode::DryRun {
             return Ok(report);
         }
         let read = async {
             if options.wait || is_deleting {
-                wait(clients, &vpc, options.timeout, observe).await?;
+                wait(&clients.ec2, &vpc, awaited, options.timeout, observe).await?;
             }
-            Ok::<_, CommandError>(decide(&gather::facts(clients, settings).await?, settings))
+            let read = async || {
+                let facts = gather::facts(clients, settings).await?;
+                let plan = decide(&facts, settings);
+                Ok((facts, plan))
+            };
+            let is_listed =
+                |(_, plan): &(_, EndpointPlan)| !plan.actions.iter().any(|one| report.is_done(one));
+            read_again(read, is_listed, LISTED.min(options.timeout)).await
         };
         match read.await {
-            Ok(after) => {
+            Ok((facts, after)) => {
+                report.note_groups(&facts);
                 left.clone_from(&after.actions);
+                let unconfirmed = left.iter().filter(|action| !report.is_confirmed(action));
+                report.unconfirmed = unconfirmed.cloned().collect();
                 report.after = Some(after);
             }
             Err(error) => {
                 report.unread = Some(error.message.trim_start_matches("error: ").to_owned());
+                report.after = None;
                 break;
             }
         }
-        let is_only_failed = left.iter().all(|action| is_failed(action, &report.steps));
-        if is_only_failed || !may_go_on {
+        let is_left = left.iter().any(|action| may_try(action, &report) || report.is_done(action));
+        if !is_left || !may_go_on {
             break;
         }
         // EC2 may list a change later than it confirms it.
@@ -173,95 +133,79 @@ pub async fn run(
     Ok(report)
 }
 
-/// Whether this run did it or failed to: EC2 may list a change later than it confirms it, and what failed once would fail
-/// again. What was skipped is tried again if the plan was outdated.
-fn is_not_retried(action: &Action, steps: &[Step]) -> bool {
-    let is_outdated = |outcome: &Outcome| matches!(outcome, Outcome::Outdated { .. });
-    match last(action, steps) {
-        None => false,
-        Some(Outcome::Skipped { .. }) => !steps.iter().any(|step| is_outdated(&step.outcome)),
-        Some(outcome) => !is_outdated(outcome),
-    }
+/// Whether the action was confirmed, and neither done nor refused in this run.
+fn may_try(action: &Action, report: &EndpointReport) -> bool {
+    report.is_confirmed(action) && !report.is_not_retried(action)
 }
 
-fn is_failed(action: &Action, steps: &[Step]) -> bool {
-    matches!(last(action, steps), Some(Outcome::Failed { .. } | Outcome::Skipped { .. }))
-        && is_not_retried(action, steps)
+/// The security groups that lack a rule which this run does not try to make.
+fn incomplete(left: &[Action], report: &EndpointReport) -> BTreeSet<GroupRef> {
+    let lacking = left.iter().filter(|action| !may_try(action, report) && !report.is_done(action));
+    let groups = lacking.filter_map(|action| match action {
+        Action::AuthorizeIngress { group, .. } => Some(group.clone()),
+        _ => None,
+    });
+    groups.collect()
 }
 
-/// The outcome of the last attempt. A later plan names a security group by its id that an earlier one had to create.
-fn last<'s>(action: &Action, steps: &'s [Step]) -> Option<&'s Outcome> {
-    let is_same = |tried: &Action| match (tried, action) {
-        (Action::CreateEndpoint { service_name: tried, .. }, Action::CreateEndpoint { service_name, .. }) => {
-            tried == service_name
-        }
-        (Action::CreateSecurityGroup { name: tried, .. }, Action::CreateSecurityGroup { name, .. }) => {
-            tried == name
-        }
-        (tried, action) => tried == action,
-    };
-    steps.iter().rev().find(|step| is_same(&step.action)).map(|step| &step.outcome)
-}
-
-/// States that end by themselves.
-fn is_pending(state: Option<&str>) -> bool {
-    state.is_some_and(|state| {
-        ["pending", "deleting"].iter().any(|pending| state.eq_ignore_ascii_case(pending))
-    })
-}
-
-/// Waits while an endpoint of the VPC is `pending` or `deleting`.
-async fn wait(
-    clients: &Clients,
-    vpc: &str,
-    timeout: Duration,
-    observe: &dyn Fn(&Progress<'_>),
-) -> Result<(), CommandError> {
-    let deadline = Instant::now() + timeout;
+/// Reads until `is_listed` is true of the result, or for `limit`. A few reads may fail.
+async fn read_again<T>(
+    read: impl AsyncFn() -> Result<T, CommandError>,
+    is_listed: impl Fn(&T) -> bool,
+    limit: Duration,
+) -> Result<T, CommandError> {
+    let deadline = Instant::now() + limit;
     let mut delay = DELAYS[0];
+    let mut failures = 0;
     loop {
-        let listed =
-            clients.ec2.list("DescribeVpcEndpoints", "vpcEndpointSet", filter("vpc-id", &[vpc])).await?;
-        let pending = listed.iter().map(parse::endpoint).filter(|endpoint| is_pending(Some(&endpoint.state)));
-        let pending: Vec<_> = pending.map(|Endpoint { id, .. }| id).collect();
-        observe(&Progress::Waiting(&pending));
-        if pending.is_empty() || Instant::now() >= deadline {
-            return Ok(());
+        match read().await {
+            Ok(found) if is_listed(&found) || Instant::now() >= deadline => return Ok(found),
+            Ok(_) => {}
+            Err(error) => {
+                failures += 1;
+                if failures == READS {
+                    return Err(error);
+                }
+            }
         }
         tokio::time::sleep(delay).await;
-        delay = (delay * 2).min(DELAYS[1]);
+        delay *= 2;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
-    fn tag(subnet: &str) -> Action {
-        Action::TagSubnets { subnets: vec![subnet.to_owned()], tags: [].into() }
-    }
+    /// How reads end, the limit in seconds, the result and the number of reads.
+    type Case<'c> = (&'c [Option<bool>], u64, Option<bool>, usize);
 
-    fn step(subnet: &str, outcome: Outcome) -> Step {
-        Step { action: tag(subnet), outcome }
-    }
-
-    #[test]
-    fn only_what_is_outdated_is_tried_again_and_what_waited_for_it() {
-        let message = String::new;
-        let done = step("done", Outcome::Done { id: None });
-        let failed = step("failed", Outcome::Failed { message: message() });
-        let skipped = step("skipped", Outcome::Skipped { message: message() });
-        let outdated = step("outdated", Outcome::Outdated { message: message() });
-        let not_retried = |steps: &[Step]| -> Vec<&str> {
-            let all = ["done", "failed", "skipped", "outdated", "new"];
-            all.into_iter().filter(|subnet| is_not_retried(&tag(subnet), steps)).collect()
+    /// The result of reads that end so one after the other, the last repeating, and their number.
+    async fn read(results: &[Option<bool>], limit: u64) -> (Result<bool, CommandError>, usize) {
+        let number = Cell::new(0);
+        let read = async || {
+            let result = results[number.get().min(results.len() - 1)];
+            number.set(number.get() + 1);
+            result.ok_or_else(|| CommandError::new("error: no response".to_owned()))
         };
-        let mut steps = vec![done, failed, skipped];
-        assert_eq!(not_retried(&steps), ["done", "failed", "skipped"]);
-        steps.push(outdated);
-        assert_eq!(not_retried(&steps), ["done", "failed"]);
-        // The last attempt counts.
-        steps.push(step("outdated", Outcome::Done { id: None }));
-        assert_eq!(not_retried(&steps), ["done", "failed", "outdated"]);
+        let result = read_again(read, |is_listed| *is_listed, Duration::from_secs(limit)).await;
+        (result, number.get())
+    }
+
+    #[tokio::test]
+    async fn what_ec2_lists_late_and_a_lost_response_are_read_again() {
+        let cases: [Case<'_>; 5] = [
+            (&[Some(true)], 10, Some(true), 1),
+            (&[Some(false), Some(true)], 10, Some(true), 2),
+            (&[Some(false)], 0, Some(false), 1),
+            (&[None, Some(true)], 10, Some(true), 2),
+            (&[None], 10, None, 3),
+        ];
+        for (results, limit, expected, reads) in cases {
+            let (result, number) = read(results, limit).await;
+            assert_eq!((result.ok(), number), (expected, reads), "{results:?}");
+        }
     }
 }

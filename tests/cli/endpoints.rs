@@ -2,6 +2,7 @@
 
 mod aws_cli;
 mod create;
+mod failures;
 mod interrupted;
 mod list;
 mod terraform;

@@ -105,12 +105,14 @@ fn done(action: &Action, id: Option<&str>) -> String {
 pub fn conclude(report: &EndpointReport, waited: bool) {
     let current = report.current();
     for action in report.after.iter().flat_map(|after| &after.actions) {
-        match report.outcome_of(action) {
-            Some(Outcome::Outdated { message }) => {
-                error(&format!("error: cannot {}: {message}", describe_one(action)), None);
+        let change = describe_one(action);
+        match report.last(action) {
+            _ if report.unconfirmed.contains(action) => {
+                error(&format!("error: appeared since the confirmation: {change}"), None);
             }
+            Some(Outcome::Outdated { message }) => error(&format!("error: cannot {change}: {message}"), None),
             Some(Outcome::Failed { .. } | Outcome::Skipped { .. }) => {}
-            _ => error(&format!("error: EC2 does not show it yet: {}", describe_one(action)), None),
+            _ => error(&format!("error: EC2 does not show it yet: {change}"), None),
         }
     }
     if let Some(why) = &report.unread {
@@ -138,8 +140,12 @@ fn conclusion(report: &EndpointReport, waited: bool) -> String {
     }
     let made_text = if made > 0 { format!("{} made; ", count(made, "change")) } else { String::new() };
     let pending = report.pending();
-    if !current.actions.is_empty() || report.unread.is_some() {
-        return format!("incomplete: {made_text}{}; run again to continue", left(current));
+    let left = report.left().len();
+    if left > 0 {
+        return format!("incomplete: {made_text}{} left; run again to continue", count(left, "change"));
+    }
+    if report.unread.is_some() {
+        return format!("incomplete: {made_text}the result is not known; run again to check it");
     }
     if !current.problems.is_empty() {
         let problems = count(current.problems.len(), "problem");
@@ -160,8 +166,4 @@ fn conclusion(report: &EndpointReport, waited: bool) -> String {
         return nothing_to_do(current);
     }
     format!("done: {made_text}nothing is left to do in {}", current.vpc)
-}
-
-fn left(plan: &EndpointPlan) -> String {
-    format!("{} left", count(plan.actions.len(), "change"))
 }

@@ -44,7 +44,7 @@ fn judge_result(result: &Result<&'static str, Error>) -> Judgement {
         }
         Error::Expired => Judgement::fail("the AWS credentials have expired")
             .fix(Fix::command("renew them, for example", "aws sso login")),
-        Error::Credentials(_) => Judgement::unknown(error.to_string()),
+        Error::Credentials(_) | Error::Unusable { .. } => Judgement::unknown(error.to_string()),
         Error::NotAccepted { code } => Judgement::fail(format!("invalid AWS credentials ({code})"))
             .fix(Fix::command("show the credentials in use", "aws sts get-caller-identity")),
         Error::Denied { call, .. } => Judgement::unknown(format!("no permission for {call}"))

@@ -14,7 +14,7 @@ use crate::harness::{QUICK, assert_stderr_contains, own_lab, plugin, snapshot_in
 const PRINT: [&str; 2] = ["endpoints", "aws-cli"];
 
 /// The script that is printed for the VPC as it is now.
-fn script(lab: &Lab, code: i32, flags: &[&str]) -> String {
+pub(super) fn script(lab: &Lab, code: i32, flags: &[&str]) -> String {
     plugin(lab, code, &[&PRINT, QUICK, flags].concat()).stdout
 }
 
@@ -31,7 +31,7 @@ fn bash(lab: &Lab, script: &str) -> Output {
 }
 
 #[track_caller]
-fn run(lab: &Lab, code: i32, script: &str) -> Output {
+pub(super) fn run(lab: &Lab, code: i32, script: &str) -> Output {
     let output = bash(lab, script);
     let (out, err) = (&output.stdout, &output.stderr);
     assert_eq!(output.code, Some(code), "stdout:\n{out}\nstderr:\n{err}\nscript:\n{script}");

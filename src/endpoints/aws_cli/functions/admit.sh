@@ -11,6 +11,7 @@ admit() {
     --ip-permissions "$permissions" --output text 2>&1); then
     changed "$peer admitted on port 443 by security group $name"
   elif [[ $message != *InvalidPermission.Duplicate* ]]; then
+    incomplete+=" $group"
     failed "cannot admit $peer on port 443 in security group $name: $message"
   fi
 }

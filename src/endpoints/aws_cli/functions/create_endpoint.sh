@@ -8,6 +8,10 @@ create_endpoint() {
       return
     fi
   done <<<"$endpoints"
+  if lacks_rules "$@"; then
+    failed "endpoint $name not created: its security group lacks rules"
+    return
+  fi
   # With a token, EC2 creates one endpoint, also if the AWS CLI repeats the request.
   if id=$(aws ec2 create-vpc-endpoint --region "$region" --vpc-id "$vpc" --service-name "$service" \
     --vpc-endpoint-type "$type" "$@" --client-token "castai-$$-$RANDOM-$RANDOM-$RANDOM-$RANDOM" \

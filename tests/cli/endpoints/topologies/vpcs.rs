@@ -19,7 +19,7 @@ fn the_owner_of_a_shared_vpc_creates_its_endpoints() {
         &shared,
         "belongs to account 999999999999, which shares it with 123456789012",
         &format!(
-            "with credentials of 999999999999, run: kubectl castai-privatelink endpoints plan {}",
+            "with credentials of 999999999999, run: kubectl castai-privatelink endpoints create --no-subnet-tags {}",
             place.join(" ")
         ),
     );
@@ -60,10 +60,19 @@ fn names_that_a_hub_answers_for_get_no_endpoints() {
     assert_private(&lab, &[2, 3, 4, 5]);
 
     reset(&lab);
+    // The name of an endpoint is more specific than a zone of a parent domain, which may lack it.
     aws(&lab, "zones", &json!([zone("Z1", "cast.ai"), zone("Z2", "castai.example")]));
-    for (_, host) in cast_ai_services() {
-        resolve_in_hub(&lab, &host);
-    }
+    let parents = plan(&lab, 0, &[]);
+    assert_eq!(changes(&parents), [("create", CAST_AI.to_vec())].into());
+    assert_note(
+        &parents,
+        "the private hosted zone cast.ai (Z1, owned by 999999999999) covers api.cast.ai too",
+    );
+
+    let hosts = cast_ai_services().into_iter().map(|(_, host)| host);
+    let zones: Vec<_> = hosts.clone().map(|host| zone("Z1", &host)).collect();
+    aws(&lab, "zones", &json!(zones));
+    hosts.for_each(|host| resolve_in_hub(&lab, &host));
     let all = plan(&lab, 0, &[]);
     assert_eq!(changes(&all), [("elsewhere", CAST_AI.to_vec())].into());
     // No endpoint needs a security group or an attribute of the VPC.
