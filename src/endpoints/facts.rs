@@ -156,6 +156,7 @@ pub struct RouteTable {
 }
 
 /// An endpoint of the VPC.
+#[expect(clippy::struct_excessive_bools, reason = "EC2 has these properties independently of each other")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoint {
     pub id: String,

@@ -105,6 +105,7 @@ pub enum TagState {
 
 impl TagState {
     /// Where nothing is planned.
+    #[must_use]
     pub const fn without_plan(self) -> Self {
         match self {
             Self::Add | Self::Remove => Self::NotWanted,
