@@ -37,6 +37,7 @@ use crate::output::format::ProgressMode;
 use crate::output::progress::Progress;
 use crate::printable::without_login;
 
+pub use self::command_line::word;
 pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
 pub use self::connection::ConnectionArguments;
 pub use self::display::DisplayArguments;

@@ -18,12 +18,16 @@ pub(super) fn naming_flags(mirror: &MirrorArguments, knowledge: &KnowledgeArgume
 
 /// A flag and its value, quoted if a shell would split or expand it.
 pub(super) fn flag(name: &str, value: impl Display) -> String {
-    let value = value.to_string();
+    format!("{name} {}", word(&value.to_string()))
+}
+
+/// A word of a shell, quoted if the shell would split or expand it.
+pub fn word(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.,/:=@+".contains(&byte);
-    if !value.is_empty() && value.bytes().all(is_plain) {
-        return format!("{name} {value}");
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
     }
-    format!("{name} '{}'", value.replace('\'', r"'\''"))
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

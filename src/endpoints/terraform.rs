@@ -38,11 +38,21 @@ const MODULE_FILES: [(&str, &str); 11] = [
     ("versions.tf", include_str!("terraform/module/versions.tf")),
 ];
 
-/// What the code adds to endpoints of others: the lines of `existing_endpoints`, without brackets.
-pub fn additions(text: &str) -> BTreeSet<&str> {
+/// What the code adds to endpoints of others: each entry of `existing_endpoints`, behind the names of what it is in.
+pub fn additions(text: &str) -> BTreeSet<String> {
     let lines = text.lines().map(str::trim).skip_while(|line| *line != "existing_endpoints = {");
-    let end = |line: &&str| !line.is_empty();
-    lines.skip(1).take_while(end).filter(|line| line.contains('"')).collect()
+    let mut path: Vec<String> = Vec::new();
+    let mut found = BTreeSet::new();
+    for line in lines.skip(1).take_while(|line| !line.is_empty()) {
+        // The signs of equality are aligned, so that their distance says nothing.
+        let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        match words.trim_end_matches(',') {
+            "}" | "]" => drop(path.pop()),
+            opened if opened.ends_with(['{', '[']) => path.push(words),
+            entry => drop(found.insert(format!("{} {entry}", path.join(" ")))),
+        }
+    }
+    found
 }
 
 /// All files, sorted by path.

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use super::plan::connected;
 use super::written_files::write;
 use crate::aws::ecr::Ecr;
-use crate::cli::{Arguments, EndpointsTerraformArguments};
+use crate::cli::{Arguments, EndpointsTerraformArguments, word};
 use crate::commands::{CommandError, ExitStatus};
 use crate::endpoints::decide::decide;
 use crate::endpoints::gather;
@@ -52,7 +52,8 @@ pub(super) async fn run(
     text::notes(&plan);
     text::problems(&plan);
     if let Some(directory) = terraform.out.as_ref().filter(|_| plan.problems.is_empty()) {
-        output::say(&format!("next: terraform -chdir={} init, then plan", directory.display()));
+        let folder = word(&directory.display().to_string());
+        output::say(&format!("next: terraform -chdir={folder} init && terraform -chdir={folder} plan"));
     }
     Ok(if plan.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })
 }
@@ -66,11 +67,7 @@ fn attributes_off(plan: &EndpointPlan) -> Option<Problem> {
     let off: Vec<_> = off.collect();
     (!off.is_empty()).then(|| Problem {
         subject: plan.vpc.clone(),
-        message: format!(
-            "private DNS needs {} of {}, off now: the code fails until it is on",
-            off.join(" and "),
-            plan.vpc
-        ),
+        message: format!("private DNS needs {}, off now: the code fails until it is on", off.join(" and ")),
         hint: "turn it on where the VPC is managed, or with: kubectl castai-privatelink endpoints create \
                --enable-vpc-dns"
             .to_owned(),

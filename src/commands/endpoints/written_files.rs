@@ -14,6 +14,11 @@ pub(super) fn write(directory: &Path, files: &[File], overwrite: bool) -> Result
     for file in files {
         let path = directory.join(&file.path);
         refuse_links(directory, &path)?;
+        // Reading a pipe or a device may never end.
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            let message = format!("error: {} is not a regular file; nothing was written", path.display());
+            return Err(CommandError::with_hint(message, "choose another folder with --out"));
+        }
         match std::fs::read(&path) {
             Ok(bytes) if bytes == file.text.as_bytes() => {}
             Ok(_) if !overwrite => {

@@ -49,7 +49,7 @@ fn only_what_was_looked_at_and_lacks_nothing_is_complete() {
         ),
         (
             "a rule of our group is gone: plan changes the group and not the endpoint",
-            |facts| facts.security_groups[0].ingress.clear(),
+            |facts| facts.security_groups[1].ingress.clear(),
             Incomplete,
             &["a rule in sg-castai-privatelink-endpoints for sg-nodes"],
         ),

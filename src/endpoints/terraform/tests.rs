@@ -277,10 +277,19 @@ fn additions_of_an_earlier_run_are_found_in_its_code() {
     let settings = cast_ai_settings();
     let before = root::main(&configuration(&facts, &settings, &[]));
     let found = additions(&before);
-    assert!(
-        found.contains("id             = \"vpce-9\"") && found.contains("security_group = \"cast-ai\""),
-        "{found:?}"
-    );
+    for entry in [
+        "id = \"vpce-9\"",
+        "security_group = \"cast-ai\"",
+        "subnet_ids = [\"subnet-b\"]",
+        "private_dns = true",
+    ] {
+        assert!(found.contains(&format!("rest-api = {{ {entry}")), "{entry}: {found:?}");
+    }
+    // The addition to another endpoint is not the same.
+    let of_another = before.replace("rest-api = {", "kvisor = {");
+    assert!(found.is_disjoint(&additions(&of_another)), "{of_another}");
+    let without_private_dns = before.replace("private_dns    = true", "");
+    assert!(!found.is_subset(&additions(&without_private_dns)), "{without_private_dns}");
     // After they were applied, the endpoint lacks nothing.
     facts.endpoints[0].private_dns = true;
     facts.endpoints[0].subnets.push("subnet-b".to_owned());

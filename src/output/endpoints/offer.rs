@@ -11,7 +11,7 @@ pub fn offer(offer: &Offer) -> io::Result<()> {
     let width = terminal_width();
     result(&(services(&offer.services, width) + "\n" + &service_names(&offer.services, width)))?;
     if let Some(service) = offer.services.iter().find(|service| service.hosts.is_empty()) {
-        let plan = "`kubectl castai-privatelink endpoints plan`";
+        let plan = "`kubectl castai-privatelink endpoints plan -o yaml`";
         say(&format!("note: the host of {} is not published: {plan} shows it", service.name));
     }
     Ok(())
@@ -35,22 +35,23 @@ fn services(services: &[OfferedService], width: Option<usize>) -> String {
         Column::whole("NAME"),
         Column::wrapped("IN THE GUIDE", 12).yielding(1),
         Column::wrapped("PURPOSE", 18),
-        Column::wrapped("HOSTS", 26),
+        Column::wrapped("HOSTS", 29),
         Column::wrapped("NEEDED BY", 18).yielding(0),
     ];
     table::fitted(columns, &rows, width)
 }
 
+/// A table for each region, because service names are long.
 fn service_names(services: &[OfferedService], width: Option<usize>) -> String {
-    let mut rows: Vec<_> = services
-        .iter()
-        .flat_map(|service| service.regions.iter().map(move |offered| (offered, service.name)))
-        .map(|(offered, name)| [offered.region.to_owned(), name.to_owned(), offered.service_name.clone()])
-        .collect();
-    // By region, in the order of the table: that is how they are looked up.
+    // In the order of the data: that is how they are looked up.
     let regions: Vec<_> = services.first().map(|first| &first.regions).into_iter().flatten().collect();
-    rows.sort_by_key(|[region, ..]| regions.iter().position(|offered| offered.region == region));
-    let columns =
-        [Column::whole("REGION").shared().repeated(), Column::whole("NAME"), Column::whole("SERVICE NAME")];
-    table::fitted(columns, &rows, width)
+    let tables = regions.iter().map(|region| {
+        let named = services.iter().flat_map(|service| {
+            let of_region = service.regions.iter().filter(|offered| offered.region == region.region);
+            of_region.map(|offered| [service.name.to_owned(), offered.service_name.clone()])
+        });
+        let columns = [Column::whole("NAME"), Column::whole("SERVICE NAME")];
+        format!("region: {}\n{}", region.region, table::fitted(columns, &named.collect::<Vec<_>>(), width))
+    });
+    tables.collect::<Vec<_>>().join("\n")
 }

@@ -129,7 +129,7 @@ fn endpoints(endpoints: &[PlannedEndpoint], width: Option<usize>) -> String {
         Column::whole("CHANGE"),
         Column::whole("ENDPOINT"),
         Column::whole("STATE"),
-        Column::wrapped("HOSTS", 20).yielding(0),
+        Column::wrapped("HOSTS", 29).yielding(0),
         Column::wrapped("WHY", 16),
     ];
     table::fitted(columns, &rows, width)
