@@ -256,7 +256,8 @@ async fn existing_group(ec2: &Ec2, vpc: &str, name: &str) -> Result<Outcome, Err
     if group.items("tagSet").any(|tag| tag.text("key") == Some(GROUP_FOR)) {
         return Ok(Outcome::Done { id: Some(id) });
     }
-    let message = format!("{id} has the name {name} and is not of this plugin: rename or delete it");
+    let message =
+        format!("{id} has the name {name} and lacks this plugin's tags: run again to see what to do");
     Ok(Outcome::Failed { message })
 }
 

@@ -29,7 +29,8 @@ pub fn decide(facts: &VpcFacts, settings: &PlanSettings) -> EndpointPlan {
     let mut plan = EndpointPlan::new(facts.region.clone(), facts.vpc.id.clone());
     plan.account.clone_from(&facts.account);
     plan.cluster = facts.cluster.as_ref().map(|cluster| cluster.name.clone());
-    plan.notes.clone_from(&facts.unread);
+    plan.notes = [facts.notes.clone(), facts.unread.clone()].concat();
+    plan.is_partial = facts.is_partial() || !settings.unnamed.is_empty();
     let used = subnets::Used::new(facts);
     plan.notes.extend(used.notes(facts));
     plan.notes.extend(groups::notes(facts));
@@ -55,7 +56,10 @@ pub fn decide(facts: &VpcFacts, settings: &PlanSettings) -> EndpointPlan {
     let shared = shared_vpc(facts);
     let attributes = vpc_attributes(facts, settings);
     let mut groups = Groups::new(facts, settings, &used);
-    let is_blocked = shared.is_some() || attributes.is_err();
+    // A gateway needs neither private DNS nor a security group.
+    let is_blocked = |service: &RequestedService, has_no_group: bool| {
+        shared.is_some() || !service.is_gateway && (attributes.is_err() || has_no_group)
+    };
     let taken: Vec<_> = [Provider::CastAi, Provider::Aws]
         .into_iter()
         .filter(|provider| settings.services.iter().any(|service| service.provider == *provider))
@@ -66,7 +70,7 @@ pub fn decide(facts: &VpcFacts, settings: &PlanSettings) -> EndpointPlan {
     for service in &settings.services {
         let has_no_group = taken.iter().any(|(provider, _)| *provider == service.provider);
         let context =
-            endpoint::Context { facts, settings, used: &used, is_blocked: is_blocked || has_no_group };
+            endpoint::Context { facts, settings, used: &used, is_blocked: is_blocked(service, has_no_group) };
         let decision = context.decide(service, &mut groups);
         plan.cost.endpoint_zones += decision.added_zones;
         plan.problems.extend(decision.problems);
@@ -125,7 +129,7 @@ fn not_described(services: &[&RequestedService], facts: &VpcFacts) -> Option<Str
         "EC2 does not describe {} to this account; if creating an endpoint fails, ask {} to allow account {}",
         names.collect::<Vec<_>>().join(", "),
         provider.who(),
-        facts.account.as_deref().unwrap_or("of the VPC")
+        problems::account(facts)
     ))
 }
 
@@ -164,10 +168,10 @@ fn our_tags(settings: &PlanSettings) -> BTreeMap<String, String> {
 pub fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
     let (owner, account) = (facts.vpc.owner.as_ref()?, facts.account.as_ref()?);
     (owner != account).then(|| {
-        let subnets: Vec<_> = facts.uses.iter().map(|used| format!("--subnet {}", used.subnet)).collect();
-        let mut subnets = subnets;
-        subnets.sort();
-        subnets.dedup();
+        let used = subnets::Used::new(facts);
+        let mut flags: Vec<_> = used.nodes.iter().map(|subnet| format!("--subnet {}", subnet.id)).collect();
+        let of_pods = used.pods.iter().flat_map(|subnet| &subnet.cidrs);
+        flags.extend(of_pods.map(|cidr| format!("--admit {cidr}")));
         Problem {
             subject: facts.vpc.id.clone(),
             message: format!(
@@ -178,7 +182,7 @@ pub fn shared_vpc(facts: &VpcFacts) -> Option<Problem> {
                 "with credentials of {owner}, run: kubectl castai-privatelink endpoints create --no-subnet-tags --region {} --vpc {} {}",
                 facts.region,
                 facts.vpc.id,
-                subnets.join(" ")
+                flags.join(" ")
             ),
         }
     })

@@ -31,10 +31,14 @@ pub struct VpcFacts {
     pub nodes_unread: Option<String>,
     /// Why the security groups of some nodes are not known.
     pub groups_unread: Option<String>,
+    /// The subnets of these nodes.
+    pub subnets_without_groups: BTreeSet<String>,
     /// Nodes that are in no subnet of the VPC, with their addresses.
     pub nodes_elsewhere: Vec<String>,
     /// What else could not be read, one sentence each.
     pub unread: Vec<String>,
+    /// Remarks on what was read, one sentence each.
+    pub notes: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +74,13 @@ pub struct Subnet {
 }
 
 pub type Tags = BTreeMap<String, String>;
+
+impl VpcFacts {
+    /// Whether something could not be read, so that a plan may lack a part.
+    pub fn is_partial(&self) -> bool {
+        !self.unread.is_empty() || self.nodes_unread.is_some() || self.groups_unread.is_some()
+    }
+}
 
 impl Subnet {
     pub fn has_ipv4(&self) -> bool {

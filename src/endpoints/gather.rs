@@ -29,6 +29,8 @@ pub struct Selection {
     pub vpc: Option<String>,
     /// The subnets of the nodes.
     pub subnets: Vec<String>,
+    /// What is ours is removed, for which the subnets do not matter.
+    pub is_for_removal: bool,
 }
 
 impl Selection {
@@ -153,7 +155,7 @@ pub async fn facts(clients: &Clients, settings: &PlanSettings) -> Result<VpcFact
 fn without_cluster(facts: &VpcFacts, own: &str, clients: &Clients) -> Result<VpcFacts, CommandError> {
     let named = clients.selection.vpc.as_deref().unwrap_or_default();
     let cluster = facts.cluster.as_ref().map_or("the cluster", |cluster| &cluster.name);
-    if clients.selection.subnets.is_empty() {
+    if clients.selection.subnets.is_empty() && !clients.selection.is_for_removal {
         return Err(CommandError::with_hint(
             format!("error: {named} is not the VPC of {cluster}, which is in {own}"),
             format!(
@@ -167,7 +169,7 @@ fn without_cluster(facts: &VpcFacts, own: &str, clients: &Clients) -> Result<Vpc
     Ok(VpcFacts {
         region: facts.region.clone(),
         account: facts.account.clone(),
-        unread: vec![note],
+        notes: vec![note],
         ..VpcFacts::default()
     })
 }

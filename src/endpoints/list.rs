@@ -118,7 +118,7 @@ impl EndpointList {
     /// What `plan`, decided from the same facts, says about each service. It must allow attributes of the VPC to be turned
     /// on: what is off is missing.
     pub fn new(facts: &VpcFacts, settings: &PlanSettings, plan: &EndpointPlan) -> Self {
-        let services = settings.services.iter().map(|service| listed(facts, plan, service));
+        let services = settings.services.iter().map(|service| listed(facts, settings, plan, service));
         let untagged = plan.subnets.iter().filter(|subnet| subnet.tag == TagState::Add);
         Self {
             api_version: API_VERSION,
@@ -130,7 +130,7 @@ impl EndpointList {
             services: services.collect(),
             others: others(facts, settings),
             untagged_subnets: untagged.map(|subnet| subnet.id.clone()).collect(),
-            is_partial: !facts.unread.is_empty(),
+            is_partial: plan.is_partial,
             problems: plan.problems.clone(),
             notes: plan.notes.clone(),
         }
@@ -147,10 +147,15 @@ impl EndpointList {
     }
 }
 
-fn listed(facts: &VpcFacts, plan: &EndpointPlan, service: &RequestedService) -> ListedService {
+fn listed(
+    facts: &VpcFacts,
+    settings: &PlanSettings,
+    plan: &EndpointPlan,
+    service: &RequestedService,
+) -> ListedService {
     let endpoint = existing(facts, service);
     let planned = plan.endpoints.iter().find(|planned| planned.name == service.name);
-    let (status, missing) = judge(facts, plan, service, planned, endpoint);
+    let (status, missing) = judge(facts, settings, plan, service, planned, endpoint);
     ListedService {
         name: service.name.clone(),
         service_name: service.service_name.clone(),
@@ -164,6 +169,7 @@ fn listed(facts: &VpcFacts, plan: &EndpointPlan, service: &RequestedService) -> 
 
 fn judge(
     facts: &VpcFacts,
+    settings: &PlanSettings,
     plan: &EndpointPlan,
     service: &RequestedService,
     planned: Option<&PlannedEndpoint>,
@@ -175,15 +181,28 @@ fn judge(
     if planned.change == EndpointChange::Elsewhere {
         return (ServiceStatus::NotNeeded, planned.reasons.clone());
     }
-    let problem = plan.problems.iter().find(|problem| problem.subject == service.name);
-    if let Some(problem) = problem.filter(|_| planned.change == EndpointChange::Blocked) {
-        return (ServiceStatus::Blocked, vec![problem.message.clone()]);
+    let problems = plan.problems.iter().filter(|problem| problem.subject == service.name);
+    let problems: Vec<_> = problems.map(|problem| problem.message.clone()).collect();
+    let is_blocked = planned.change == EndpointChange::Blocked;
+    if is_blocked && !problems.is_empty() {
+        return (ServiceStatus::Blocked, problems);
     }
     if shared_vpc(facts).is_some() {
         return (ServiceStatus::Unknown, vec!["the view of the VPC's owner".to_owned()]);
     }
+    if is_blocked {
+        // Something of the whole VPC prevents it.
+        let general = plan
+            .problems
+            .iter()
+            .filter(|problem| settings.services.iter().all(|service| service.name != problem.subject));
+        return (ServiceStatus::Blocked, general.map(|problem| problem.message.clone()).collect());
+    }
     let Some(endpoint) = endpoint else { return (ServiceStatus::Missing, vec!["the endpoint".to_owned()]) };
     let mut missing = lacked(facts, plan, service, endpoint);
+    if missing.is_empty() {
+        missing = problems;
+    }
     if !missing.is_empty() {
         return (ServiceStatus::Incomplete, missing);
     }
@@ -211,7 +230,10 @@ fn lacked(
     }
     if !endpoint.is_gateway {
         // Without it, the host keeps its public address, also where the service has no private name to turn on.
-        missing.extend((!endpoint.private_dns).then(|| "private DNS".to_owned()));
+        let detail = facts.services.iter().find(|detail| detail.name == service.service_name);
+        let has_no_name = service.provider == Provider::Aws
+            && detail.is_some_and(|detail| detail.private_dns_names.is_empty());
+        missing.extend((!endpoint.private_dns && !has_no_name).then(|| "private DNS".to_owned()));
         missing.extend(attributes(facts, Some(false)).map(|name| format!("{name} of {}", facts.vpc.id)));
     }
     for action in &plan.actions {
@@ -247,11 +269,7 @@ fn attributes(facts: &VpcFacts, is_on: Option<bool>) -> impl Iterator<Item = &'s
 }
 
 fn texts(peers: &[Peer]) -> String {
-    let names = peers.iter().map(|peer| match peer {
-        Peer::Group(id) => id.clone(),
-        Peer::Cidr(cidr) => cidr.to_string(),
-    });
-    names.collect::<Vec<_>>().join(", ")
+    peers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn zone<'f>(facts: &'f VpcFacts, id: &str) -> Option<&'f String> {

@@ -44,6 +44,8 @@ pub struct EndpointPlan {
     /// Remarks, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Whether something could not be read or has no known name, so that more may be missing; the notes say what.
+    pub is_partial: bool,
     /// That it removes what this plugin created.
     #[serde(skip)]
     pub is_removal: bool,
@@ -65,6 +67,7 @@ impl EndpointPlan {
             cost: Cost { endpoint_zones: 0, hourly_usd: None },
             problems: Vec::new(),
             notes: Vec::new(),
+            is_partial: false,
             is_removal: false,
         }
     }
@@ -97,8 +100,8 @@ pub enum TagState {
     Add,
     /// It has another value, which is kept.
     OtherValue,
-    /// The subnet is for pods, or tags are not wanted.
-    NotWanted,
+    /// None is planned: the subnet is for pods, or a flag says so.
+    NotPlanned,
     /// Will be removed, because this plugin added it.
     Remove,
 }
@@ -108,7 +111,7 @@ impl TagState {
     #[must_use]
     pub const fn without_plan(self) -> Self {
         match self {
-            Self::Add | Self::Remove => Self::NotWanted,
+            Self::Add | Self::Remove => Self::NotPlanned,
             other => other,
         }
     }

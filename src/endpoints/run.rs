@@ -66,13 +66,14 @@ pub async fn run(
     let vpc = plan.vpc.clone();
     let mut report = EndpointReport::new(plan.clone());
     report.note_groups(&facts);
-    if plan.actions.is_empty() && report.pending().is_empty() {
+    if plan.actions.is_empty() && (report.pending().is_empty() || options.mode == Mode::DryRun) {
         return Ok(report);
     }
     if options.mode == Mode::Change && !plan.actions.is_empty() && !confirm(&plan).await? {
         report.is_declined = true;
         return Ok(report);
     }
+    let deadline = Instant::now() + options.timeout;
     let mut left = plan.actions;
     for round in 1..=ROUNDS {
         let incomplete = incomplete(&left, &report);
@@ -98,7 +99,7 @@ pub async fn run(
         }
         let read = async {
             if options.wait || is_deleting {
-                wait(&clients.ec2, &vpc, awaited, options.timeout, observe).await?;
+                wait(&clients.ec2, &vpc, awaited, deadline, observe).await?;
             }
             let read = async || {
                 let facts = gather::facts(clients, settings).await?;
@@ -124,7 +125,7 @@ pub async fn run(
             }
         }
         let is_left = left.iter().any(|action| may_try(action, &report) || report.is_done(action));
-        if !is_left || !may_go_on {
+        if !is_left || !may_go_on || Instant::now() >= deadline {
             break;
         }
         // EC2 may list a change later than it confirms it.

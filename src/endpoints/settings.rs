@@ -1,6 +1,7 @@
 //! What the user asks for: which services, and how.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use ipnet::IpNet;
 use serde::Serialize;
@@ -34,6 +35,15 @@ pub enum Peer {
     /// The members of a security group.
     Group(String),
     Cidr(#[cfg_attr(test, schemars(with = "String"))] IpNet),
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(id) => formatter.write_str(id),
+            Self::Cidr(cidr) => write!(formatter, "{cidr}"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +172,12 @@ pub fn unnamed(requested: &[RequestedService]) -> Vec<&'static str> {
     services().iter().map(|service| service.name).filter(|name| !is_requested(name)).collect()
 }
 
+/// A name that two of the services have.
+pub fn same_name(services: &[RequestedService]) -> Option<&str> {
+    let mut names = BTreeSet::new();
+    services.iter().map(|service| service.name.as_str()).find(|name| !names.insert(*name))
+}
+
 /// Two of the services that are one and the same for EC2: their names.
 pub fn same_service(services: &[RequestedService]) -> Option<[&str; 2]> {
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
@@ -204,6 +220,8 @@ mod tests {
         assert_eq!(same_service(&mine("com.x")), None);
         let rest = &cast_ai("us-east-1", None, &[])[0].service_name;
         assert_eq!(same_service(&mine(rest)), Some(["rest-api", "kvisor"]));
+        let twice = [cast_ai("us-east-1", None, &[named("sts", "com.x")]), aws("us-east-1", &[])].concat();
+        assert_eq!((same_name(&twice), same_name(&mine("com.x"))), (Some("sts"), None));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use crate::cli::command_line::flag;
 use crate::cli::region;
 use crate::endpoints::gather::Selection;
 use crate::endpoints::settings::{self, NamedService, Peer, PlanSettings};
@@ -80,15 +81,31 @@ pub struct ServiceArguments {
 }
 
 impl TargetArguments {
-    /// Whether a flag selects another VPC, subnet, peer or service than the default.
-    pub fn is_selective(&self) -> bool {
-        self.vpc != VpcArguments::default() || self.services != ServiceArguments::default()
+    /// The flags that select VPC, subnets, peers and services, as words of a shell.
+    pub fn selecting_flags(&self) -> String {
+        let VpcArguments { region, vpc, subnets, endpoint_subnets, admit } = &self.vpc;
+        let ServiceArguments { services, service_file, service_region, with_aws_endpoints, aws_endpoints } =
+            &self.services;
+        let mut flags: Vec<String> = Vec::new();
+        flags.extend(region.iter().map(|region| flag("--region", region)));
+        flags.extend(vpc.iter().map(|vpc| flag("--vpc", vpc)));
+        flags.extend(subnets.iter().map(|subnet| flag("--subnet", subnet)));
+        flags.extend(endpoint_subnets.iter().map(|subnet| flag("--endpoint-subnet", subnet)));
+        flags.extend(admit.iter().map(|peer| flag("--admit", peer)));
+        let named = services.iter().map(|named| format!("{}={}", named.name, named.service_name));
+        flags.extend(named.map(|service| flag("--service", service)));
+        flags.extend(service_file.iter().map(|path| flag("--service-file", path.display())));
+        flags.extend(service_region.iter().map(|region| flag("--service-region", region)));
+        flags.extend(with_aws_endpoints.then(|| "--with-aws-endpoints".to_owned()));
+        flags.extend(aws_endpoints.iter().map(|name| flag("--aws-endpoint", name)));
+        flags.iter().fold(String::new(), |all, flag| all + " " + flag)
     }
 
     /// Where the endpoints belong, as far as the flags say.
     pub fn selection(&self) -> Selection {
         let VpcArguments { region, vpc, subnets, .. } = &self.vpc;
-        Selection { region: region.clone(), vpc: vpc.clone(), subnets: subnets.clone() }
+        let (region, vpc, subnets) = (region.clone(), vpc.clone(), subnets.clone());
+        Selection { region, vpc, subnets, is_for_removal: false }
     }
 
     /// The key of two tags.
@@ -184,6 +201,29 @@ fn tag(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_are_words_that_can_be_pasted() {
+        let target = TargetArguments {
+            vpc: VpcArguments {
+                vpc: Some("vpc-1".to_owned()),
+                admit: vec![peer("10.8.0.0/16").unwrap(), peer("sg-1").unwrap()],
+                ..VpcArguments::default()
+            },
+            services: ServiceArguments {
+                services: vec![named_service("a=com.x").unwrap()],
+                service_file: Some("my file".into()),
+                with_aws_endpoints: true,
+                ..ServiceArguments::default()
+            },
+            enable_vpc_dns: false,
+            no_subnet_tags: false,
+            tags: Vec::new(),
+        };
+        let expected = " --vpc vpc-1 --admit 10.8.0.0/16 --admit sg-1 --service a=com.x --service-file 'my file' \
+                        --with-aws-endpoints";
+        assert_eq!(target.selecting_flags(), expected);
+    }
 
     #[test]
     fn values_are_checked() {

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use crate::cli::{ChangeArguments, EndpointsFormat, OutputFormat};
 use crate::commands::{CommandError, ExitStatus, question};
+use crate::endpoints::apply::Mode;
 use crate::endpoints::gather::{self, Clients};
 use crate::endpoints::plan::EndpointPlan;
 use crate::endpoints::run::{Decide, Progress, run};
@@ -63,9 +64,11 @@ pub(super) async fn change(
     if !is_noted.get() {
         text::notes(&report.plan);
     }
-    text::conclude(&report, arguments.wait);
+    // Deleting always waits, because security groups are in use until the endpoints are gone.
+    let waited = options.mode == Mode::Change && (options.wait || report.plan.is_removal);
+    text::conclude(&report, waited);
     written.into_inner()?;
-    Ok(if report.needs_attention(arguments.wait) { ExitStatus::Attention } else { ExitStatus::Done })
+    Ok(if report.needs_attention(waited) { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
 const fn format(output: EndpointsFormat) -> OutputFormat {

@@ -20,7 +20,8 @@ pub(super) async fn run(
         Some(cluster::connect(&arguments.connection.flags(built_in())).await?)
     };
     let network = aws_login::network(arguments, connection.as_ref(), &[]);
-    let selection = Selection { region: delete.region.clone(), vpc: delete.vpc.clone(), subnets: Vec::new() };
+    let (region, vpc) = (delete.region.clone(), delete.vpc.clone());
+    let selection = Selection { region, vpc, subnets: Vec::new(), is_for_removal: true };
     let clients = Box::pin(gather::connect(connection.as_ref(), &network, selection)).await?;
     // For the short names of the endpoints.
     let services = [cast_ai(&clients.region, None, &[]), aws(&clients.region, &[])].concat();

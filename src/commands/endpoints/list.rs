@@ -30,7 +30,7 @@ async fn in_vpc(
     let plan = decide(&facts, &settings);
     let list = EndpointList::new(&facts, &settings, &plan);
     match format {
-        EndpointsFormat::Table => text::list(&list, &plan, target.is_selective())?,
+        EndpointsFormat::Table => text::list(&list, &plan, &target.selecting_flags())?,
         EndpointsFormat::Json => output::document(&list, OutputFormat::Json)?,
         EndpointsFormat::Yaml => output::document(&list, OutputFormat::Yaml)?,
     }

@@ -9,7 +9,7 @@ use crate::endpoints::decide::decide;
 use crate::endpoints::gather::{self, Clients, Selection};
 use crate::endpoints::offer::not_offered;
 use crate::endpoints::plan::EndpointPlan;
-use crate::endpoints::settings::{PlanSettings, merged, same_service};
+use crate::endpoints::settings::{PlanSettings, merged, same_name, same_service};
 use crate::output::{self, endpoints as text};
 
 pub(super) async fn run(
@@ -69,10 +69,14 @@ pub(super) async fn connected(
         let message = format!("error: {one} and {other} have the same endpoint service");
         return Err(CommandError::with_hint(message, "name each service once with --service"));
     }
+    if let Some(name) = same_name(&settings.services) {
+        let message = format!("error: two services have the name {name}");
+        return Err(CommandError::with_hint(message, "choose another name with --service"));
+    }
     Ok((clients, settings))
 }
 
-/// Who names region and VPC may have no cluster.
+/// A run with --region and --vpc may be meant to work without a cluster.
 fn without_cluster(mut error: CommandError, selection: &Selection) -> CommandError {
     if selection.region.is_some() && selection.vpc.is_some() {
         let way = "without a cluster, name the subnets of its nodes with --subnet";

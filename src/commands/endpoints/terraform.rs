@@ -68,9 +68,23 @@ fn attributes_off(plan: &EndpointPlan) -> Option<Problem> {
     (!off.is_empty()).then(|| Problem {
         subject: plan.vpc.clone(),
         message: format!("private DNS needs {}, off now: the code fails until it is on", off.join(" and ")),
-        hint: "turn it on where the VPC is managed, or with: kubectl castai-privatelink endpoints create \
-               --enable-vpc-dns"
-            .to_owned(),
+        hint: format!(
+            "turn it on where the VPC is managed, or with: {}",
+            off.iter()
+                .map(|attribute| {
+                    let flag = if *attribute == "enableDnsSupport" {
+                        "--enable-dns-support"
+                    } else {
+                        "--enable-dns-hostnames"
+                    };
+                    format!(
+                        "aws ec2 modify-vpc-attribute --region {} --vpc-id {} {flag}",
+                        plan.region, plan.vpc
+                    )
+                })
+                .collect::<Vec<_>>()
+                .join(" && ")
+        ),
     })
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn admit(ec2: &Ec2, group: &str, is_new: bool, peers: &[Peer]) 
             Err(error) if error.stops_everything() => return Err(error),
             Err(error) => {
                 is_outdated &= has_code(&error, NOT_FOUND);
-                failed.push(format!("{}: {error}", name(peer)));
+                failed.push(format!("{peer}: {error}"));
             }
         }
     }
@@ -73,11 +73,4 @@ fn is_about_one(error: &Error, group: &str) -> bool {
     code == DUPLICATE
         || code == NOT_FOUND && !message.contains(group)
         || ["InvalidParameter", "InvalidGroupId"].iter().any(|start| code.starts_with(start))
-}
-
-fn name(peer: &Peer) -> String {
-    match peer {
-        Peer::Group(id) => id.clone(),
-        Peer::Cidr(cidr) => cidr.to_string(),
-    }
 }

@@ -5,7 +5,8 @@ use super::hub::{Taken, is_gone, parent, taken, unanswered};
 use super::our_tags;
 use super::placement::{Placement, place};
 use super::problems::{
-    NameDefect, account, conflict, name_defect, no_address, stuck, unreachable_from_here, wrong_service,
+    NameDefect, account, conflict, is_stuck, name_defect, no_address, only_ipv6, stuck,
+    unreachable_from_here, wrong_service,
 };
 use super::subnets::Used;
 use crate::endpoints::facts::{Endpoint, Service, Subnet, VpcFacts};
@@ -123,18 +124,7 @@ impl Context<'_> {
             return decision;
         }
         if placement.subnets.is_empty() && !placement.only_ipv6.is_empty() {
-            return decision.blocked(Problem {
-                subject: service.name.clone(),
-                message: format!(
-                    "nodes have only IPv6 addresses in {}, and {} supports only IPv4",
-                    placement.only_ipv6.join(", "),
-                    service.name
-                ),
-                hint: format!(
-                    "use subnets with IPv4 addresses for the nodes, or ask {} to support IPv6",
-                    service.provider.who()
-                ),
-            });
+            return decision.blocked(only_ipv6(service, &placement.only_ipv6));
         }
         if placement.subnets.is_empty() {
             let offered = detail.map(|detail| detail.zones.join(", ")).filter(|zones| !zones.is_empty());
@@ -190,8 +180,9 @@ impl Context<'_> {
         groups: &mut Groups<'_>,
         mut decision: Decision,
     ) -> Decision {
-        let added: Vec<_> =
-            placement.subnets.iter().filter(|subnet| !self.covers(endpoint, &subnet.zone)).collect();
+        let added = placement.subnets.iter().filter(|subnet| !self.covers(endpoint, &subnet.zone));
+        // An endpoint has the same kinds of addresses in all its subnets.
+        let added: Vec<_> = added.filter(|subnet| endpoint.has_ipv6 || subnet.has_ipv4()).collect();
         let detail = self.facts.services.iter().find(|detail| detail.name == service.service_name);
         let enable_private_dns = !endpoint.private_dns && has_private_name(detail);
         if !endpoint.private_dns
@@ -213,6 +204,10 @@ impl Context<'_> {
                 ),
             });
         }
+        if !endpoint.has_ipv6 && self.used.nodes.iter().all(|subnet| !subnet.has_ipv4()) {
+            let zones: Vec<_> = self.used.nodes.iter().map(|subnet| subnet.zone.as_str()).collect();
+            decision.problems.extend((!zones.is_empty()).then(|| only_ipv6(service, &zones)));
+        }
         if endpoint.has_own_policy {
             decision.notes.push(format!(
                 "{} has a policy of its own, which was not looked at: it may refuse what {} needs",
@@ -226,13 +221,13 @@ impl Context<'_> {
         for subnet in &added {
             reasons.push(format!("no address in {}", subnet.zone));
         }
+        let is_for_vpc = service.provider == Provider::Aws && enable_private_dns;
         if self.is_blocked {
-            let is_lacking = enable_private_dns || !added.is_empty();
+            let is_lacking = enable_private_dns || !added.is_empty() || !groups.is_open(endpoint, is_for_vpc);
             decision.planned.change =
                 if is_lacking { EndpointChange::Blocked } else { EndpointChange::Unchanged };
             return decision;
         }
-        let is_for_vpc = service.provider == Provider::Aws && enable_private_dns;
         let add_groups: Vec<_> = groups.missing(service.provider, endpoint, is_for_vpc).into_iter().collect();
         if !add_groups.is_empty() {
             let who = if is_for_vpc { "the VPC" } else { "all nodes and pods" };
@@ -265,7 +260,13 @@ pub fn existing<'f>(facts: &'f VpcFacts, service: &RequestedService) -> Option<&
     };
     facts.endpoints.iter().filter(of_service).min_by_key(|endpoint| {
         let is_available = endpoint.state.eq_ignore_ascii_case("available");
-        (!endpoint.private_dns, !endpoint.tags.contains_key(MANAGED_BY), !is_available, &endpoint.id)
+        (
+            is_stuck(endpoint),
+            !endpoint.private_dns,
+            !endpoint.tags.contains_key(MANAGED_BY),
+            !is_available,
+            &endpoint.id,
+        )
     })
 }
 

@@ -81,7 +81,9 @@ pub(super) fn notes(facts: &VpcFacts) -> Vec<String> {
     });
     let unread = facts.groups_unread.as_ref();
     let unread = unread.map(|why| {
-        format!("{why}: the blocks of their subnets are admitted instead of their security groups")
+        format!(
+            "{why}: the blocks of their subnets are admitted, because their security groups are not known"
+        )
     });
     unknown.into_iter().chain(unread).collect()
 }
@@ -112,8 +114,12 @@ impl<'f> Groups<'f> {
         let mut client_cidrs: Vec<_> = subnets.flat_map(|subnet| &subnet.cidrs).copied().collect();
         client_cidrs.extend(used.cidrs());
         let mut clients: Vec<_> = known_clients(facts).map(|group| Peer::Group(group.clone())).collect();
-        if clients.is_empty() || facts.groups_unread.is_some() {
+        if clients.is_empty() {
             clients.extend(used.cidrs().copied().map(Peer::Cidr));
+        } else {
+            let unknown =
+                facts.subnets.iter().filter(|subnet| facts.subnets_without_groups.contains(&subnet.id));
+            clients.extend(unknown.flat_map(|subnet| &subnet.cidrs).copied().map(Peer::Cidr));
         }
         clients.extend(settings.admit.iter().cloned());
         let vpc =
@@ -131,49 +137,37 @@ impl<'f> Groups<'f> {
         }
     }
 
-    /// The group to attach to an endpoint that exists, with `attached` groups, if they do not admit all that have to
-    /// connect. `is_for_vpc` where the whole VPC has to. An endpoint that has our group keeps its rules complete.
+    /// The group to attach to an endpoint that exists, if its groups do not admit all that have to connect. `is_for_vpc` where
+    /// the whole VPC has to. An endpoint that has our group keeps its rules complete.
     pub(super) fn missing(
         &mut self,
         provider: Provider,
         endpoint: &Endpoint,
         is_for_vpc: bool,
     ) -> Option<GroupRef> {
-        let attached = &endpoint.groups;
         if let Some(ours) = our_group(self.facts, provider)
-            && attached.contains(&ours.id)
+            && endpoint.groups.contains(&ours.id)
         {
             self.needed.insert(provider);
             return None;
         }
-        let peers = if is_for_vpc { &self.vpc } else { &self.clients };
-        // An endpoint without IPv6 addresses needs no rule for them.
-        let can_connect = |peer: &&Peer| endpoint.has_ipv6 || !matches!(peer, Peer::Cidr(IpNet::V6(_)));
-        let groups = self.facts.security_groups.iter().filter(|group| attached.contains(&group.id));
-        let groups: Vec<_> = groups.collect();
-        let mut peers = peers.iter().filter(can_connect);
-        let is_admitted = peers.all(|peer| groups.iter().any(|group| self.admits(group, peer)));
-        (!is_admitted).then(|| self.ours(provider))
+        (!self.is_open(endpoint, is_for_vpc)).then(|| self.ours(provider))
     }
 
-    /// Whether a group admits a peer: by the peer itself, or by a block around it.
-    fn admits(&self, group: &SecurityGroup, peer: &Peer) -> bool {
-        let sources = group.ingress.iter().filter(|rule| rule.admits_https).map(|rule| &rule.source);
-        let sources: Vec<_> = sources.collect();
-        let is_covered = |cidr: &IpNet| {
-            sources
-                .iter()
-                .any(|source| matches!(source, RuleSource::Cidr(admitted) if admitted.contains(cidr)))
-        };
-        match peer {
-            Peer::Cidr(cidr) => is_covered(cidr),
-            Peer::Group(id) => {
-                let is_named =
-                    sources.iter().any(|source| matches!(source, RuleSource::Group(named) if named == id));
-                // Members of the group have addresses of the subnets of nodes and pods.
-                is_named || !self.client_cidrs.is_empty() && self.client_cidrs.iter().all(is_covered)
-            }
-        }
+    /// Whether the groups of an endpoint admit all that have to connect.
+    pub(super) fn is_open(&self, endpoint: &Endpoint, is_for_vpc: bool) -> bool {
+        let peers = if is_for_vpc { &self.vpc } else { &self.clients };
+        // An endpoint without IPv6 addresses needs no rule for them.
+        let is_reachable = |cidr: &IpNet| endpoint.has_ipv6 || matches!(cidr, IpNet::V4(_));
+        let client_cidrs: Vec<_> =
+            self.client_cidrs.iter().copied().filter(|cidr| is_reachable(cidr)).collect();
+        let mut peers = peers.iter().filter(|peer| match peer {
+            Peer::Cidr(cidr) => is_reachable(cidr),
+            Peer::Group(_) => true,
+        });
+        let groups = self.facts.security_groups.iter().filter(|group| endpoint.groups.contains(&group.id));
+        let groups: Vec<_> = groups.collect();
+        peers.all(|peer| groups.iter().any(|group| admits(group, peer, &client_cidrs)))
     }
 
     /// Creates the groups that are needed, and admits who is not admitted yet.
@@ -203,6 +197,24 @@ impl<'f> Groups<'f> {
             }
         }
         actions
+    }
+}
+
+/// Whether a group admits a peer: by the peer itself, or by a block around it. Members of a group have addresses of
+/// `client_cidrs`.
+fn admits(group: &SecurityGroup, peer: &Peer, client_cidrs: &[IpNet]) -> bool {
+    let sources = group.ingress.iter().filter(|rule| rule.admits_https).map(|rule| &rule.source);
+    let sources: Vec<_> = sources.collect();
+    let is_covered = |cidr: &IpNet| {
+        sources.iter().any(|source| matches!(source, RuleSource::Cidr(admitted) if admitted.contains(cidr)))
+    };
+    match peer {
+        Peer::Cidr(cidr) => is_covered(cidr),
+        Peer::Group(id) => {
+            let is_named =
+                sources.iter().any(|source| matches!(source, RuleSource::Group(named) if named == id));
+            is_named || !client_cidrs.is_empty() && client_cidrs.iter().all(is_covered)
+        }
     }
 }
 

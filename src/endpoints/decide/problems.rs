@@ -77,6 +77,26 @@ pub(super) fn name_defect(service: &RequestedService, detail: &Service) -> Optio
     })
 }
 
+/// Nodes cannot reach the addresses of an endpoint.
+pub(super) fn only_ipv6(service: &RequestedService, zones: &[&str]) -> Problem {
+    Problem {
+        subject: service.name.clone(),
+        message: format!(
+            "nodes have only IPv6 addresses in {}, and its endpoint has only IPv4",
+            zones.join(", ")
+        ),
+        hint: format!(
+            "use subnets with IPv4 addresses for the nodes, or ask {} to support IPv6",
+            service.provider.who()
+        ),
+    }
+}
+
+/// Whether an endpoint is in a state from which it never becomes available.
+pub(super) fn is_stuck(endpoint: &Endpoint) -> bool {
+    ["rejected", "failed", "expired"].iter().any(|state| endpoint.state.eq_ignore_ascii_case(state))
+}
+
 /// EC2 would refuse the whole endpoint.
 pub(super) fn no_address(service: &RequestedService, subnet: &Subnet) -> Problem {
     Problem {

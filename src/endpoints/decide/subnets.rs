@@ -128,8 +128,8 @@ impl<'f> Used<'f> {
     fn tag_state(&self, subnet: &Subnet, settings: &PlanSettings) -> TagState {
         match subnet.tags.get(ROUTABLE).map(String::as_str) {
             Some("true") => TagState::Present,
-            _ if settings.no_subnet_tags => TagState::NotWanted,
-            _ if !self.nodes.iter().any(|node| node.id == subnet.id) => TagState::NotWanted,
+            _ if settings.no_subnet_tags => TagState::NotPlanned,
+            _ if !self.nodes.iter().any(|node| node.id == subnet.id) => TagState::NotPlanned,
             Some(_) => TagState::OtherValue,
             None => TagState::Add,
         }

@@ -10,7 +10,7 @@ use crate::endpoints::facts::{SubnetReason, SubnetUse, VpcFacts};
 /// Instances in one request: each takes about 5 KB of the response.
 const INSTANCES: usize = 200;
 
-/// The instances of the nodes, by id, without those that are terminated.
+/// The instances of the nodes, by id. Those that are terminated have no VPC.
 pub(super) async fn instances(ec2: &Ec2, nodes: &[Node], facts: &mut VpcFacts) -> BTreeMap<String, Instance> {
     let ids: Vec<_> = nodes.iter().filter_map(|node| node.instance.as_deref()).collect();
     let mut found = BTreeMap::new();
@@ -20,7 +20,6 @@ pub(super) async fn instances(ec2: &Ec2, nodes: &[Node], facts: &mut VpcFacts) -
             Ok(reservations) => {
                 let items = reservations.iter().flat_map(|reservation| reservation.items("instancesSet"));
                 let known = items.map(parse::instance);
-                let known = known.filter(|instance| !instance.vpc.is_empty() && !instance.subnet.is_empty());
                 found.extend(known.map(|instance| (instance.id.clone(), instance)));
             }
             Err(error) => {
@@ -35,7 +34,7 @@ pub(super) async fn instances(ec2: &Ec2, nodes: &[Node], facts: &mut VpcFacts) -
 /// The VPC of most instances.
 pub(super) fn vpc_of_most(instances: &BTreeMap<String, Instance>) -> Option<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for instance in instances.values() {
+    for instance in instances.values().filter(|instance| !instance.is_terminated()) {
         *counts.entry(&instance.vpc).or_default() += 1;
     }
     counts.into_iter().max_by_key(|(_, count)| *count).map(|(vpc, _)| vpc.to_owned())
@@ -49,6 +48,8 @@ pub(super) fn place(nodes: &[Node], instances: &BTreeMap<String, Instance>, fact
     let mut without_groups = 0;
     for node in nodes {
         match node.instance.as_ref().and_then(|id| instances.get(id)) {
+            // The node is listed for a while after its instance is gone.
+            Some(instance) if instance.is_terminated() => {}
             Some(instance) if instance.vpc == facts.vpc.id => {
                 *counts.entry(instance.subnet.clone()).or_default() += 1;
                 facts.client_groups.extend(instance.groups.iter().cloned());
@@ -65,6 +66,7 @@ pub(super) fn place(nodes: &[Node], instances: &BTreeMap<String, Instance>, fact
                 match subnet {
                     Some(subnet) => {
                         *counts.entry(subnet.id.clone()).or_default() += 1;
+                        facts.subnets_without_groups.insert(subnet.id.clone());
                         without_groups += 1;
                     }
                     // Other nodes may be on premises.
@@ -118,6 +120,7 @@ mod tests {
         let instances = BTreeMap::from([
             instance("i-1", "vpc-1", "subnet-a", &["subnet-pods", "subnet-b"]),
             instance("i-2", "vpc-2", "subnet-x", &[]),
+            instance("i-5", "", "", &[]),
         ]);
         let nodes = [
             node("known", Some("i-1"), "10.0.1.5", true),
@@ -125,6 +128,7 @@ mod tests {
             node("not-described", Some("i-3"), "10.0.2.7", true),
             node("by-address", None, "10.0.2.8", false),
             node("lost", Some("i-4"), "172.16.0.1", true),
+            node("terminated", Some("i-5"), "10.0.1.9", true),
             node("fargate", None, "10.0.9.9", true),
             node("on-premises", None, "192.168.0.1", false),
         ];
@@ -138,7 +142,8 @@ mod tests {
         // A group of another VPC cannot be admitted.
         assert_eq!(facts.client_groups, ["sg-of-vpc-1".to_owned()].into());
         assert_eq!(facts.nodes_elsewhere, ["in-another-vpc in vpc-2", "lost"]);
-        assert_eq!(facts.groups_unread.as_deref(), Some("EC2 describes no instance of 2 of 7 nodes"));
+        assert_eq!(facts.groups_unread.as_deref(), Some("EC2 describes no instance of 2 of 8 nodes"));
+        assert_eq!(facts.subnets_without_groups, ["subnet-b".to_owned()].into());
         assert_eq!(vpc_of_most(&instances).as_deref(), Some("vpc-2"));
         assert_eq!(vpc_of_most(&BTreeMap::new()), None);
     }

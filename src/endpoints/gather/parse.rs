@@ -19,6 +19,12 @@ pub(super) struct Instance {
     pub(super) other_subnets: Vec<String>,
 }
 
+impl Instance {
+    pub(super) const fn is_terminated(&self) -> bool {
+        self.vpc.is_empty() || self.subnet.is_empty()
+    }
+}
+
 pub(super) fn vpc(item: &Element) -> Vpc {
     let mut cidrs = cidrs(item, "cidrBlockAssociationSet", "cidrBlock");
     if let Some(primary) = item.text("cidrBlock").and_then(|cidr| cidr.parse().ok())

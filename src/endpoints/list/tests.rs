@@ -25,7 +25,7 @@ type Change = fn(&mut VpcFacts);
 #[test]
 fn only_what_was_looked_at_and_lacks_nothing_is_complete() {
     use ServiceStatus::{Blocked, Complete, Incomplete, Missing, NotNeeded, Unknown};
-    let cases: [(&str, Change, ServiceStatus, &[&str]); 16] = [
+    let cases: [(&str, Change, ServiceStatus, &[&str]); 19] = [
         ("nothing", |_| {}, Complete, &[]),
         ("no endpoint", |facts| facts.endpoints.clear(), Missing, &["the endpoint"]),
         ("private DNS is off", |facts| facts.endpoints[0].private_dns = false, Incomplete, &["private DNS"]),
@@ -108,6 +108,36 @@ fn only_what_was_looked_at_and_lacks_nothing_is_complete() {
             Unknown,
             &["the subnets of the nodes"],
         ),
+        (
+            "a group of others has our name, and theirs admits no client",
+            |facts| {
+                facts.security_groups[1].tags.clear();
+                facts.security_groups[1].ingress.clear();
+            },
+            Blocked,
+            &[
+                "it has the name castai-privatelink-endpoints and lacks this plugin's tags, so that no endpoint can be created",
+            ],
+        ),
+        (
+            "the subnet of a zone is full",
+            |facts| {
+                facts.endpoints[0].subnets.truncate(1);
+                facts.subnets[1].free_addresses = Some(0);
+            },
+            Incomplete,
+            &["no address for it in us-east-1b: subnet-b has no free one"],
+        ),
+        (
+            "nodes have only IPv6 addresses",
+            |facts| {
+                for (subnet, cidr) in facts.subnets.iter_mut().zip(["fd00:1::/64", "fd00:2::/64"]) {
+                    subnet.cidrs = vec![cidr.parse().unwrap()];
+                }
+            },
+            Incomplete,
+            &["nodes have only IPv6 addresses in us-east-1a, us-east-1b, and its endpoint has only IPv4"],
+        ),
         ("no subnet of a node", |facts| facts.uses.clear(), Unknown, &["the subnets of the nodes"]),
         (
             "a participant of a shared VPC does not see the endpoints of its owner",
@@ -127,7 +157,12 @@ fn only_what_was_looked_at_and_lacks_nothing_is_complete() {
         let found: Vec<_> = first.missing.iter().map(String::as_str).collect();
         assert_eq!((first.status, found.as_slice()), (status, missing), "{what}");
         assert_eq!(list.services.len(), 6, "{what}: every service is listed");
-        let has_problem = missing == ["acceptance by Cast AI"] || what.contains("has no private name");
+        // `complete` says no more than `plan`.
+        let of_first = |problem: &Problem| problem.subject == "rest-api";
+        assert!(status != Complete || !list.problems.iter().any(of_first), "{what}: {:?}", list.problems);
+        let has_problem = missing == ["acceptance by Cast AI"]
+            || missing.iter().any(|one| one.contains(" only IPv4") || one.contains("no free one"))
+            || what.contains("has no private name");
         let needs_attention = matches!(status, Blocked | Unknown) || has_problem;
         assert_eq!(list.needs_attention(), needs_attention, "{what}: {:?}", list.problems);
     }

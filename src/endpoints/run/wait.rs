@@ -1,7 +1,7 @@
 //! Waits for EC2: until it lists what it confirmed, and until endpoints have reached a state that lasts.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::report::{EndpointReport, is_pending};
 use super::{DELAYS, Progress};
@@ -57,10 +57,9 @@ pub(super) async fn wait(
     ec2: &Ec2,
     vpc: &str,
     mut awaited: Awaited,
-    timeout: Duration,
+    deadline: Instant,
     observe: &dyn Fn(&Progress<'_>),
 ) -> Result<(), Error> {
-    let deadline = Instant::now() + timeout;
     let mut delay = DELAYS[0];
     let mut failures = 0;
     loop {
@@ -80,7 +79,7 @@ pub(super) async fn wait(
                 }
             }
         }
-        tokio::time::sleep(delay).await;
+        tokio::time::sleep(delay.min(deadline.saturating_duration_since(Instant::now()))).await;
         delay = (delay * 2).min(DELAYS[1]);
     }
 }
@@ -92,6 +91,8 @@ fn may_end(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use std::cell::RefCell;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -140,7 +141,8 @@ mod tests {
                 seen.borrow_mut().push(pending.to_vec());
             }
         };
-        let result = wait(ec2, "vpc-1", awaited, Duration::from_secs(timeout), &observe).await;
+        let deadline = Instant::now() + Duration::from_secs(timeout);
+        let result = wait(ec2, "vpc-1", awaited, deadline, &observe).await;
         (result, seen.into_inner())
     }
 

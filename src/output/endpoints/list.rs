@@ -9,15 +9,15 @@ use crate::output::table::{self, Column, count};
 use crate::output::{for_terminal, result, say, terminal_width};
 
 /// Prints the list to stdout; notes and problems of the plan, which says the same, and the conclusion to stderr.
-/// `is_selective` if flags chose VPC or services: `create` then needs the same.
-pub fn list(list: &EndpointList, plan: &EndpointPlan, is_selective: bool) -> io::Result<()> {
+/// `flags` if flags chose VPC or services: `create` then needs the same.
+pub fn list(list: &EndpointList, plan: &EndpointPlan, flags: &str) -> io::Result<()> {
     let width = terminal_width();
     let heading = for_terminal(&heading(plan), width) + "\n";
     let tables = [Some(heading), Some(states(list, width)), places(list, width)];
     result(&tables.into_iter().flatten().collect::<Vec<_>>().join("\n"))?;
     notes(plan);
     problems(plan);
-    say(&conclusion(list, plan, is_selective));
+    say(&conclusion(list, plan, flags));
     Ok(())
 }
 
@@ -85,7 +85,7 @@ fn places(list: &EndpointList, width: Option<usize>) -> Option<String> {
 }
 
 /// How many services are complete, what else is missing, and the command that adds it.
-fn conclusion(list: &EndpointList, plan: &EndpointPlan, is_selective: bool) -> String {
+fn conclusion(list: &EndpointList, plan: &EndpointPlan, flags: &str) -> String {
     let complete = list.count(ServiceStatus::Complete);
     let verb = if complete == 1 { "is" } else { "are" };
     let services = count(list.services.len(), "service");
@@ -113,7 +113,6 @@ fn conclusion(list: &EndpointList, plan: &EndpointPlan, is_selective: bool) -> S
     if !plan.actions.is_empty() {
         let is_attribute = |action: &Action| matches!(action, Action::EnableVpcAttribute { .. });
         let enable = if plan.actions.iter().any(is_attribute) { " --enable-vpc-dns" } else { "" };
-        let flags = if is_selective { ", with the same flags" } else { "" };
         parts.push(format!("to add what is missing: {command} endpoints create{enable}{flags}"));
     } else if !list.needs_attention() {
         parts.push(format!("to check that they work: {command} preflight"));

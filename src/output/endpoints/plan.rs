@@ -79,7 +79,7 @@ fn subnets(subnets: &[PlannedSubnet], width: Option<usize>) -> String {
                 TagState::Present => "present",
                 TagState::Add => "add",
                 TagState::OtherValue => "has another value",
-                TagState::NotWanted => "-",
+                TagState::NotPlanned => "-",
                 TagState::Remove => "remove",
             };
             [
@@ -201,11 +201,7 @@ pub(super) fn describe_one(action: &Action) -> String {
 }
 
 pub(super) fn peers(peers: &[Peer]) -> String {
-    let names = peers.iter().map(|peer| match peer {
-        Peer::Group(id) => id.clone(),
-        Peer::Cidr(cidr) => cidr.to_string(),
-    });
-    names.collect::<Vec<_>>().join(", ")
+    peers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) const fn group_name(group: &GroupRef) -> &str {
@@ -268,7 +264,10 @@ pub(super) fn nothing_to_do(plan: &EndpointPlan) -> String {
             [] => String::new(),
             names => format!("; not available yet: {}", names.join(", ")),
         };
-        format!("up to date: {} has every endpoint, rule and tag{but}", plan.vpc)
+        let is_elsewhere = plan.endpoints.iter().any(|endpoint| endpoint.change == EndpointChange::Elsewhere);
+        let known =
+            if plan.is_partial || is_elsewhere { ", as far as is known: see the notes above" } else { "" };
+        format!("up to date: {} has every endpoint, rule and tag{but}{known}", plan.vpc)
     }
 }
 

@@ -112,7 +112,10 @@ pub fn conclude(report: &EndpointReport, waited: bool) {
             }
             Some(Outcome::Outdated { message }) => error(&format!("error: cannot {change}: {message}"), None),
             Some(Outcome::Failed { .. } | Outcome::Skipped { .. }) => {}
-            _ => error(&format!("error: EC2 does not show it yet: {change}"), None),
+            Some(Outcome::Done { .. } | Outcome::Allowed) => {
+                error(&format!("error: EC2 does not show it yet: {change}"), None);
+            }
+            None => say(&format!("skipped: {change}: what it depends on was not done")),
         }
     }
     if let Some(why) = &report.unread {
@@ -152,7 +155,7 @@ fn conclusion(report: &EndpointReport, waited: bool) -> String {
         let next = if current.problems.len() == 1 { "it is solved" } else { "they are solved" };
         return format!("incomplete: {made_text}{problems} left, see above; run again when {next}");
     }
-    if !pending.is_empty() {
+    if !pending.is_empty() && (waited || made > 0) {
         let names = first_names(pending.into_iter().map(str::to_owned));
         return if waited {
             format!(

@@ -294,6 +294,29 @@ fn a_group_of_others_with_our_name_is_a_problem_before_anything_is_created() {
 }
 
 #[test]
+fn a_gateway_needs_neither_a_security_group_nor_private_dns() {
+    let mut facts = facts();
+    facts.vpc.dns_support = Some(false);
+    facts.security_groups.push(SecurityGroup {
+        name: "castai-privatelink-aws-endpoints".to_owned(),
+        ..group("sg-taken", &[])
+    });
+    assert_eq!(change(&decide(&facts, &with_aws()), "s3"), EndpointChange::Create);
+    assert_eq!(change(&decide(&facts, &with_aws()), "sts"), EndpointChange::Blocked);
+}
+
+#[test]
+fn an_available_endpoint_counts_before_one_that_failed() {
+    let mut facts = complete();
+    let failed =
+        Endpoint { id: "vpce-0".to_owned(), state: "failed".to_owned(), ..facts.endpoints[0].clone() };
+    facts.endpoints[0].private_dns = false;
+    facts.endpoints.push(failed);
+    let plan = decide(&facts, &only("rest-api"));
+    assert_eq!(lines(&plan), ["modify vpce-rest-api: +[] +[], private DNS"]);
+}
+
+#[test]
 fn rules_for_ipv6_are_needed_only_by_an_endpoint_with_ipv6() {
     let mut facts = facts();
     facts.client_groups.clear();
@@ -305,6 +328,15 @@ fn rules_for_ipv6_are_needed_only_by_an_endpoint_with_ipv6() {
     assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Unchanged);
     facts.endpoints[0].has_ipv6 = true;
     assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Modify);
+    // The same for members of a group, which have addresses of both kinds.
+    facts.client_groups = ["sg-nodes".to_owned()].into();
+    assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Modify);
+    facts.endpoints[0].has_ipv6 = false;
+    assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Unchanged);
+    // It gets no subnet that has only IPv6.
+    facts.endpoints[0].subnets.truncate(1);
+    facts.subnets[1].cidrs.remove(0);
+    assert_eq!(change(&decide(&facts, &only("rest-api")), "rest-api"), EndpointChange::Unchanged);
 }
 
 #[test]

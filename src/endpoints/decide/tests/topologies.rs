@@ -101,10 +101,12 @@ fn groups_of_another_vpc_are_not_admitted_and_blocks_replace_unknown_ones() {
     let note = notes(&plan);
     assert!(note.contains("sg-stale") && !note.contains('\u{1b}'), "{note:?}");
     facts.groups_unread = Some("EC2 describes no instance of 1 of 3 nodes".to_owned());
+    facts.subnets_without_groups.insert("subnet-b".to_owned());
     let plan = decide(&facts, &only("rest-api"));
-    let expected = "admit sg-nodes 10.0.1.0/24 10.0.2.0/24 to castai-privatelink-endpoints";
+    let expected = "admit sg-nodes 10.0.2.0/24 to castai-privatelink-endpoints";
     assert_eq!(lines(&plan)[1], expected);
     assert!(notes(&plan).contains("EC2 describes no instance of 1 of 3 nodes"), "{}", notes(&plan));
+    assert!(plan.is_partial);
 }
 
 #[test]
@@ -171,8 +173,7 @@ fn subnets_with_only_ipv6_need_a_service_with_ipv6() {
     }
     let plan = decide(&facts, &only("rest-api"));
     assert_eq!(change(&plan, "rest-api"), EndpointChange::Blocked);
-    let expected =
-        "nodes have only IPv6 addresses in us-east-1a, us-east-1b, and rest-api supports only IPv4";
+    let expected = "nodes have only IPv6 addresses in us-east-1a, us-east-1b, and its endpoint has only IPv4";
     assert_eq!(plan.problems[0].message, expected);
     facts.services[0].ip_types = vec!["ipv6".to_owned()];
     let plan = assert_settles(facts, &only("rest-api"));
@@ -231,7 +232,7 @@ fn pods_with_their_own_subnets_are_admitted_and_their_subnets_not_tagged() {
         ]
     );
     let pods = plan.subnets.iter().find(|subnet| subnet.id == "subnet-pods").unwrap();
-    assert_eq!((pods.tag, pods.reasons[0].as_str()), (TagState::NotWanted, "pods: ENIConfig us-east-1a"));
+    assert_eq!((pods.tag, pods.reasons[0].as_str()), (TagState::NotPlanned, "pods: ENIConfig us-east-1a"));
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn nodes_with_only_ipv6_need_services_with_ipv6() {
     assert_eq!(changes(&blocked), [("blocked", CAST_AI.to_vec())].into());
     assert_problem(
         &blocked,
-        "nodes have only IPv6 addresses in us-east-1a, us-east-1b, and rest-api supports only IPv4",
+        "nodes have only IPv6 addresses in us-east-1a, us-east-1b, and its endpoint has only IPv4",
         "use subnets with IPv4 addresses for the nodes, or ask Cast AI to support IPv6",
     );
     assert_creates(&lab, 1, &[], &["CreateTags"]);
