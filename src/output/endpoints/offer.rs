@@ -34,8 +34,8 @@ fn services(services: &[OfferedService], width: Option<usize>) -> String {
     let columns = [
         Column::whole("NAME"),
         Column::wrapped("IN THE GUIDE", 12).yielding(1),
-        Column::wrapped("PURPOSE", 15),
-        Column::wrapped("HOSTS", 29),
+        Column::wrapped("PURPOSE", 14),
+        Column::wrapped("HOSTS", 30),
         Column::wrapped("NEEDED BY", 18).yielding(0),
     ];
     table::fitted(columns, &rows, width)

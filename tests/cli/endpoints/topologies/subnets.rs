@@ -61,7 +61,7 @@ fn pods_with_addresses_of_their_own_are_admitted() {
     let node = json!({"subnets": [FIRST, pods], "groups": [CLUSTER_GROUP, group]});
     aws(&lab, "instances", &json!([node, node]));
     let seen = plan(&lab, 0, &[]);
-    assert_subnets(&seen, &[(FIRST, "2 nodes", "add"), (&pods, "pods: interfaces of nodes", "notWanted")]);
+    assert_subnets(&seen, &[(FIRST, "2 nodes", "add"), (&pods, "pods: interfaces of nodes", "notPlanned")]);
 
     define_custom_resource(&lab, "crd.k8s.amazonaws.com", "eniconfigs", "ENIConfig", "Cluster");
     let (pods, group) = prepare();
@@ -76,7 +76,7 @@ fn pods_with_addresses_of_their_own_are_admitted() {
         &[
             (FIRST, "1 node", "add"),
             (SECOND, "1 node", "add"),
-            (&pods, "pods: ENIConfig us-east-1a", "notWanted"),
+            (&pods, "pods: ENIConfig us-east-1a", "notPlanned"),
         ],
     );
     let mut groups = [CLUSTER_GROUP, group.as_str()];
