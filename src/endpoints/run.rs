@@ -41,8 +41,11 @@ pub struct Options {
 
 /// What a run tells while it goes on.
 pub enum Progress<'p> {
-    /// This number of changes is made next.
-    Applying(usize),
+    /// How many changes are made next, and how many when the endpoints are gone.
+    Applying {
+        now: usize,
+        later: usize,
+    },
     Step(&'p Step),
     /// Identifiers of endpoints that still change their state.
     Waiting(&'p [String]),
@@ -85,7 +88,8 @@ pub async fn run(
             |action: &&Action| !is_deleting || !matches!(action, Action::DeleteSecurityGroup { .. });
         let actions: Vec<_> = left.iter().filter(is_possible).cloned().collect();
         if options.mode == Mode::Change {
-            observe(&Progress::Applying(actions.len()));
+            let (now, later) = (actions.len(), left.len() - actions.len());
+            observe(&Progress::Applying { now, later });
         }
         let observe_step = |step: &Step| observe(&Progress::Step(step));
         let steps = apply(&clients.ec2, &vpc, &actions, incomplete, options.mode, &observe_step).await;

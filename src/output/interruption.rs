@@ -65,9 +65,9 @@ impl Changes {
 
     fn endpoints(&mut self, progress: &Progress<'_>) {
         match progress {
-            Progress::Applying(actions) => {
+            Progress::Applying { now, later } => {
                 let changes = self.endpoints.get_or_insert_default();
-                (changes.open, changes.left) = (*actions, 0);
+                (changes.open, changes.left) = (*now, *later);
             }
             Progress::Step(step) => {
                 let Some(changes) = &mut self.endpoints else { return };
@@ -121,7 +121,7 @@ impl EndpointChanges {
         } else if left > 0 {
             "; run again to complete them"
         } else {
-            "; run again to wait until the endpoints are ready"
+            "; run again to wait for the endpoints"
         };
         format!("Interrupted. {made} of {planned} made{next}")
     }
@@ -185,7 +185,7 @@ mod tests {
         };
         let done = step(Outcome::Done { id: None });
         let failed = step(Outcome::Failed { message: String::new() });
-        let applying = |actions| Progress::Applying(actions);
+        let applying = |now| Progress::Applying { now, later: 0 };
         let cases = [
             (vec![], "Interrupted. No partial changes; run again to resume."),
             (
@@ -208,7 +208,12 @@ mod tests {
                     applying(1),
                     Progress::Step(&done),
                 ],
-                "Interrupted. 2 of 2 changes made; run again to wait until the endpoints are ready",
+                "Interrupted. 2 of 2 changes made; run again to wait for the endpoints",
+            ),
+            // A security group is deleted when its endpoints are gone.
+            (
+                vec![Progress::Applying { now: 1, later: 1 }, Progress::Step(&done), Progress::Waiting(&[])],
+                "Interrupted. 1 of 2 changes made; run again to complete them",
             ),
         ];
         for (progress, expected) in cases {

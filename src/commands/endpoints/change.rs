@@ -45,7 +45,7 @@ pub(super) async fn change(
                 written.set(Err(error));
             }
         }
-        Progress::Applying(_) | Progress::Step(_) => {}
+        Progress::Applying { .. } | Progress::Step(_) => {}
         Progress::Waiting(endpoints) => {
             if waiting.replace(endpoints.len()) != endpoints.len() && !endpoints.is_empty() {
                 let endpoints = output::table::count(endpoints.len(), "endpoint");

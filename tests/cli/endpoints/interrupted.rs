@@ -112,7 +112,7 @@ fn an_interrupted_run_says_what_it_made_and_that_the_next_one_completes_it() {
     assert_stderr_contains(&run(&lab, 0, &CREATE, &[]), &["nothing is left to do"]);
     assert_eq!(endpoints(&lab).len(), 6);
     let deleted = interrupt(&lab, &DELETE, "DeleteVpcEndpoints", 1);
-    assert_stderr_contains(&deleted, &["Interrupted. 1 of 7 changes made; the next one may be made too"]);
+    assert_stderr_contains(&deleted, &["Interrupted. 1 of 8 changes made; the next one may be made too"]);
     run(&lab, 0, &DELETE, &[]);
     assert_eq!(endpoints(&lab), Vec::<Value>::new());
     // A dry run changes nothing, and says so.
