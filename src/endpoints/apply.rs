@@ -4,7 +4,7 @@
 mod ingress;
 mod requests;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeSet;
 

@@ -79,7 +79,9 @@ pub fn decide(facts: &VpcFacts, settings: &PlanSettings) -> EndpointPlan {
         endpoint_actions.extend(decision.action);
         plan.endpoints.push(decision.planned);
     }
-    plan.notes.extend(not_described(&undescribed, facts));
+    let notes =
+        [Provider::CastAi, Provider::Aws].map(|provider| not_described(provider, &undescribed, facts));
+    plan.notes.extend(notes.into_iter().flatten());
     plan.problems.extend(taken.into_iter().map(|(_, problem)| problem));
     plan.problems.extend(shared);
     match attributes {
@@ -122,15 +124,18 @@ fn unnamed(settings: &PlanSettings) -> Option<String> {
 }
 
 /// Services that EC2 describes only to accounts that may use them.
-fn not_described(services: &[&RequestedService], facts: &VpcFacts) -> Option<String> {
-    let provider = services.first()?.provider;
-    let names = services.iter().map(|service| format!("{} ({})", service.name, service.service_name));
-    Some(format!(
-        "EC2 does not describe {} to this account; if creating an endpoint fails, ask {} to allow account {}",
-        names.collect::<Vec<_>>().join(", "),
-        provider.who(),
-        problems::account(facts)
-    ))
+fn not_described(provider: Provider, services: &[&RequestedService], facts: &VpcFacts) -> Option<String> {
+    let services = services.iter().filter(|service| service.provider == provider);
+    let names = services.map(|service| format!("{} ({})", service.name, service.service_name));
+    let names: Vec<_> = names.collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "EC2 does not describe {} to this account; if creating an endpoint fails, ask {} to allow account {}",
+            names.join(", "),
+            provider.who(),
+            problems::account(facts)
+        )
+    })
 }
 
 /// Nodes that this VPC cannot serve, unless the user names the subnets.

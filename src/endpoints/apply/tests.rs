@@ -103,12 +103,12 @@ async fn ec2_with(
     (Ec2::new(&client(router).await), received)
 }
 
-fn admit(group: GroupRef, peers: &[&str]) -> Action {
+pub(in crate::endpoints) fn admit(group: GroupRef, peers: &[&str]) -> Action {
     let peers = peers.iter().map(|id| Peer::Group((*id).to_owned())).collect();
     Action::AuthorizeIngress { group, peers }
 }
 
-fn create(service: &str, group: GroupRef) -> Action {
+pub(in crate::endpoints) fn create(service: &str, group: GroupRef) -> Action {
     Action::CreateEndpoint {
         service: service.to_owned(),
         service_name: format!("com.{service}"),

@@ -1,5 +1,7 @@
 //! What happens to the endpoint of one service.
 
+use std::collections::BTreeSet;
+
 use super::groups::Groups;
 use super::hub::{Taken, is_gone, parent, taken, unanswered};
 use super::our_tags;
@@ -205,7 +207,8 @@ impl Context<'_> {
             });
         }
         if !endpoint.has_ipv6 && self.used.nodes.iter().all(|subnet| !subnet.has_ipv4()) {
-            let zones: Vec<_> = self.used.nodes.iter().map(|subnet| subnet.zone.as_str()).collect();
+            let zones: BTreeSet<_> = self.used.nodes.iter().map(|subnet| subnet.zone.as_str()).collect();
+            let zones: Vec<_> = zones.into_iter().collect();
             decision.problems.extend((!zones.is_empty()).then(|| only_ipv6(service, &zones)));
         }
         if endpoint.has_own_policy {
@@ -250,7 +253,7 @@ impl Context<'_> {
     }
 }
 
-/// The endpoint of a service that counts: with private DNS, ours, available, in this order.
+/// The endpoint of a service that counts: one that may work, with private DNS, ours, available, in this order.
 pub fn existing<'f>(facts: &'f VpcFacts, service: &RequestedService) -> Option<&'f Endpoint> {
     let of_service = |endpoint: &&Endpoint| {
         endpoint.service_name == service.service_name && !is_gone(endpoint)

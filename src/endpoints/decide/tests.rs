@@ -346,6 +346,15 @@ fn a_service_that_ec2_does_not_describe_is_created_with_a_note() {
         plan.notes
     );
     assert!(plan.notes[0].contains(ACCOUNT), "{:?}", plan.notes);
+    // Those of AWS are not for Cast AI to allow.
+    let services = [only("files").services, aws(REGION, &["logs".to_owned()])].concat();
+    let plan = decide(
+        &VpcFacts { services: Vec::new(), ..self::facts() },
+        &PlanSettings { services, ..only("files") },
+    );
+    let [of_cast_ai, of_aws] = plan.notes.as_slice() else { panic!("{:?}", plan.notes) };
+    assert!(of_cast_ai.contains("ask Cast AI") && !of_cast_ai.contains("logs"), "{of_cast_ai}");
+    assert!(of_aws.contains("ask AWS") && of_aws.contains("logs ("), "{of_aws}");
 }
 
 #[test]

@@ -205,6 +205,7 @@ pub(super) fn is_pending(state: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoints::apply::tests::{admit, create};
 
     fn tag(subnets: &[&str]) -> Action {
         let subnets = subnets.iter().map(|subnet| (*subnet).to_owned()).collect();
@@ -221,26 +222,6 @@ mod tests {
 
     fn id() -> GroupRef {
         GroupRef::Id("sg-ours".to_owned())
-    }
-
-    fn admit(group: GroupRef, peers: &[&str]) -> Action {
-        let peers = peers.iter().map(|peer| Peer::Group((*peer).to_owned())).collect();
-        Action::AuthorizeIngress { group, peers }
-    }
-
-    fn create(service: &str, group: GroupRef) -> Action {
-        Action::CreateEndpoint {
-            service: service.to_owned(),
-            service_name: format!("com.{service}"),
-            service_region: None,
-            is_gateway: false,
-            subnets: Vec::new(),
-            groups: vec![group],
-            route_tables: Vec::new(),
-            private_dns: true,
-            ip_type: None,
-            tags: [].into(),
-        }
     }
 
     fn modify(service: &str, group: GroupRef) -> Action {
