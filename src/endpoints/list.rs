@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::castai::endpoints::services;
 use crate::endpoints::decide::{existing, is_gone, shared_vpc, unknown_nodes};
 use crate::endpoints::facts::{Endpoint, Tags, VpcFacts};
+use crate::endpoints::lack::{attributes, lacks, zone};
 use crate::endpoints::plan::{
-    Action, EndpointChange, EndpointPlan, GroupRef, MANAGED_BY, PLUGIN, PlannedEndpoint, Problem, TagState,
+    EndpointChange, EndpointPlan, MANAGED_BY, PLUGIN, PlannedEndpoint, Problem, TagState,
 };
-use crate::endpoints::settings::{Peer, PlanSettings, Provider, RequestedService};
+use crate::endpoints::settings::{PlanSettings, Provider, RequestedService};
 use crate::model::inventory::API_VERSION;
 
 /// What a VPC has of the endpoints that a cluster needs.
@@ -199,7 +200,8 @@ fn judge(
         return (ServiceStatus::Blocked, general.map(|problem| problem.message.clone()).collect());
     }
     let Some(endpoint) = endpoint else { return (ServiceStatus::Missing, vec!["the endpoint".to_owned()]) };
-    let mut missing = lacked(facts, plan, service, endpoint);
+    let lacks = lacks(facts, plan, service, endpoint);
+    let mut missing: Vec<_> = lacks.iter().map(ToString::to_string).collect();
     if missing.is_empty() {
         missing = problems;
     }
@@ -212,68 +214,6 @@ fn judge(
     }
     let status = if missing.is_empty() { ServiceStatus::Complete } else { ServiceStatus::Unknown };
     (status, missing)
-}
-
-/// What an endpoint that exists lacks.
-fn lacked(
-    facts: &VpcFacts,
-    plan: &EndpointPlan,
-    service: &RequestedService,
-    endpoint: &Endpoint,
-) -> Vec<String> {
-    let mut missing = Vec::new();
-    let is = |state: &str| endpoint.state.eq_ignore_ascii_case(state);
-    if is("pendingAcceptance") {
-        missing.push(format!("acceptance by {}", service.provider.who()));
-    } else if !is("available") {
-        missing.push("the state available".to_owned());
-    }
-    if !endpoint.is_gateway {
-        // Without it, the host keeps its public address, also where the service has no private name to turn on.
-        let detail = facts.services.iter().find(|detail| detail.name == service.service_name);
-        let has_no_name = service.provider == Provider::Aws
-            && detail.is_some_and(|detail| detail.private_dns_names.is_empty());
-        missing.extend((!endpoint.private_dns && !has_no_name).then(|| "private DNS".to_owned()));
-        missing.extend(attributes(facts, Some(false)).map(|name| format!("{name} of {}", facts.vpc.id)));
-    }
-    for action in &plan.actions {
-        match action {
-            Action::ModifyEndpoint { id, add_subnets, add_groups, add_route_tables, .. }
-                if *id == endpoint.id =>
-            {
-                missing.extend(add_subnets.iter().map(|subnet| {
-                    zone(facts, subnet).map_or_else(
-                        || format!("an address in {subnet}"),
-                        |zone| format!("an address in {zone}"),
-                    )
-                }));
-                let is_any = !add_groups.is_empty();
-                missing.extend(is_any.then(|| "a security group that admits its clients".to_owned()));
-                missing.extend(add_route_tables.iter().map(|table| format!("a route in {table}")));
-            }
-            Action::AuthorizeIngress { group: GroupRef::Id(group), peers }
-                if endpoint.groups.contains(group) =>
-            {
-                missing.push(format!("a rule in {group} for {}", texts(peers)));
-            }
-            _ => {}
-        }
-    }
-    missing
-}
-
-/// The attributes of the VPC that private DNS needs and that are `is_on`; `None` for those that could not be read.
-fn attributes(facts: &VpcFacts, is_on: Option<bool>) -> impl Iterator<Item = &'static str> {
-    let all = [("enableDnsSupport", facts.vpc.dns_support), ("enableDnsHostnames", facts.vpc.dns_hostnames)];
-    all.into_iter().filter(move |(_, found)| *found == is_on).map(|(name, _)| name)
-}
-
-fn texts(peers: &[Peer]) -> String {
-    peers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn zone<'f>(facts: &'f VpcFacts, id: &str) -> Option<&'f String> {
-    facts.subnets.iter().find(|subnet| subnet.id == id).map(|subnet| &subnet.zone)
 }
 
 fn listed_endpoint(facts: &VpcFacts, endpoint: &Endpoint) -> ListedEndpoint {

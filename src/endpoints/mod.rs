@@ -5,6 +5,7 @@ pub mod aws_cli;
 pub mod decide;
 pub mod facts;
 pub mod gather;
+pub mod lack;
 pub mod list;
 pub mod offer;
 pub mod plan;
