@@ -25,6 +25,8 @@ pub struct Client {
     http: reqwest::Client,
     aws: SdkConfig,
     settings: Settings,
+    /// Timeout of one attempt.
+    timeout: Duration,
 }
 
 /// What is sent.
@@ -54,7 +56,16 @@ impl Client {
     /// TLS cannot be set up.
     pub fn new(aws: &SdkConfig, settings: &Settings) -> Result<Self, transport::Error> {
         let http = transport::http(settings, &Proxies::from_environment())?;
-        Ok(Self { http, aws: aws.clone(), settings: settings.clone() })
+        let timeout = settings.connect_timeout + Duration::from_secs(25);
+        Ok(Self { http, aws: aws.clone(), settings: settings.clone(), timeout })
+    }
+
+    /// With another timeout of one attempt, and without retries: for those who report what a single attempt encounters.
+    #[must_use]
+    pub fn single_attempt(mut self, timeout: Duration) -> Self {
+        self.settings.retries = 0;
+        self.timeout = timeout;
+        self
     }
 
     pub fn region(&self) -> &str {
@@ -129,8 +140,7 @@ impl Client {
             let code = code.and_then(|code| code.split(':').next()).map(str::to_owned);
             Ok::<_, reqwest::Error>((response.status(), code, body))
         };
-        let limit = self.settings.connect_timeout + Duration::from_secs(25);
-        let answer = tokio::time::timeout(limit, answer).await;
+        let answer = tokio::time::timeout(self.timeout, answer).await;
         match answer {
             Err(elapsed) => {
                 sent.ended("timed out");

@@ -58,6 +58,8 @@ pub struct Vpc {
     /// `None` if it could not be read.
     pub dns_support: Option<bool>,
     pub dns_hostnames: Option<bool>,
+    /// Its DHCP option set, which names the DNS servers of its machines.
+    pub dhcp_options: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +78,22 @@ pub struct Subnet {
 pub type Tags = BTreeMap<String, String>;
 
 impl VpcFacts {
+    /// Adds what another source says of the cluster.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.cluster = other.cluster.or(self.cluster.take());
+        self.uses.extend(other.uses);
+        self.client_groups.extend(other.client_groups);
+        self.unread.extend(other.unread);
+        self.notes.extend(other.notes);
+    }
+
+    /// The route table of a subnet: its own, or the VPC's main one.
+    pub fn route_table(&self, subnet: &str) -> Option<&RouteTable> {
+        let own = |table: &&RouteTable| table.subnets.iter().any(|id| id == subnet);
+        let tables = &self.route_tables;
+        tables.iter().find(own).or_else(|| tables.iter().find(|table| table.is_main))
+    }
+
     /// Whether something could not be read, so that a plan may lack a part.
     pub fn is_partial(&self) -> bool {
         !self.unread.is_empty() || self.nodes_unread.is_some() || self.groups_unread.is_some()
@@ -164,6 +182,8 @@ pub struct RouteTable {
     pub id: String,
     pub is_main: bool,
     pub subnets: Vec<String>,
+    /// Where addresses without another route go: a gateway of the internet, of NAT or to other networks.
+    pub default_route: Option<String>,
 }
 
 /// An endpoint of the VPC.
@@ -182,13 +202,15 @@ pub struct Endpoint {
     pub is_name_for_outside: bool,
     /// Whether it has IPv6 addresses.
     pub has_ipv6: bool,
-    /// Whether its policy is another one than full access.
-    pub has_own_policy: bool,
+    /// Its policy, if it is another one than full access.
+    pub own_policy: Option<String>,
     /// Names that lead to it; with private DNS also the service's own.
     pub dns_names: Vec<String>,
     pub subnets: Vec<String>,
     pub groups: Vec<String>,
     pub route_tables: Vec<String>,
+    /// Its network interfaces, one in each subnet.
+    pub interfaces: Vec<String>,
     pub tags: Tags,
     /// Why it failed, from EC2.
     pub failure: Option<String>,

@@ -17,7 +17,7 @@ use crate::aws::signed::Client;
 use crate::cluster::Connection;
 use crate::cluster::environment::Environment;
 use crate::endpoints::decide::our_group;
-use crate::endpoints::facts::{Cluster, IdentifiedRule, Service, SubnetReason, SubnetUse, Vpc, VpcFacts};
+use crate::endpoints::facts::{IdentifiedRule, Service, SubnetReason, SubnetUse, Vpc, VpcFacts};
 use crate::endpoints::settings::{PlanSettings, Provider};
 use crate::error::CommandError;
 use crate::transport::Settings;
@@ -77,7 +77,20 @@ pub async fn connect(
         Err(_) => None,
     };
     let client = Client::new(&aws, network)?;
-    Ok(Clients { region, account, environment, selection, ec2: Ec2::new(&client), client, aws })
+    Ok(Clients::new(region, account, environment, selection, client, aws))
+}
+
+impl Clients {
+    pub fn new(
+        region: String,
+        account: Option<String>,
+        environment: Option<Environment>,
+        selection: Selection,
+        client: Client,
+        aws: SdkConfig,
+    ) -> Self {
+        Self { region, account, environment, selection, ec2: Ec2::new(&client), client, aws }
+    }
 }
 
 /// Reads everything that the plan for `settings` depends on.
@@ -90,19 +103,18 @@ pub async fn facts(clients: &Clients, settings: &PlanSettings) -> Result<VpcFact
     let mut of_cluster = None;
     let mut instances = BTreeMap::new();
     if let Some(environment) = &clients.environment {
-        let connection = &environment.connection;
-        if let Some(name) = connection.eks.as_ref().and_then(|eks| eks.name.clone()) {
-            facts.cluster = Some(Cluster { name: name.clone(), ..Cluster::default() });
-            match eks::read(&clients.client, &name, &mut facts).await {
-                Ok(found) => of_cluster = found,
-                Err(error) => facts.unread.push(format!("the cluster in EKS could not be read: {error}")),
-            }
-        }
-        kubernetes::read(connection, &mut facts).await;
+        let (eks, resources, read) = futures::join!(
+            eks::of_cluster(&clients.client, environment.connection.eks.as_ref()),
+            kubernetes::read(&environment.connection),
+            nodes::instances(&clients.ec2, &environment.nodes.nodes),
+        );
+        let (found_instances, unread) = read;
+        of_cluster = eks.vpc.or_else(|| nodes::vpc_of_most(&found_instances));
+        instances = found_instances;
+        facts.extend(eks.facts);
+        facts.extend(resources);
         facts.nodes_unread.clone_from(&environment.nodes.forbidden);
-        let nodes = &environment.nodes.nodes;
-        instances = nodes::instances(&clients.ec2, nodes, &mut facts).await;
-        of_cluster = of_cluster.or_else(|| nodes::vpc_of_most(&instances));
+        facts.unread.extend(unread);
     }
     let mut nodes = clients.environment.as_ref().map_or(&[][..], |environment| &environment.nodes.nodes);
     if let (Some(named), Some(own)) = (&clients.selection.vpc, &of_cluster)

@@ -211,7 +211,7 @@ impl Context<'_> {
             let zones: Vec<_> = zones.into_iter().collect();
             decision.problems.extend((!zones.is_empty()).then(|| only_ipv6(service, &zones)));
         }
-        if endpoint.has_own_policy {
+        if endpoint.own_policy.is_some() {
             decision.notes.push(format!(
                 "{} has a policy of its own, which was not looked at: it may refuse what {} needs",
                 endpoint.id, service.name

@@ -26,7 +26,7 @@ impl Context<'_> {
         let covered: BTreeSet<_> = gateways.flat_map(|endpoint| &endpoint.route_tables).collect();
         let added: Vec<_> = tables.into_iter().filter(|table| !covered.contains(table)).collect();
         decision.planned.placement = [present, added.clone()].concat();
-        if existing.is_some_and(|endpoint| endpoint.has_own_policy) {
+        if existing.is_some_and(|endpoint| endpoint.own_policy.is_some()) {
             decision.notes.push(format!(
                 "the endpoint of {} has a policy of its own, which was not looked at: it may refuse what nodes need",
                 service.name
@@ -81,11 +81,9 @@ impl Context<'_> {
 
     /// The route tables of nodes and pods: their own, or the VPC's main one.
     fn route_tables(&self) -> Vec<String> {
-        let tables = &self.facts.route_tables;
-        let main = tables.iter().find(|table| table.is_main);
         let subnets = self.used.nodes.iter().chain(&self.used.pods);
         let found: BTreeSet<_> = subnets
-            .filter_map(|subnet| tables.iter().find(|table| table.subnets.contains(&subnet.id)).or(main))
+            .filter_map(|subnet| self.facts.route_table(&subnet.id))
             .map(|table| table.id.clone())
             .collect();
         found.into_iter().collect()

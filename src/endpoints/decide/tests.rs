@@ -56,6 +56,7 @@ pub(in crate::endpoints) fn facts() -> VpcFacts {
             cidrs: vec!["10.0.0.0/16".parse().unwrap()],
             dns_support: Some(true),
             dns_hostnames: Some(true),
+            dhcp_options: None,
         },
         subnets: vec![
             subnet("subnet-a", "us-east-1a", "10.0.1.0/24"),
@@ -67,8 +68,12 @@ pub(in crate::endpoints) fn facts() -> VpcFacts {
         security_groups: vec![SecurityGroup { id: "sg-nodes".to_owned(), ..SecurityGroup::default() }],
         services,
         route_tables: vec![
-            RouteTable { id: "rtb-main".to_owned(), is_main: true, subnets: Vec::new() },
-            RouteTable { id: "rtb-a".to_owned(), is_main: false, subnets: vec!["subnet-a".to_owned()] },
+            RouteTable { id: "rtb-main".to_owned(), is_main: true, ..RouteTable::default() },
+            RouteTable {
+                id: "rtb-a".to_owned(),
+                subnets: vec!["subnet-a".to_owned()],
+                ..RouteTable::default()
+            },
         ],
         ..VpcFacts::default()
     }

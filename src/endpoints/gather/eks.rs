@@ -6,7 +6,8 @@ use crate::aws::ec2::escaped;
 use crate::aws::error::Error;
 use crate::aws::rest;
 use crate::aws::signed::Client;
-use crate::endpoints::facts::{SubnetReason, SubnetUse, VpcFacts};
+use crate::cluster::EksIdentity;
+use crate::endpoints::facts::{Cluster, SubnetReason, SubnetUse, VpcFacts};
 use crate::printable::one_line;
 
 /// More pages of 100 than any cluster fills; a list that goes on is cut off with an error.
@@ -46,8 +47,29 @@ const GROUPS: [Groups; 2] = [
     },
 ];
 
+/// What EKS says of the cluster, and its VPC.
+#[derive(Default)]
+pub(super) struct Described {
+    pub(super) facts: VpcFacts,
+    pub(super) vpc: Option<String>,
+}
+
+/// The description of the cluster that the kubeconfig names. What cannot be read is a note.
+pub(super) async fn of_cluster(client: &Client, cluster: Option<&EksIdentity>) -> Described {
+    let mut described = Described::default();
+    let Some(name) = cluster.and_then(|cluster| cluster.name.clone()) else { return described };
+    described.facts.cluster = Some(Cluster { name: name.clone(), ..Cluster::default() });
+    match read(client, &name, &mut described.facts).await {
+        Ok(vpc) => described.vpc = vpc,
+        Err(error) => {
+            described.facts.unread.push(format!("the cluster in EKS could not be read: {error}"));
+        }
+    }
+    described
+}
+
 /// Adds the cluster's facts, and returns its VPC.
-pub(super) async fn read(client: &Client, name: &str, facts: &mut VpcFacts) -> Result<Option<String>, Error> {
+async fn read(client: &Client, name: &str, facts: &mut VpcFacts) -> Result<Option<String>, Error> {
     if !is_name(name) {
         return Err(Error::Service {
             call: "eks:DescribeCluster".to_owned(),

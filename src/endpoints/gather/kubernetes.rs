@@ -13,8 +13,9 @@ const KINDS: [(&str, &str); 3] = [
     ("crd.k8s.amazonaws.com", "ENIConfig"),
 ];
 
-/// Adds what the cluster's custom resources say. What cannot be listed is a note.
-pub(super) async fn read(connection: &Connection, facts: &mut VpcFacts) {
+/// What the cluster's custom resources say. What cannot be listed is a note.
+pub(super) async fn read(connection: &Connection) -> VpcFacts {
+    let mut facts = VpcFacts::default();
     let definitions = KINDS.map(|(group, kind)| CustomResource {
         group: group.to_owned(),
         kind: kind.to_owned(),
@@ -28,12 +29,13 @@ pub(super) async fn read(connection: &Connection, facts: &mut VpcFacts) {
     match list_custom_resources(connection, &definitions.iter().collect::<Vec<_>>(), None).await {
         Ok(listed) => {
             for resource in &listed.resources {
-                add(facts, &resource.definition.kind, &resource.name, &resource.content);
+                add(&mut facts, &resource.definition.kind, &resource.name, &resource.content);
             }
             facts.unread.extend(listed.notes);
         }
         Err(error) => facts.unread.push(format!("node classes could not be listed: {error}")),
     }
+    facts
 }
 
 fn add(facts: &mut VpcFacts, kind: &str, name: &str, content: &Value) {

@@ -10,8 +10,8 @@ use crate::endpoints::facts::{SubnetReason, SubnetUse, VpcFacts};
 /// Instances in one request: each takes about 5 KB of the response.
 const INSTANCES: usize = 200;
 
-/// The instances of the nodes, by id. Those that are terminated have no VPC.
-pub(super) async fn instances(ec2: &Ec2, nodes: &[Node], facts: &mut VpcFacts) -> BTreeMap<String, Instance> {
+/// The instances of the nodes, by id, and why some could not be read. Those that are terminated have no VPC.
+pub(super) async fn instances(ec2: &Ec2, nodes: &[Node]) -> (BTreeMap<String, Instance>, Option<String>) {
     let ids: Vec<_> = nodes.iter().filter_map(|node| node.instance.as_deref()).collect();
     let mut found = BTreeMap::new();
     for some in ids.chunks(INSTANCES) {
@@ -23,12 +23,12 @@ pub(super) async fn instances(ec2: &Ec2, nodes: &[Node], facts: &mut VpcFacts) -
                 found.extend(known.map(|instance| (instance.id.clone(), instance)));
             }
             Err(error) => {
-                facts.unread.push(format!("the instances of the nodes could not be read: {error}"));
-                break;
+                let why = format!("the instances of the nodes could not be read: {error}");
+                return (found, Some(why));
             }
         }
     }
-    found
+    (found, None)
 }
 
 /// The VPC of most instances.

@@ -33,7 +33,13 @@ pub(super) fn vpc(item: &Element) -> Vpc {
         cidrs.insert(0, primary);
     }
     cidrs.extend(self::cidrs(item, "ipv6CidrBlockAssociationSet", "ipv6CidrBlock"));
-    Vpc { id: item.string("vpcId"), owner: item.text("ownerId").map(str::to_owned), cidrs, ..Vpc::default() }
+    Vpc {
+        id: item.string("vpcId"),
+        owner: item.text("ownerId").map(str::to_owned),
+        cidrs,
+        dhcp_options: item.text("dhcpOptionsId").map(str::to_owned),
+        ..Vpc::default()
+    }
 }
 
 pub(super) fn subnet(item: &Element) -> Subnet {
@@ -67,7 +73,27 @@ pub(super) fn route_table(item: &Element) -> RouteTable {
         id: item.string("routeTableId"),
         is_main: item.items("associationSet").any(|association| association.is_true("main")),
         subnets: item.texts("associationSet", Some("subnetId")),
+        default_route: item.items("routeSet").find_map(default_route),
     }
+}
+
+/// The target of an active route for all addresses of IPv4 or IPv6.
+fn default_route(route: &Element) -> Option<String> {
+    const TARGETS: [&str; 8] = [
+        "natGatewayId",
+        "gatewayId",
+        "transitGatewayId",
+        "egressOnlyInternetGatewayId",
+        "networkInterfaceId",
+        "vpcPeeringConnectionId",
+        "localGatewayId",
+        "carrierGatewayId",
+    ];
+    let is_default = route.text("destinationCidrBlock") == Some("0.0.0.0/0")
+        || route.text("destinationIpv6CidrBlock") == Some("::/0");
+    let is_active = route.text("state") != Some("blackhole");
+    let mut targets = TARGETS.iter().filter_map(|name| route.text(name));
+    (is_default && is_active).then(|| targets.next().unwrap_or("another target").to_owned())
 }
 
 pub(super) fn security_group(item: &Element) -> SecurityGroup {
@@ -128,11 +154,12 @@ pub(in crate::endpoints) fn endpoint(item: &Element) -> Endpoint {
             .child("dnsOptions")
             .is_some_and(|options| options.is_true("privateDnsOnlyForInboundResolverEndpoint")),
         has_ipv6: item.text("ipAddressType").is_some_and(|kind| kind != "ipv4"),
-        has_own_policy: item.text("policyDocument").is_some_and(|policy| !is_full_access(policy)),
+        own_policy: item.text("policyDocument").filter(|policy| !is_full_access(policy)).map(str::to_owned),
         dns_names: item.texts("dnsEntrySet", Some("dnsName")),
         subnets: item.texts("subnetIdSet", None),
         groups: item.texts("groupSet", Some("groupId")),
         route_tables: item.texts("routeTableIdSet", None),
+        interfaces: item.texts("networkInterfaceIdSet", None),
         tags: tags(item),
         failure: item.child("lastError").and_then(|error| error.text("message")).map(str::to_owned),
     }
@@ -283,7 +310,7 @@ mod tests {
     fn what_narrows_an_endpoint_is_read() {
         let with = |text: &str| endpoint(&element(&format!("<item>{text}</item>")));
         let plain = with("<ipAddressType>ipv4</ipAddressType>");
-        assert!(!plain.has_ipv6 && !plain.has_own_policy && !plain.is_name_for_outside);
+        assert!(!plain.has_ipv6 && plain.own_policy.is_none() && !plain.is_name_for_outside);
         assert!(with("<ipAddressType>dualstack</ipAddressType>").has_ipv6);
         let option = "<dnsOptions><privateDnsOnlyForInboundResolverEndpoint>true</privateDnsOnlyForInboundResolverEndpoint>\
                       </dnsOptions>";
@@ -298,7 +325,7 @@ mod tests {
             ("not JSON".to_owned(), true),
         ] {
             let read = with(&format!("<policyDocument>{policy}</policyDocument>"));
-            assert_eq!(read.has_own_policy, is_own, "{policy}");
+            assert_eq!(read.own_policy.is_some(), is_own, "{policy}");
         }
     }
 

@@ -342,7 +342,7 @@ fn rules_for_ipv6_are_needed_only_by_an_endpoint_with_ipv6() {
 #[test]
 fn a_policy_of_its_own_is_noted() {
     let mut facts = facts();
-    facts.endpoints = vec![Endpoint { has_own_policy: true, ..foreign(&rest_api()) }];
+    facts.endpoints = vec![Endpoint { own_policy: Some("{}".to_owned()), ..foreign(&rest_api()) }];
     facts.security_groups.push(group("sg-foreign", &["sg-nodes"]));
     let plan = decide(&facts, &only("rest-api"));
     assert!(plan.notes[0].starts_with("vpce-foreign has a policy of its own"), "{:?}", plan.notes);

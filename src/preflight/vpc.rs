@@ -1,0 +1,167 @@
+//! What AWS says of the cluster's VPC, as the checks see it: facts, the plan that would complete its endpoints, and who
+//! needs which of them.
+
+pub mod acl;
+pub mod policy;
+mod service;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+pub use self::service::ServiceView;
+use self::acl::NetworkAcl;
+use super::subject::{Subject, SubjectKind};
+use super::target::{Target, TargetKind};
+use crate::aws::error::Error;
+use crate::endpoints::decide::decide;
+use crate::endpoints::facts::{Subnet, VpcFacts};
+use crate::endpoints::plan::{EndpointPlan, PlannedSubnet};
+use crate::endpoints::settings::{PlanSettings, Provider};
+
+/// The caller, and the VPC.
+pub struct AwsFacts {
+    pub identity: IdentityFacts,
+    pub vpc: Result<VpcView, VpcUnread>,
+}
+
+/// Who AWS says the caller is.
+pub enum IdentityFacts {
+    Received {
+        milliseconds: u64,
+        /// The ARN.
+        result: Result<String, Error>,
+    },
+    /// Why no request was sent.
+    NotRequested(String),
+}
+
+/// Why the VPC was not read, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VpcUnread {
+    pub why: String,
+    pub hint: Option<String>,
+}
+
+/// A read beside those of the plan, or why it failed.
+pub type Read<T> = Result<T, String>;
+
+/// The VPC.
+pub struct VpcView {
+    pub facts: VpcFacts,
+    pub settings: PlanSettings,
+    /// Decided from `facts`.
+    pub plan: EndpointPlan,
+    pub dhcp: Read<DhcpOptions>,
+    pub acls: Read<Vec<NetworkAcl>>,
+    /// The addresses of the endpoints' network interfaces, by the interface's id.
+    pub interfaces: Read<BTreeMap<String, Vec<IpAddr>>>,
+    /// Services of AWS, besides those of the plan, that have no endpoint in the VPC.
+    pub other_services: Vec<&'static str>,
+    usage: BTreeMap<String, Usage>,
+}
+
+/// A DHCP option set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DhcpOptions {
+    pub id: String,
+    pub name_servers: Vec<String>,
+}
+
+/// What else EC2 says of the VPC.
+pub struct MoreFacts {
+    pub dhcp: Read<DhcpOptions>,
+    pub acls: Read<Vec<NetworkAcl>>,
+    pub interfaces: Read<BTreeMap<String, Vec<IpAddr>>>,
+}
+
+/// Who needs a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub needed_by: BTreeSet<String>,
+    pub usually_needed_by: BTreeSet<String>,
+    /// Whether there are components, but none is configured with it.
+    pub is_optional: bool,
+}
+
+/// Services of AWS that workloads of a cluster without internet often use (Amazon EKS user guide, "Deploy private clusters
+/// with limited internet access").
+const OTHER_SERVICES: [&str; 6] = ["eks", "eks-auth", "elasticloadbalancing", "autoscaling", "logs", "ssm"];
+
+impl VpcView {
+    pub fn new(facts: VpcFacts, settings: PlanSettings, more: MoreFacts, targets: &[Target]) -> Self {
+        let plan = decide(&facts, &settings);
+        let usage = settings.services.iter().map(|service| (service.name.clone(), usage(&service.name, targets)));
+        let has_endpoint = |name: &str| {
+            let suffix = format!(".{name}");
+            facts.endpoints.iter().any(|endpoint| endpoint.service_name.ends_with(&suffix))
+        };
+        let other_services = OTHER_SERVICES.into_iter().filter(|name| !has_endpoint(name)).collect();
+        let usage = usage.collect();
+        let MoreFacts { dhcp, acls, interfaces } = more;
+        Self { facts, settings, plan, dhcp, acls, interfaces, other_services, usage }
+    }
+
+    pub fn subject(&self) -> Subject {
+        Subject::new(SubjectKind::Vpc, &self.facts.vpc.id)
+    }
+
+    /// The services, with what exists of each.
+    pub fn services(&self) -> impl Iterator<Item = ServiceView<'_>> {
+        self.settings.services.iter().map(|service| ServiceView::new(self, service))
+    }
+
+    pub fn usage(&self, service: &str) -> Usage {
+        self.usage.get(service).cloned().unwrap_or_default()
+    }
+
+    /// The subnets of nodes and pods that EC2 lists.
+    pub fn client_subnets(&self) -> impl Iterator<Item = &Subnet> {
+        let is_used = |subnet: &&Subnet| self.plan.subnets.iter().any(|used| used.id == subnet.id);
+        self.facts.subnets.iter().filter(is_used)
+    }
+
+    /// The subnets whose tag lets Cast AI add nodes.
+    pub fn node_subnets(&self) -> impl Iterator<Item = &PlannedSubnet> {
+        use crate::endpoints::plan::TagState::{Add, OtherValue, Present};
+        self.plan.subnets.iter().filter(|subnet| matches!(subnet.tag, Add | OtherValue | Present))
+    }
+
+    /// Where each subnet of nodes and pods sends what has no other route, if all of them have such a route.
+    pub fn default_routes(&self) -> Option<BTreeSet<&str>> {
+        let routes = self.client_subnets().map(|subnet| {
+            self.facts.route_table(&subnet.id).and_then(|table| table.default_route.as_deref())
+        });
+        let routes: Option<BTreeSet<&str>> = routes.collect();
+        routes.filter(|routes| !routes.is_empty())
+    }
+}
+
+/// The service that a target is reached through, by our name.
+pub fn service_of(target: &Target) -> Option<&str> {
+    match &target.kind {
+        TargetKind::CastAi { service, .. } => service.map(|service| service.name),
+        TargetKind::Aws { service } => Some(service),
+    }
+}
+
+/// Who needs a service, according to the targets that it leads to.
+fn usage(service: &str, targets: &[Target]) -> Usage {
+    let mut usage = Usage::default();
+    let mut is_any_configured = false;
+    for target in targets.iter().filter(|target| service_of(target) == Some(service)) {
+        usage.needed_by.extend(target.needed_by.iter().cloned());
+        usage.usually_needed_by.extend(target.usually_needed_by.iter().cloned());
+        is_any_configured |= !target.optional;
+    }
+    usage.is_optional = !is_any_configured;
+    usage
+}
+
+/// How `endpoints create` is called to complete endpoints of `provider`.
+pub fn create_command(provider: Provider) -> String {
+    let flags = match provider {
+        Provider::CastAi => "",
+        Provider::Aws => " --with-aws-endpoints",
+    };
+    format!("kubectl castai-privatelink endpoints create{flags}")
+}
