@@ -38,7 +38,7 @@ const EDGES: [(&str, &[&str]); 23] = [
     // Only their values: rendering does no I/O.
     ("output", &["endpoints", "ownership", "permissions", "persist", "preflight", "sync"]),
     ("permissions", &["castai"]),
-    ("preflight", &["aws", "castai", "cluster", "probe", "registry"]),
+    ("preflight", &["aws", "castai", "cluster", "endpoints", "probe", "registry"]),
     ("endpoints", &["aws", "castai", "cluster"]),
     // Discovery and planning decide what an image is called in the mirror.
     ("persist", &["castai", "cluster", "ownership", "store", "sync"]),

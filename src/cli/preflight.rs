@@ -160,6 +160,7 @@ impl PreflightArguments {
             endpoints.iter().map(move |endpoint| (endpoint.clone(), protocol)).collect::<Vec<_>>()
         };
         InputSettings {
+            timeout: self.timeout,
             namespace,
             registry: self.mirror.registry.clone(),
             region: self.mirror.region.clone(),

@@ -79,6 +79,11 @@ const AWS_SERVICES: [(&str, &str); 5] = [
     ("ec2", "the agent, for its account and instances"),
 ];
 
+/// What needs one of these services.
+pub fn aws_users(service: &str) -> Option<&'static str> {
+    AWS_SERVICES.iter().find(|(name, _)| *name == service).map(|(_, users)| *users)
+}
+
 /// A service of Cast AI by our name, with the name that creates its endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedService {

@@ -2,12 +2,12 @@
 
 use super::{Access, AwsAction, Need, Purpose, Resource};
 
-/// A right that only `endpoints` needs.
+/// A right with which `endpoints` and `preflight` read a VPC.
 const fn for_endpoints(action: &'static str, reason: &'static str) -> AwsAction {
     AwsAction {
         action,
-        purposes: &[Purpose::Endpoints],
-        statement: "Endpoints",
+        purposes: &[Purpose::Preflight, Purpose::Endpoints],
+        statement: "ReadVpc",
         resource: Resource::Any,
         access: Access::Read,
         need: Need::Required,
@@ -15,14 +15,24 @@ const fn for_endpoints(action: &'static str, reason: &'static str) -> AwsAction 
     }
 }
 
-/// A right without which `endpoints` knows less, and says so.
+/// A right without which both know less, and say so.
 const fn for_more_facts(action: &'static str, reason: &'static str) -> AwsAction {
-    AwsAction { statement: "OptionalEndpoints", need: Need::Optional, ..for_endpoints(action, reason) }
+    AwsAction { statement: "OptionalReadVpc", need: Need::Optional, ..for_endpoints(action, reason) }
+}
+
+/// A right of a check.
+const fn for_a_check(action: &'static str, reason: &'static str) -> AwsAction {
+    AwsAction { purposes: &[Purpose::Preflight], ..for_more_facts(action, reason) }
 }
 
 /// A right with which `endpoints` changes something.
 const fn for_endpoint_changes(action: &'static str, reason: &'static str) -> AwsAction {
-    AwsAction { statement: "EndpointChanges", access: Access::Change, ..for_endpoints(action, reason) }
+    AwsAction {
+        purposes: &[Purpose::Endpoints],
+        statement: "EndpointChanges",
+        access: Access::Change,
+        ..for_endpoints(action, reason)
+    }
 }
 
 /// A right with which `endpoints` changes something that a flag allows.
@@ -180,21 +190,30 @@ pub const AWS: &[AwsAction] = &[
         need: Need::Required,
         reason: "copying manifests and tags",
     },
-    for_endpoints("ec2:DescribeVpcs", "endpoints: blocks and owner of the VPC"),
-    for_more_facts("ec2:DescribeVpcAttribute", "endpoints: whether private DNS can work"),
-    for_endpoints("ec2:DescribeSubnets", "endpoints: subnets with zones and tags"),
-    for_endpoints("ec2:DescribeRouteTables", "endpoints: routes of the S3 gateway"),
-    for_endpoints("ec2:DescribeSecurityGroups", "endpoints: who may connect"),
-    for_more_facts("ec2:DescribeSecurityGroupRules", "endpoints terraform: rules of our security groups"),
-    for_endpoints("ec2:DescribeVpcEndpoints", "endpoints: endpoints that exist"),
-    for_endpoints("ec2:DescribeVpcEndpointServices", "endpoints: zones and hosts of the services"),
-    for_more_facts("ec2:DescribeInstances", "endpoints: subnets and security groups of nodes"),
-    for_more_facts("eks:DescribeCluster", "endpoints: VPC and security group of the cluster"),
-    for_more_facts("eks:ListNodegroups", "endpoints: subnets of node groups"),
-    for_more_facts("eks:DescribeNodegroup", "endpoints: subnets of node groups"),
-    for_more_facts("eks:ListFargateProfiles", "endpoints: subnets of Fargate profiles"),
-    for_more_facts("eks:DescribeFargateProfile", "endpoints: subnets of Fargate profiles"),
-    for_more_facts("route53:ListHostedZonesByVPC", "endpoints: names that a hub answers for"),
+    for_endpoints("ec2:DescribeVpcs", "preflight, endpoints: blocks and owner of the VPC"),
+    for_more_facts("ec2:DescribeVpcAttribute", "preflight, endpoints: whether private DNS can work"),
+    for_endpoints("ec2:DescribeSubnets", "preflight, endpoints: subnets with zones and tags"),
+    for_endpoints("ec2:DescribeRouteTables", "preflight, endpoints: routes of the S3 gateway"),
+    for_endpoints("ec2:DescribeSecurityGroups", "preflight, endpoints: who may connect"),
+    AwsAction {
+        purposes: &[Purpose::Endpoints],
+        ..for_more_facts(
+            "ec2:DescribeSecurityGroupRules",
+            "endpoints terraform: rules of our security groups",
+        )
+    },
+    for_endpoints("ec2:DescribeVpcEndpoints", "preflight, endpoints: endpoints that exist"),
+    for_endpoints("ec2:DescribeVpcEndpointServices", "preflight, endpoints: zones and hosts of the services"),
+    for_more_facts("ec2:DescribeInstances", "preflight, endpoints: subnets and security groups of nodes"),
+    for_more_facts("eks:DescribeCluster", "preflight, endpoints: VPC and security group of the cluster"),
+    for_more_facts("eks:ListNodegroups", "preflight, endpoints: subnets of node groups"),
+    for_more_facts("eks:DescribeNodegroup", "preflight, endpoints: subnets of node groups"),
+    for_more_facts("eks:ListFargateProfiles", "preflight, endpoints: subnets of Fargate profiles"),
+    for_more_facts("eks:DescribeFargateProfile", "preflight, endpoints: subnets of Fargate profiles"),
+    for_more_facts("route53:ListHostedZonesByVPC", "preflight, endpoints: names that a hub answers for"),
+    for_a_check("ec2:DescribeDhcpOptions", "preflight: DNS servers of the VPC"),
+    for_a_check("ec2:DescribeNetworkAcls", "preflight: whether clients may connect to endpoints"),
+    for_a_check("ec2:DescribeNetworkInterfaces", "preflight: addresses of endpoints"),
     for_a_flag("ec2:ModifyVpcAttribute", "endpoints create: DNS attributes, with --enable-vpc-dns"),
     // AWS PrivateLink guide, "Cross-Region enabled endpoint services".
     for_a_flag(

@@ -31,6 +31,8 @@ pub struct CheckDescription {
     pub requires: Vec<&'static str>,
     /// Codes of checks that require it.
     pub required_by: Vec<&'static str>,
+    /// What network checks see if it fails.
+    pub explains: Vec<&'static str>,
     pub permissions: &'static [&'static str],
     pub explanation: &'static str,
     /// The general fix; a finding has more specific ones.
@@ -59,6 +61,7 @@ impl CheckDescription {
             checked_through: check.source.in_words(),
             requires: requires(check),
             required_by: dependents.map(|other| other.code).collect(),
+            explains: check.explains.iter().map(|symptom| symptom.in_words()).collect(),
             permissions: check.permissions,
             explanation: check.explanation,
             fix: check.remediation,
@@ -79,6 +82,6 @@ mod tests {
         let private = &json["items"][8];
         assert_eq!(private["code"], "CPL211");
         assert_eq!(private["requires"], serde_json::json!(["CPL210"]));
-        assert_eq!(private["requiredBy"], serde_json::json!(["CPL220"]));
+        assert_eq!(private["requiredBy"], serde_json::json!(["CPL212", "CPL220"]));
     }
 }

@@ -2,16 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::Finding;
+use super::finding::{CausedBy, Finding};
 use super::judgement::Outcome;
 
 /// Findings with the same cause; at least one.
 pub struct Cause<'a> {
     pub first: &'a Finding,
     pub findings: Vec<&'a Finding>,
+    /// Problems that follow from them.
+    pub consequences: Vec<&'a Finding>,
 }
 
 impl<'a> Cause<'a> {
+    /// How urgent the worst of its findings is.
+    pub fn worst(&self) -> &'a Finding {
+        let all = self.findings.iter().chain(&self.consequences);
+        all.max_by_key(|finding| finding.outcome.urgency()).unwrap_or(&self.first)
+    }
+
     /// The codes of the checks, each once.
     pub fn codes(&self) -> Vec<&'static str> {
         distinct(self.findings.iter().map(|finding| finding.check.code))
@@ -39,16 +47,32 @@ impl<'a> Cause<'a> {
 pub fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
     let mut causes: Vec<Cause<'_>> = Vec::new();
     for finding in findings {
-        if !finding.outcome.is_problem() {
+        if !finding.outcome.is_problem() || cause_of(finding, findings).is_some() {
             continue;
         }
         match causes.iter_mut().find(|cause| is_same(cause.first, finding)) {
             Some(cause) => cause.findings.push(finding),
-            None => causes.push(Cause { first: finding, findings: vec![finding] }),
+            None => {
+                causes.push(Cause { first: finding, findings: vec![finding], consequences: Vec::new() });
+            }
         }
     }
-    causes.sort_by_key(|cause| std::cmp::Reverse(cause.first.outcome.urgency()));
+    for finding in findings {
+        let Some(original) = cause_of(finding, findings) else { continue };
+        let has_original =
+            |cause: &&mut Cause<'_>| cause.findings.iter().any(|of| std::ptr::eq(*of, original));
+        if let Some(cause) = causes.iter_mut().find(has_original) {
+            cause.consequences.push(finding);
+        }
+    }
+    causes.sort_by_key(|cause| std::cmp::Reverse(cause.worst().outcome.urgency()));
     causes
+}
+
+/// The problem among `findings` that a problem follows from.
+fn cause_of<'a>(finding: &Finding, findings: &'a [Finding]) -> Option<&'a Finding> {
+    let CausedBy { code, subject } = finding.caused_by.as_ref().filter(|_| finding.outcome.is_problem())?;
+    findings.iter().find(|other| other.check.code == *code && other.subject.name == *subject)
 }
 
 /// Whether two findings have the same cause: the same step of different hosts fails in the same way, which its fixes

@@ -3,11 +3,16 @@
 use probe::Layer;
 use serde::Serialize;
 
+use super::api_response::ApiResponse;
 use super::component::Component;
 use super::facts::{ClusterFacts, ProbedTarget, RegionFacts, RegistryFacts};
 use super::judgement::Judgement;
+use super::judgement::Symptom;
 use super::machine::MachineFacts;
 use super::target::Target;
+use super::vpc::{ServiceView, VpcUnread, VpcView};
+use crate::endpoints::facts::Endpoint;
+use crate::endpoints::plan::PlannedSubnet;
 
 /// A check as data. Its code is stable: a retired code is never reused.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub struct Check {
     pub severity: Severity,
     /// Checks that must have passed before this one is meaningful.
     pub requires: &'static [Requires],
+    /// What network checks see if this one fails: their findings are then its consequences.
+    pub explains: &'static [Symptom],
     pub source: FactSource,
     /// Permissions to gather the facts, in Kubernetes' or IAM's notation.
     pub permissions: &'static [&'static str],
@@ -46,12 +53,19 @@ impl Check {
             Judge::Component(_) | Judge::Target { .. } => &[Need::Configuration],
             Judge::Machine(_) => &[Need::Metadata],
             Judge::Network { .. } => &[Need::Configuration, Need::Metadata],
+            Judge::Interfaces(_) => &[Need::Configuration, Need::Metadata, Need::Caller, Need::Vpc],
             Judge::Registry { needs, .. } => needs,
+            Judge::Caller(_) => &[Need::Caller],
+            Judge::VpcRead(_)
+            | Judge::Vpc(_)
+            | Judge::Subnet(_)
+            | Judge::Service(_)
+            | Judge::Endpoint { .. } => &[Need::Caller, Need::Vpc],
         }
     }
 }
 
-/// The category of a check, by the code: 1xx, 2xx, 3xx; 4xx is reserved for AWS configuration.
+/// The category of a check, by the code: 1xx, 2xx, 3xx, 4xx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Category {
@@ -59,6 +73,8 @@ pub enum Category {
     Endpoints,
     #[serde(rename = "ECR")]
     Ecr,
+    #[serde(rename = "AWS")]
+    Aws,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -77,6 +93,7 @@ impl Category {
             Self::Cluster => "Cluster",
             Self::Endpoints => "Endpoints",
             Self::Ecr => "ECR",
+            Self::Aws => "AWS",
         }
     }
 }
@@ -121,12 +138,18 @@ pub enum Requires {
     Region(&'static str),
     /// For a component that is configured with this host. One of them is enough.
     AnyComponent(&'static str),
+    /// For the cluster's VPC.
+    Vpc(&'static str),
 }
 
 impl Requires {
     pub const fn code(self) -> &'static str {
         match self {
-            Self::Same(code) | Self::Cluster(code) | Self::Region(code) | Self::AnyComponent(code) => code,
+            Self::Same(code)
+            | Self::Cluster(code)
+            | Self::Region(code)
+            | Self::AnyComponent(code)
+            | Self::Vpc(code) => code,
         }
     }
 }
@@ -140,6 +163,10 @@ pub enum Need {
     Metadata,
     EcrToken,
     EcrRepository,
+    /// The identity behind the AWS credentials.
+    Caller,
+    /// EC2's description of the VPC.
+    Vpc,
 }
 
 /// The kind of subject that a check is about, with the function that judges its facts.
@@ -161,10 +188,43 @@ pub enum Judge {
         applies: fn(&Target) -> bool,
         judge: fn(&ProbedTarget<'_>) -> Judgement,
     },
+    /// The addresses of a host whose service has an interface endpoint in the VPC.
+    Interfaces(fn(&ProbedTarget<'_>, &ServiceView<'_>, &Endpoint) -> Judgement),
     Registry {
         needs: &'static [Need],
         judge: fn(&RegistryFacts) -> Judgement,
     },
+    Caller(fn(&ApiResponse) -> Judgement),
+    /// Whether the VPC was read.
+    VpcRead(fn(Result<&VpcView, &VpcUnread>) -> Judgement),
+    Vpc(fn(&VpcView) -> Judgement),
+    /// A subnet of nodes.
+    Subnet(fn(&VpcView, &PlannedSubnet) -> Judgement),
+    /// An endpoint service.
+    Service(fn(&ServiceView<'_>) -> Judgement),
+    /// The endpoint of a service, if there is one.
+    Endpoint {
+        kind: EndpointKind,
+        judge: fn(&ServiceView<'_>, &Endpoint) -> Judgement,
+    },
+}
+
+/// The endpoints that a check is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointKind {
+    Any,
+    Interface,
+    Gateway,
+}
+
+impl EndpointKind {
+    pub const fn includes(self, endpoint: &Endpoint) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Interface => !endpoint.is_gateway,
+            Self::Gateway => endpoint.is_gateway,
+        }
+    }
 }
 
 /// A step of a host's check chain, which is a column in reports.

@@ -2,12 +2,14 @@
 
 use probe::{Fact, HostFacts};
 
+use super::api_response::ApiResponse;
 use super::component::Component;
 use super::judgement::Judgement;
 use super::machine::MachineFacts;
 use super::subject::{Subject, SubjectKind, VantagePoint};
 use super::target::Target;
-use crate::aws::error::Error;
+use super::vpc::{self, AwsFacts};
+use crate::castai::endpoints::{self, Installation, Service};
 use crate::cluster::{self, ErrorKind};
 
 /// All gathered facts.
@@ -19,6 +21,24 @@ pub struct Facts {
     /// The network facts, by vantage point.
     pub views: Vec<View>,
     pub registry: RegistryFacts,
+    pub aws: AwsFacts,
+}
+
+impl Facts {
+    /// What no check looks at: a run from one machine proves nothing about pods, and a service whose host is not known cannot
+    /// be reached by name. Installed components need none of these services.
+    pub fn not_covered(&self) -> Vec<String> {
+        let is_target = |service: &Service| {
+            self.targets.iter().any(|target| vpc::service_of(target) == Some(service.name))
+        };
+        let has_host = |service: &Service| {
+            [Installation::Us, Installation::Eu].iter().any(|one| service.host(*one).is_some())
+        };
+        let unknown =
+            endpoints::services().iter().filter(|service| !has_host(service) && !is_target(service));
+        let unknown = unknown.map(|service| format!("endpoint service {}", service.name));
+        std::iter::once("pods".to_owned()).chain(unknown).collect()
+    }
 }
 
 /// Facts from the cluster's API.
@@ -108,14 +128,4 @@ impl RegistryFacts {
             self.account.as_ref().map_or_else(|_| "ECR".to_owned(), |account| format!("ECR of {account}"));
         Subject::new(SubjectKind::Registry, name)
     }
-}
-
-/// A response of the AWS API.
-pub enum ApiResponse {
-    Received {
-        milliseconds: u64,
-        result: Result<&'static str, Error>,
-    },
-    /// Why no request was sent.
-    NotRequested(String),
 }

@@ -1,9 +1,10 @@
 //! The result of a check for a subject.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::check::{Check, FactSource, Judge, Severity, Step};
-use super::judgement::{Fix, Judgement, Outcome};
+use super::judgement::{Fix, Judgement, Outcome, Symptom};
 use super::subject::{Subject, VantagePoint};
 
 /// The result of a check for a subject, from one vantage point.
@@ -20,8 +21,19 @@ pub struct Finding {
     /// Structured facts behind the sentence; `Null` if there are none.
     pub evidence: Value,
     pub fixes: Vec<Fix>,
+    pub symptom: Option<Symptom>,
+    /// The finding that explains this one.
+    pub caused_by: Option<CausedBy>,
     /// How long gathering the facts took.
     pub milliseconds: u64,
+}
+
+/// A finding, by its code and the name of its subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CausedBy {
+    pub code: &'static str,
+    pub subject: String,
 }
 
 impl Finding {
@@ -51,6 +63,8 @@ impl Finding {
             expected: judgement.expected,
             evidence: judgement.evidence,
             fixes,
+            symptom: judgement.symptom,
+            caused_by: None,
             milliseconds: judgement.milliseconds,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::judgement::Fix;
 use super::target::{Target, TargetKind};
+use crate::endpoints::settings::Provider;
 
 /// How to get private addresses for a target's name.
 pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
@@ -9,16 +10,24 @@ pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
         TargetKind::CastAi { service: None, .. } => vec![Fix::text(
             "no known Cast AI endpoint service for this host: configure the component with another host",
         )],
-        TargetKind::CastAi { service: Some(_), .. } => vec![endpoint("")],
-        TargetKind::Aws { .. } => vec![endpoint(" --with-aws-endpoints")],
+        TargetKind::CastAi { service: Some(_), .. } => vec![create_endpoint(Provider::CastAi)],
+        TargetKind::Aws { .. } => vec![create_endpoint(Provider::Aws)],
     }
 }
 
-/// How to get an interface endpoint with private DNS. The text is the same for all hosts, so that they are grouped.
-fn endpoint(flags: &str) -> Fix {
+/// The command that adds what endpoints lack.
+pub(super) const CREATE: &str = "kubectl castai-privatelink endpoints create";
+
+/// How to complete an endpoint. The text is the same for all services, and the command for all of a provider, so that they
+/// are grouped.
+pub(super) fn create_endpoint(provider: Provider) -> Fix {
+    let flags = match provider {
+        Provider::CastAi => "",
+        Provider::Aws => " --with-aws-endpoints",
+    };
     Fix::command(
         "show what its endpoint lacks, and add that after a confirmation prompt",
-        format!("kubectl castai-privatelink endpoints create{flags}"),
+        format!("{CREATE}{flags}"),
     )
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use probe::Layer;
 
 use super::check::{Check, Judge, Need, Requires, Severity};
+use super::consequences;
 use super::facts::Facts;
 use super::finding::Finding;
 use super::judgement::{Judgement, Outcome};
@@ -50,6 +51,7 @@ pub fn judge(checks: &[&'static Check], facts: &Facts) -> Vec<Finding> {
             findings.extend(graph.judge(check, node));
         }
     }
+    consequences::weigh(&mut findings, &facts.targets);
     findings
 }
 
@@ -104,6 +106,9 @@ impl Graph<'_> {
             Requires::Cluster(_) => None,
             Requires::Region(code) => {
                 self.standing(code, &self.facts.region.subject().name, node.vantage_point)?.root()
+            }
+            Requires::Vpc(code) => {
+                self.standing(code, &self.facts.aws.vpc_subject().name, node.vantage_point)?.root()
             }
             Requires::AnyComponent(code) => {
                 let workloads = node.configured_in.into_iter().flatten();

@@ -57,6 +57,38 @@ impl Outcome {
     }
 }
 
+/// What a network check saw, by which a check of AWS' configuration recognises its consequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symptom {
+    /// The name has no address.
+    NoAddress,
+    /// No DNS server responds.
+    NoDnsServer,
+    PublicAddress,
+    /// Connections time out.
+    NoResponse,
+    /// The address refuses connections.
+    Refused,
+    /// Another server than the host's responds.
+    OtherServer,
+    /// The server has no valid certificate.
+    Untrusted,
+}
+
+impl Symptom {
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::NoAddress => "no address",
+            Self::NoDnsServer => "no DNS server responds",
+            Self::PublicAddress => "public address",
+            Self::NoResponse => "connections time out",
+            Self::Refused => "connections are refused",
+            Self::OtherServer => "another server responds",
+            Self::Untrusted => "no trusted certificate",
+        }
+    }
+}
+
 /// A fix for a finding, with its command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -84,6 +116,7 @@ pub struct Judgement {
     pub expected: String,
     pub evidence: Value,
     pub fixes: Vec<Fix>,
+    pub symptom: Option<Symptom>,
     /// How long gathering the facts took.
     pub milliseconds: u64,
 }
@@ -117,6 +150,7 @@ impl Judgement {
             expected: String::new(),
             evidence: Value::Null,
             fixes: Vec::new(),
+            symptom: None,
             milliseconds: 0,
         }
     }
@@ -142,6 +176,12 @@ impl Judgement {
     #[must_use]
     pub fn fixes(mut self, fixes: Vec<Fix>) -> Self {
         self.fixes = fixes;
+        self
+    }
+
+    #[must_use]
+    pub const fn symptom(mut self, symptom: Symptom) -> Self {
+        self.symptom = Some(symptom);
         self
     }
 

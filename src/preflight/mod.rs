@@ -4,6 +4,7 @@
 //! vantage point ([`vantage`]) gathers these; then the graph judges them. Nothing is gathered after the first
 //! judgement, so facts may also come from another machine.
 
+pub mod api_response;
 pub mod catalogue;
 pub mod causes;
 pub mod check;
@@ -11,6 +12,7 @@ pub mod checks;
 pub mod component;
 pub mod config_file;
 pub mod configured;
+mod consequences;
 pub mod facts;
 pub mod finding;
 mod fixes;
@@ -25,6 +27,7 @@ mod settings;
 pub mod subject;
 pub mod target;
 pub mod vantage;
+pub mod vpc;
 
 pub use probe::dns::NameServers;
 pub use probe::{Endpoint, NotAnEndpoint};
@@ -42,7 +45,8 @@ pub async fn run(inputs: &Inputs, settings: &Settings, observer: Observer<'_>) -
     let needed = graph::needed(CHECKS, &settings.selection);
     let facts = vantage::here::gather(inputs, settings, &needed).await;
     let findings = graph::judge(&needed, &facts);
-    Report::new(inputs.cluster.clone(), inputs.region.clone(), findings).narrowed(&settings.selection)
+    let (cluster, region) = (inputs.cluster.clone(), inputs.region.clone());
+    Report::new(cluster, region, facts.not_covered(), findings).narrowed(&settings.selection)
 }
 
 #[cfg(test)]

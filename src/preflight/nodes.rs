@@ -9,6 +9,7 @@ use super::judgement::Judgement;
 use super::machine::Position;
 use super::subject::{Subject, SubjectKind, VantagePoint};
 use super::target::Target;
+use super::vpc::{ServiceView, service_of};
 
 /// A check of a subject from a vantage point.
 pub(super) struct Node<'a> {
@@ -82,10 +83,67 @@ pub(super) fn nodes_of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
                 })
             })
             .collect(),
+        Judge::Interfaces(judge) => {
+            let Ok(vpc) = &facts.aws.vpc else { return Vec::new() };
+            let with_endpoint = |target: &'a Target| {
+                let service =
+                    vpc.services().find(|of| service_of(target) == Some(of.service.name.as_str()))?;
+                let endpoint = service.endpoint.filter(|of| !of.is_gateway && of.private_dns)?;
+                Some((target, service, endpoint))
+            };
+            let targets: Vec<_> = facts.targets.iter().filter_map(with_endpoint).collect();
+            let views = facts.views.iter();
+            views
+                .flat_map(|view| {
+                    targets.iter().map(move |(target, service, endpoint)| {
+                        let judge = |probed: &ProbedTarget<'_>| judge(probed, service, endpoint);
+                        of_target(target, view.vantage_point, judge_view(facts, view, target, judge))
+                    })
+                })
+                .collect()
+        }
+        Judge::Caller(judge) => {
+            let subject = Subject::new(SubjectKind::Caller, "AWS credentials");
+            vec![Node::judged(subject, judge(&facts.aws.identity))]
+        }
+        Judge::VpcRead(judge) => {
+            vec![Node::judged(facts.aws.vpc_subject(), judge(facts.aws.vpc.as_ref()))]
+        }
+        Judge::Vpc(_) | Judge::Subnet(_) | Judge::Service(_) | Judge::Endpoint { .. } => of_vpc(check, facts),
         Judge::Registry { judge, .. } => {
             vec![Node::judged(facts.registry.subject(), judge(&facts.registry))]
         }
     }
+}
+
+/// The nodes of a check of the VPC, of its subnets or of its services.
+fn of_vpc<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
+    let Ok(vpc) = &facts.aws.vpc else {
+        let nothing = Node::judged(facts.aws.vpc_subject(), Judgement::pass(""));
+        return vec![Node { verdict: Verdict::NoSubject, ..nothing }];
+    };
+    match check.judge {
+        Judge::Vpc(judge) => vec![Node::judged(vpc.subject(), judge(vpc))],
+        Judge::Subnet(judge) => {
+            let subject = |id: &String| Subject::new(SubjectKind::Subnet, id);
+            vpc.node_subnets().map(|subnet| Node::judged(subject(&subnet.id), judge(vpc, subnet))).collect()
+        }
+        Judge::Service(judge) => {
+            vpc.services().map(|service| of_service(&service, judge(&service))).collect()
+        }
+        Judge::Endpoint { kind, judge } => vpc
+            .services()
+            .filter_map(|service| {
+                let endpoint = service.endpoint.filter(|endpoint| kind.includes(endpoint))?;
+                Some(of_service(&service, judge(&service, endpoint)))
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn of_service<'a>(service: &ServiceView<'_>, judgement: Judgement) -> Node<'a> {
+    Node { optional: service.usage().is_optional, ..Node::judged(service.subject(), judgement) }
 }
 
 fn of_target(target: &Target, vantage_point: VantagePoint, verdict: Verdict) -> Node<'_> {
@@ -102,7 +160,7 @@ fn judge_view(
     facts: &Facts,
     view: &View,
     target: &Target,
-    judge: fn(&ProbedTarget<'_>) -> Judgement,
+    judge: impl Fn(&ProbedTarget<'_>) -> Judgement,
 ) -> Verdict {
     let Some(hosts) = &view.hosts else {
         // The fix is that of the check of the machine, so that both are one problem.

@@ -7,11 +7,10 @@ use serde_json::Value;
 use super::causes::{Cause, causes};
 use super::check::{Category, FactSource, Severity};
 use super::checks;
-use super::finding::Finding;
+use super::finding::{CausedBy, Finding};
 use super::judgement::{Fix, Outcome};
 use super::selection::Selection;
 use super::subject::{Subject, VantagePoint};
-use crate::castai::endpoints::{self, Installation, Service};
 use crate::model::inventory::API_VERSION;
 
 /// The result of preflight.
@@ -23,17 +22,10 @@ pub struct Report {
     pub region: Option<String>,
     /// Whether checks were not selected, so that the report is partial.
     pub narrowed: bool,
+    /// What no check looks at.
+    pub not_covered: Vec<String>,
     /// In the order of the checks; findings of one check are ordered by subject.
     pub findings: Vec<Finding>,
-}
-
-/// What no check of this version looks at: a run from one machine proves nothing about it, and a service whose host is
-/// not published cannot be reached by name. Installed components need none of these services.
-pub fn not_covered() -> Vec<String> {
-    let hosts = |service: &Service| [Installation::Us, Installation::Eu].map(|one| service.host(one));
-    let unpublished = endpoints::services().iter().filter(|service| hosts(service) == [None, None]);
-    let unpublished = unpublished.map(|service| format!("endpoint service {}", service.name));
-    ["pods", "AWS settings", "S3"].map(str::to_owned).into_iter().chain(unpublished).collect()
 }
 
 /// The number of findings by result.
@@ -50,9 +42,14 @@ pub struct Counts {
 
 impl Report {
     /// Sorts findings in the order of the checks. The order within a check is preserved.
-    pub fn new(cluster: Option<String>, region: Option<String>, mut findings: Vec<Finding>) -> Self {
+    pub fn new(
+        cluster: Option<String>,
+        region: Option<String>,
+        not_covered: Vec<String>,
+        mut findings: Vec<Finding>,
+    ) -> Self {
         findings.sort_by_key(|finding| checks::position(finding.check.code));
-        Self { created: Timestamp::now(), cluster, region, narrowed: false, findings }
+        Self { created: Timestamp::now(), cluster, region, narrowed: false, not_covered, findings }
     }
 
     /// Keeps only the findings of the selected checks.
@@ -92,7 +89,7 @@ impl Report {
             region: self.region.as_deref(),
             counts: self.counts(),
             not_checked: causes(&self.findings).iter().filter_map(NotChecked::new).collect(),
-            not_covered: not_covered(),
+            not_covered: &self.not_covered,
             findings: self.findings.iter().map(FindingDocument::new).collect(),
         }
     }
@@ -115,7 +112,7 @@ pub struct Document<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_checked: Vec<NotChecked<'a>>,
     /// What no check of this version looks at.
-    not_covered: Vec<String>,
+    not_covered: &'a [String],
     findings: Vec<FindingDocument<'a>>,
 }
 
@@ -164,6 +161,9 @@ struct FindingDocument<'a> {
     evidence: &'a Value,
     #[serde(skip_serializing_if = "<[Fix]>::is_empty")]
     fixes: &'a [Fix],
+    /// The finding that explains this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caused_by: Option<&'a CausedBy>,
     milliseconds: u64,
 }
 
@@ -207,6 +207,7 @@ impl<'a> FindingDocument<'a> {
             expected: &finding.expected,
             evidence: &finding.evidence,
             fixes: &finding.fixes,
+            caused_by: finding.caused_by.as_ref(),
             milliseconds: finding.milliseconds,
         }
     }
@@ -226,7 +227,7 @@ mod tests {
     }
 
     fn report(findings: Vec<Finding>) -> Report {
-        Report::new(Some("prod".to_owned()), Some("us-east-1".to_owned()), findings)
+        Report::new(Some("prod".to_owned()), Some("us-east-1".to_owned()), vec!["pods".to_owned()], findings)
     }
 
     #[test]
@@ -305,7 +306,7 @@ mod tests {
                 "cluster": "prod",
                 "region": "us-east-1",
                 "counts": {"pass": 0, "warn": 0, "fail": 1, "skipped": 0, "unknown": 0},
-                "notCovered": ["pods", "AWS settings", "S3", "endpoint service files"],
+                "notCovered": ["pods"],
                 "findings": [{
                     "code": "CPL211",
                     "title": "the host resolves to private addresses only",

@@ -15,6 +15,7 @@ use super::facts::Unread;
 use super::machine::{Here, MetadataService};
 use super::selection::Selection;
 use crate::castai::endpoints::Protocol;
+use crate::endpoints::gather::Clients;
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
 use crate::model::workload::Workload;
@@ -44,6 +45,8 @@ pub struct Inputs {
     pub registry_path: Option<String>,
     /// The AWS configuration, or why there is none.
     pub aws: Result<SdkConfig, String>,
+    /// The clients that read the cluster's VPC, or why there are none.
+    pub vpc: Result<Clients, String>,
     /// Additional endpoints to check.
     pub extra: Vec<(Endpoint, Protocol)>,
 }

@@ -32,6 +32,12 @@ pub enum SubjectKind {
     Host,
     /// An AWS account's ECR.
     Registry,
+    /// The identity behind the AWS credentials.
+    Caller,
+    Vpc,
+    Subnet,
+    /// An endpoint service.
+    Service,
 }
 
 impl SubjectKind {
@@ -44,6 +50,10 @@ impl SubjectKind {
             Self::Region => "regions",
             Self::Host => "hosts",
             Self::Registry => "registries",
+            Self::Caller => "callers",
+            Self::Vpc => "VPCs",
+            Self::Subnet => "subnets",
+            Self::Service => "endpoint services",
         }
     }
 }

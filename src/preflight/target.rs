@@ -9,8 +9,13 @@ use probe::{Connect, Endpoint, Layer};
 use super::component::Component;
 use super::subject::{Subject, SubjectKind};
 use crate::castai::endpoints::{self, Installation, Protocol, Service};
+use crate::endpoints::facts::VpcFacts;
+use crate::endpoints::settings::aws_users;
 use crate::model::aws_partition::Partition;
 use crate::model::image::ecr::EcrRegistry;
+
+/// The service of the bucket with ECR's layers.
+const S3: &str = "s3";
 
 /// A host to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub struct Target {
     pub usually_needed_by: BTreeSet<String>,
     /// Workloads of the components that are configured with it.
     pub configured_in: BTreeSet<String>,
+    /// Whether the user names it.
+    pub is_requested: bool,
     /// Whether there are components, but none is configured with it.
     pub optional: bool,
 }
@@ -68,8 +75,13 @@ impl Target {
         !self.configured_in.is_empty()
     }
 
-    pub const fn is_ecr(&self) -> bool {
+    pub const fn is_aws(&self) -> bool {
         matches!(self.kind, TargetKind::Aws { .. })
+    }
+
+    /// Whether its addresses are private if its service has an interface endpoint. A gateway has none of its own.
+    pub fn has_private_addresses(&self) -> bool {
+        matches!(self.kind, TargetKind::Aws { service } if service != S3)
     }
 
     /// The target for a probe. Nodes may reach AWS without PrivateLink, but not Cast AI.
@@ -131,7 +143,9 @@ pub fn cast_ai(
         }
     }
     for (endpoint, protocol) in extra {
-        targets.find_or_add(endpoint, *protocol).optional = false;
+        let target = targets.find_or_add(endpoint, *protocol);
+        target.optional = false;
+        target.is_requested = true;
     }
     for target in &mut targets.found {
         if target.needed_by.is_empty()
@@ -144,27 +158,84 @@ pub fn cast_ai(
     targets.found
 }
 
-/// The hosts that nodes need to pull from ECR: its API and, if it or the account is known, the registry.
-pub fn ecr(region: Option<&str>, account: Option<&str>, host: Option<&str>) -> Vec<Target> {
+/// The private names of Cast AI's services as EC2 has them, other than `targets`. They replace hosts that the table has and
+/// no component is configured with: an installation is never assumed where EC2 says which one it is.
+pub fn described(targets: &mut Vec<Target>, vpc: &VpcFacts) -> Vec<Target> {
+    let has_components = targets.iter().any(Target::is_configured);
+    let mut found = Vec::new();
+    for service in endpoints::services() {
+        let Some(name) = service.service_name(&vpc.region) else { continue };
+        let details = vpc.services.iter().filter(|detail| detail.name == name);
+        let names = details.flat_map(|detail| &detail.private_dns_names);
+        let names: Vec<&String> = names.filter(|name| !name.contains('*')).collect();
+        let is_used = |target: &Target| {
+            matches!(target.kind, TargetKind::CastAi { service: Some(own), .. } if own == service)
+                && target.is_configured()
+        };
+        // Hosts that components use are checked, whatever the service's names are.
+        if names.is_empty() || targets.iter().any(is_used) {
+            continue;
+        }
+        targets.retain(|target| {
+            let is_of_table = matches!(target.kind, TargetKind::CastAi { service: Some(own), .. } if own == service)
+                && !target.is_configured()
+                && !target.is_requested;
+            !is_of_table || names.contains(&&target.endpoint.host)
+        });
+        for name in names {
+            let Ok(endpoint) = name.parse::<Endpoint>() else { continue };
+            if targets.iter().any(|target| target.endpoint == endpoint) {
+                continue;
+            }
+            let installation = endpoints::installation_of(name).unwrap_or(Installation::Us);
+            let kind =
+                TargetKind::CastAi { protocol: service.protocol, service: Some(service), installation };
+            let users: BTreeSet<_> = service.users().map(str::to_owned).collect();
+            let (needed_by, usually_needed_by) =
+                if has_components { (BTreeSet::new(), users) } else { (users, BTreeSet::new()) };
+            found.push(Target {
+                endpoint,
+                kind,
+                region: Some(vpc.region.clone()),
+                needed_by,
+                usually_needed_by,
+                configured_in: BTreeSet::new(),
+                is_requested: false,
+                optional: has_components,
+            });
+        }
+    }
+    found
+}
+
+/// The hosts of AWS that nodes and the agent need: ECR's API, if it or the account is known the registry, the bucket with
+/// the layers (Amazon ECR user guide, "Minimum Amazon S3 Bucket Permissions for Amazon ECR"), STS and EC2.
+pub fn aws(region: Option<&str>, account: Option<&str>, host: Option<&str>) -> Vec<Target> {
     let Some(region) = region else {
         return Vec::new();
     };
     let default =
         |account: &str| EcrRegistry { account: account.to_owned(), region: region.to_owned() }.host();
     let registry = host.map(str::to_owned).or_else(|| account.map(default));
-    let api = format!("api.ecr.{region}.{}", Partition::of_region(region).dns_suffix);
-    std::iter::once((api, "ecr.api"))
-        .chain(registry.map(|host| (host, "ecr.dkr")))
-        .map(|(host, service)| Target {
-            endpoint: Endpoint { host, port: 443 },
-            kind: TargetKind::Aws { service },
-            region: Some(region.to_owned()),
-            needed_by: std::iter::once("nodes that pull images".to_owned()).collect(),
-            usually_needed_by: BTreeSet::new(),
-            configured_in: BTreeSet::new(),
-            optional: false,
-        })
-        .collect()
+    let suffix = Partition::of_region(region).dns_suffix;
+    let hosts = [
+        Some((format!("api.ecr.{region}.{suffix}"), "ecr.api")),
+        registry.map(|host| (host, "ecr.dkr")),
+        Some((format!("prod-{region}-starport-layer-bucket.s3.{region}.{suffix}"), S3)),
+        Some((format!("sts.{region}.{suffix}"), "sts")),
+        Some((format!("ec2.{region}.{suffix}"), "ec2")),
+    ];
+    let target = |(host, service): (String, &'static str)| Target {
+        endpoint: Endpoint { host, port: 443 },
+        kind: TargetKind::Aws { service },
+        region: Some(region.to_owned()),
+        needed_by: aws_users(service).map(str::to_owned).into_iter().collect(),
+        usually_needed_by: BTreeSet::new(),
+        configured_in: BTreeSet::new(),
+        is_requested: false,
+        optional: false,
+    };
+    hosts.into_iter().flatten().map(target).collect()
 }
 
 /// Whether the host is inside the cluster, so that no endpoint service applies to it.
@@ -196,6 +267,7 @@ impl Targets<'_> {
             needed_by: BTreeSet::new(),
             usually_needed_by: BTreeSet::new(),
             configured_in: BTreeSet::new(),
+            is_requested: false,
             optional: false,
         })
     }

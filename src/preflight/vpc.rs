@@ -8,11 +8,11 @@ mod service;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-pub use self::service::ServiceView;
 use self::acl::NetworkAcl;
+pub use self::service::ServiceView;
+use super::api_response::ApiResponse;
 use super::subject::{Subject, SubjectKind};
 use super::target::{Target, TargetKind};
-use crate::aws::error::Error;
 use crate::endpoints::decide::decide;
 use crate::endpoints::facts::{Subnet, VpcFacts};
 use crate::endpoints::plan::{EndpointPlan, PlannedSubnet};
@@ -20,19 +20,16 @@ use crate::endpoints::settings::{PlanSettings, Provider};
 
 /// The caller, and the VPC.
 pub struct AwsFacts {
-    pub identity: IdentityFacts,
+    /// The ARN.
+    pub identity: ApiResponse,
     pub vpc: Result<VpcView, VpcUnread>,
 }
 
-/// Who AWS says the caller is.
-pub enum IdentityFacts {
-    Received {
-        milliseconds: u64,
-        /// The ARN.
-        result: Result<String, Error>,
-    },
-    /// Why no request was sent.
-    NotRequested(String),
+impl AwsFacts {
+    /// The VPC, also where it is not known which one it is.
+    pub fn vpc_subject(&self) -> Subject {
+        self.vpc.as_ref().map_or_else(|_| Subject::new(SubjectKind::Vpc, "VPC"), VpcView::subject)
+    }
 }
 
 /// Why the VPC was not read, and what to do about it.
@@ -55,9 +52,17 @@ pub struct VpcView {
     pub acls: Read<Vec<NetworkAcl>>,
     /// The addresses of the endpoints' network interfaces, by the interface's id.
     pub interfaces: Read<BTreeMap<String, Vec<IpAddr>>>,
-    /// Services of AWS, besides those of the plan, that have no endpoint in the VPC.
-    pub other_services: Vec<&'static str>,
+    /// Services of AWS, besides those of the plan, that workloads use and that have no endpoint in the VPC.
+    pub other_services: Vec<OtherService>,
     usage: BTreeMap<String, Usage>,
+}
+
+/// A service of AWS that a workload uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherService {
+    pub name: &'static str,
+    /// The name of the workload's image.
+    pub used_by: &'static str,
 }
 
 /// A DHCP option set.
@@ -79,23 +84,42 @@ pub struct MoreFacts {
 pub struct Usage {
     pub needed_by: BTreeSet<String>,
     pub usually_needed_by: BTreeSet<String>,
+    /// The hosts that components are configured with.
+    pub hosts: BTreeSet<String>,
     /// Whether there are components, but none is configured with it.
     pub is_optional: bool,
 }
 
-/// Services of AWS that workloads of a cluster without internet often use (Amazon EKS user guide, "Deploy private clusters
-/// with limited internet access").
-const OTHER_SERVICES: [&str; 6] = ["eks", "eks-auth", "elasticloadbalancing", "autoscaling", "logs", "ssm"];
+/// Services of AWS that workloads use, by the name of their image (Amazon EKS user guide, "Deploy private clusters with
+/// limited internet access").
+const OTHER_SERVICES: [(&str, &[&str]); 6] = [
+    ("eks-pod-identity-agent", &["eks-auth"]),
+    ("aws-load-balancer-controller", &["elasticloadbalancing"]),
+    ("cluster-autoscaler", &["autoscaling", "eks"]),
+    ("cloudwatch-agent", &["logs", "monitoring"]),
+    ("aws-for-fluent-bit", &["logs"]),
+    ("secrets-store-csi-driver-provider-aws", &["secretsmanager"]),
+];
 
 impl VpcView {
-    pub fn new(facts: VpcFacts, settings: PlanSettings, more: MoreFacts, targets: &[Target]) -> Self {
+    /// `images` are the names of the images that run in the cluster, without registry and path.
+    pub fn new(
+        facts: VpcFacts,
+        settings: PlanSettings,
+        more: MoreFacts,
+        targets: &[Target],
+        images: &BTreeSet<String>,
+    ) -> Self {
         let plan = decide(&facts, &settings);
-        let usage = settings.services.iter().map(|service| (service.name.clone(), usage(&service.name, targets)));
+        let usage =
+            settings.services.iter().map(|service| (service.name.clone(), usage(&service.name, targets)));
         let has_endpoint = |name: &str| {
             let suffix = format!(".{name}");
             facts.endpoints.iter().any(|endpoint| endpoint.service_name.ends_with(&suffix))
         };
-        let other_services = OTHER_SERVICES.into_iter().filter(|name| !has_endpoint(name)).collect();
+        let used = OTHER_SERVICES.iter().filter(|(image, _)| images.contains(*image));
+        let used = used.flat_map(|(used_by, names)| names.iter().map(|name| OtherService { name, used_by }));
+        let other_services = used.filter(|service| !has_endpoint(service.name)).collect();
         let usage = usage.collect();
         let MoreFacts { dhcp, acls, interfaces } = more;
         Self { facts, settings, plan, dhcp, acls, interfaces, other_services, usage }
@@ -152,16 +176,8 @@ fn usage(service: &str, targets: &[Target]) -> Usage {
         usage.needed_by.extend(target.needed_by.iter().cloned());
         usage.usually_needed_by.extend(target.usually_needed_by.iter().cloned());
         is_any_configured |= !target.optional;
+        usage.hosts.extend(target.is_configured().then(|| target.endpoint.host.clone()));
     }
     usage.is_optional = !is_any_configured;
     usage
-}
-
-/// How `endpoints create` is called to complete endpoints of `provider`.
-pub fn create_command(provider: Provider) -> String {
-    let flags = match provider {
-        Provider::CastAi => "",
-        Provider::Aws => " --with-aws-endpoints",
-    };
-    format!("kubectl castai-privatelink endpoints create{flags}")
 }

@@ -9,6 +9,7 @@ mod run;
 mod snapshot;
 mod terminal;
 mod traffic;
+mod vpc;
 mod workloads;
 
 pub(crate) use self::cluster::{
@@ -24,7 +25,7 @@ pub(crate) use self::registries::{
     first_images, mirrored_digest, mirrored_tags, publish, publish_to, set_tag, unpublish,
 };
 pub(crate) use self::run::{
-    QUICK, assert_stderr_contains, empty_lab, own_lab, parse_json, plugin, plugin_without_aws,
+    QUICK, assert_stderr_contains, complete_lab, empty_lab, own_lab, parse_json, plugin, plugin_without_aws,
     plugin_without_kubeconfig, run_with_input, shared_lab, sync, whole_cluster_lab,
 };
 pub(crate) use self::snapshot::{
@@ -35,6 +36,7 @@ pub(crate) use self::terminal::show_resized;
 pub(crate) use self::traffic::{
     add_fault, clear_faults, clear_traffic, count_ecr_requests, ecr_writes, traffic, uploaded_blobs,
 };
+pub(crate) use self::vpc::{complete_vpc, ec2};
 pub(crate) use self::workloads::{
     Workloads, castai_images, castai_workloads, container_image, other_workloads, our_writes,
     recorded_images, wait_until_ready, workload_specs,

@@ -5,8 +5,8 @@ use lab::registry::image::Recipe;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    AGENT, HelmRelease, MIRROR, apply, assert_stderr_contains, ecr_tags, kubectl, kubectl_json, own_lab,
-    parse_json, plugin, publish, recorded_images, sync, wait_until_ready, write_file,
+    AGENT, HelmRelease, MIRROR, apply, assert_stderr_contains, complete_lab, ecr_tags, kubectl, kubectl_json,
+    own_lab, parse_json, plugin, publish, recorded_images, sync, wait_until_ready, write_file,
 };
 
 const PROBE: &str = "ghcr.io/acme/probe";
@@ -87,7 +87,7 @@ fn names_of_the_users_own_are_read_back_in_every_namespace() {
 
 #[test]
 fn a_knowledge_file_reaches_helm_values_and_preflight() {
-    let lab = own_lab();
+    let lab = complete_lab();
     HelmRelease::new("castai-agent", "acme", "acme-agents", "1.0.0")
         .with_workloads(&lab, &["deployment/castai-agent"])
         .store(&lab);

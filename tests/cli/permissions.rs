@@ -7,9 +7,9 @@ use lab::host::Lab;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    AGENT, ECR, PATH, apply, assert_stderr_contains, clear_traffic, define_custom_resource, ecr_digest,
-    ecr_state, first_images, kubeconfig_flag, mirrored_tags, own_lab, parse_json, plugin, shared_lab, sync,
-    traffic, wait_until_ready, write_file,
+    AGENT, ECR, PATH, apply, assert_stderr_contains, clear_traffic, complete_lab, define_custom_resource,
+    ecr_digest, ecr_state, first_images, kubeconfig_flag, mirrored_tags, own_lab, parse_json, plugin,
+    shared_lab, sync, traffic, wait_until_ready, write_file,
 };
 
 /// Applies the output of `permissions rbac` without the rules for which `is_skipped` is true.
@@ -49,7 +49,7 @@ fn policy(lab: &Lab, flags: &[&str], optional: bool) -> BTreeSet<String> {
 
 #[test]
 fn the_printed_roles_are_sufficient_and_the_printed_policy_matches_the_calls() {
-    let lab = own_lab();
+    let lab = complete_lab();
     // The same text that a user pipes into kubectl.
     let script = "kubectl castai-privatelink permissions rbac --subject user:operator | kubectl apply -f -";
     let applied = lab.run("bash", &["-c", script]).unwrap();
@@ -106,7 +106,7 @@ fn outside(lab: &Lab) -> Value {
 
 #[test]
 fn the_printed_policy_is_sufficient_and_allows_nothing_outside_of_our_path() {
-    let lab = &own_lab();
+    let lab = &complete_lab();
     lab.control().put("/ecr/settings", &json!({"blob_mounting": true})).unwrap();
     let others = outside(lab);
     let all_checks = parse_json(&plugin(lab, 0, &["preflight", "-o", "json"]))["counts"].clone();
@@ -169,7 +169,7 @@ fn the_printed_policy_is_sufficient_and_allows_nothing_outside_of_our_path() {
 
 #[test]
 fn without_each_required_rule_a_command_fails() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let names = |rule: &Value, resource: &str, verb: &str| {
         let has = |list: &str, word: &str| rule[list].as_array().unwrap().iter().any(|found| found == word);
         has("resources", resource) && has("verbs", verb)

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     MIRROR, PATH, Workloads, add_fault, assert_stderr_contains, castai_workloads, clear_faults,
-    clear_traffic, ecr_state, ecr_writes, eventually, kubectl, kubectl_json, other_workloads, parse_json,
-    plugin, sync, traffic, wait_for_failed_pull, whole_cluster_lab,
+    clear_traffic, complete_vpc, ecr_state, ecr_writes, eventually, kubectl, kubectl_json, other_workloads,
+    parse_json, plugin, sync, traffic, wait_for_failed_pull, whole_cluster_lab,
 };
 
 const LOGS: &str = "castai-logs";
@@ -165,6 +165,7 @@ fn fields(workloads: &Workloads) -> BTreeMap<(String, String), String> {
 #[test]
 fn every_image_is_found_with_its_reason_and_every_endpoint_with_its_component() {
     let lab = whole_cluster_lab();
+    complete_vpc(&lab);
     let found = parse_json(&plugin(&lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
     let mut seen = Vec::new();
     for wanted in found["images"].as_array().unwrap() {

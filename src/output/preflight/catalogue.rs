@@ -67,6 +67,7 @@ fn explanation(check: &CheckDescription, width: Option<usize>) -> String {
         ("source", check.checked_through.to_owned()),
         ("requires", joined(&check.requires)),
         ("required by", joined(&check.required_by)),
+        ("explains", joined(&check.explains)),
         ("permissions", joined(check.permissions)),
     ];
     for (label, value) in lines {
@@ -94,7 +95,8 @@ mod tests {
              severity     error: a failure is a Fail\n\
              source       this machine\n\
              requires     CPL210\n\
-             required by  CPL220\n\
+             required by  CPL212, CPL220\n\
+             explains     -\n\
              permissions  -\n"
         );
         let both = ["CPL101", "CPL330"].map(|code| CheckDescription::new(checks::find(code).unwrap()));

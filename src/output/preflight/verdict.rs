@@ -4,7 +4,7 @@ use super::NAME_LIMIT;
 use crate::preflight::causes::{Cause, causes};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
-use crate::preflight::report::{Report, not_covered};
+use crate::preflight::report::Report;
 use crate::preflight::subject::SubjectKind;
 use crate::printable::one_line;
 
@@ -29,8 +29,9 @@ pub fn verdict_alone(report: &Report) -> String {
 /// `unverified` is the sentence for causes because of which checks could not run, if nothing failed.
 fn conclusion(report: &Report, unverified: impl Fn(&[&Cause<'_>]) -> String) -> String {
     let causes = causes(&report.findings);
-    let of =
-        |name: &str| -> Vec<_> { causes.iter().filter(|cause| cause.first.outcome.name() == name).collect() };
+    let of = |name: &str| -> Vec<_> {
+        causes.iter().filter(|cause| cause.worst().outcome.name() == name).collect()
+    };
     let (failed, unknown) = (of("Fail"), of("Unknown"));
     if !failed.is_empty() {
         let failed = format!("Not ready for PrivateLink: {}", names(&failed));
@@ -57,7 +58,7 @@ fn conclusion(report: &Report, unverified: impl Fn(&[&Cause<'_>]) -> String) -> 
         (false, true) => format!("The selected checks passed{warnings}"),
         (false, false) => format!(
             "Cast AI is privately reachable from this machine{warnings}; not checked: {}",
-            not_covered().join(", ")
+            report.not_covered.join(", ")
         ),
     }
 }

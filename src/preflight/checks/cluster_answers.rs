@@ -13,6 +13,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Error,
     requires: &[],
+    explains: &[],
     source: FactSource::KubernetesApi,
     permissions: &["list deployments, daemonsets, statefulsets, cronjobs, jobs, pods"],
     explanation: "The plugin reads Cast AI's components and their configured endpoints from the cluster.",

@@ -12,6 +12,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Warning,
     requires: &[Requires::Cluster("CPL101")],
+    explains: &[],
     source: FactSource::KubernetesApi,
     permissions: &[],
     explanation: "Without components, all endpoint services of the region are checked as if they were \

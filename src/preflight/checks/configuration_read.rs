@@ -14,6 +14,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Error,
     requires: &[Requires::Cluster("CPL101")],
+    explains: &[],
     source: FactSource::KubernetesApi,
     permissions: &["get configmaps", "get secrets"],
     explanation: "Components read their endpoints from environment variables, ConfigMaps and Secrets. If a \

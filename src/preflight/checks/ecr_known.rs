@@ -11,6 +11,7 @@ pub static CHECK: Check = Check {
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Region("CPL104")],
+    explains: &[],
     source: FactSource::KubernetesApi,
     permissions: &[],
     explanation: "Nodes pull Cast AI's images from the account's ECR registry in the cluster's region.",

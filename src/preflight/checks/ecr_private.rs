@@ -1,4 +1,4 @@
-//! CPL311: the ECR host resolves to private addresses only.
+//! CPL311: the host of AWS resolves to private addresses only.
 
 use probe::Layer;
 
@@ -8,18 +8,19 @@ use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL311",
-    title: "the ECR host resolves to private addresses only",
+    title: "the host of AWS resolves to private addresses only",
     category: Category::Ecr,
     severity: Severity::Warning,
     requires: &[Requires::Same("CPL310")],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "A public address works only if nodes reach the internet.",
-    remediation: "create the ECR endpoint with private DNS enabled",
+    remediation: "create the endpoint of the service with private DNS enabled",
     judge: Judge::Network {
         layer: Layer::Dns,
         step: Step::Private,
-        applies: Target::is_ecr,
+        applies: Target::has_private_addresses,
         judge: endpoint_private::judge,
     },
 };

@@ -1,6 +1,5 @@
 //! CPL303: ECR lists the images of the mirror.
 
-use super::ecr_token;
 use crate::preflight::check::{Category, Check, FactSource, Judge, Need, Requires, Severity};
 use crate::preflight::facts::RegistryFacts;
 use crate::preflight::judgement::Judgement;
@@ -11,6 +10,7 @@ pub static CHECK: Check = Check {
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL301"), Requires::Same("CPL302")],
+    explains: &[],
     source: FactSource::AwsApi,
     permissions: &["ecr:ListImages"],
     explanation: "Mirroring lists existing images, and creates missing repositories.",
@@ -19,5 +19,5 @@ pub static CHECK: Check = Check {
 };
 
 fn judge(registry: &RegistryFacts) -> Judgement {
-    ecr_token::judge_response(&registry.repository)
+    registry.repository.judge("the ECR API")
 }

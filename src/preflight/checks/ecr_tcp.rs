@@ -1,4 +1,4 @@
-//! CPL320: the ECR host accepts TCP connections.
+//! CPL320: the host of AWS accepts TCP connections.
 
 use probe::Layer;
 
@@ -8,18 +8,19 @@ use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL320",
-    title: "the ECR host accepts TCP connections",
+    title: "the host of AWS accepts TCP connections",
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL310")],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
-    explanation: "Nodes pull images over this connection.",
+    explanation: "Nodes pull images, and Cast AI's agent identifies its cluster, over such connections.",
     remediation: "allow port 443 from the nodes' security groups in the endpoint's security group",
     judge: Judge::Network {
         layer: Layer::Tcp,
         step: Step::Tcp,
-        applies: Target::is_ecr,
+        applies: Target::is_aws,
         judge: endpoint_tcp::judge,
     },
 };

@@ -1,4 +1,4 @@
-//! CPL330: the ECR host presents a trusted certificate for its name.
+//! CPL330: the host of AWS presents a trusted certificate for its name.
 
 use probe::Layer;
 
@@ -8,10 +8,11 @@ use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL330",
-    title: "the ECR host presents a trusted certificate for its name",
+    title: "the host of AWS presents a trusted certificate for its name",
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL320")],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "A certificate of another issuer means that a proxy inspects the traffic; containerd \
@@ -20,7 +21,7 @@ pub static CHECK: Check = Check {
     judge: Judge::Network {
         layer: Layer::Tls,
         step: Step::Tls,
-        applies: Target::is_ecr,
+        applies: Target::is_aws,
         judge: endpoint_tls::judge,
     },
 };

@@ -15,6 +15,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Warning,
     requires: &[Requires::Same("CPL230")],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Certificates are renewed well before they expire. One that is about to expire may belong \

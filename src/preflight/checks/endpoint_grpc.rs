@@ -15,6 +15,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL230")],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Any grpc-status proves the connection, including UNIMPLEMENTED. A proxy without HTTP/2 \

@@ -15,6 +15,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL230")],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Any status below 500 proves the connection: without an API key, Cast AI responds with 401.",

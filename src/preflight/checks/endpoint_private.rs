@@ -8,7 +8,7 @@ use probe::{Layer, Scope};
 use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
 use crate::preflight::fixes;
-use crate::preflight::judgement::{Judgement, Outcome};
+use crate::preflight::judgement::{Judgement, Outcome, Symptom};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
@@ -17,6 +17,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL210")],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "A public address means that private DNS is disabled: the component would connect through \
@@ -30,7 +31,7 @@ pub(super) fn judge(probed: &ProbedTarget<'_>) -> Judgement {
     if judgement.outcome == Outcome::Pass {
         return judgement;
     }
-    judgement.fixes(fixes::private_dns(probed.target))
+    judgement.fixes(fixes::private_dns(probed.target)).symptom(Symptom::PublicAddress)
 }
 
 /// Whether all addresses are private. Private addresses with public ones of the other family are a warning: clients may

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::preflight::check::{Category, Check, FactSource, Judge, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
 use crate::preflight::fixes;
-use crate::preflight::judgement::{Fix, Judgement, Outcome};
+use crate::preflight::judgement::{Fix, Judgement, Outcome, Symptom};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
@@ -18,6 +18,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "A and AAAA records are looked up separately and without /etc/hosts, as in a pod.",
@@ -55,9 +56,13 @@ fn judge_answers(answers: &Answers) -> Judgement {
                 _ => None,
             })
         {
-            Judgement::unknown(format!("no DNS server responded: {problem}"))
+            Judgement::unknown(format!("no DNS server responded: {problem}")).symptom(Symptom::NoDnsServer)
         } else {
-            let judgement = Judgement::fail(seen);
+            let symptom = match answers.a.reply {
+                Reply::TimedOut => Symptom::NoDnsServer,
+                _ => Symptom::NoAddress,
+            };
+            let judgement = Judgement::fail(seen).symptom(symptom);
             match &answers.a.reply {
             Reply::TimedOut => judgement.fix(Fix::text(
                 "check security groups and network ACLs for port 53, and whether the DHCP option set names \

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
 use crate::preflight::fixes;
-use crate::preflight::judgement::{Fix, Judgement, Outcome};
+use crate::preflight::judgement::{Fix, Judgement, Outcome, Symptom};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
@@ -16,6 +16,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL211")],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Each address is the endpoint's network interface in one zone. All of them must accept \
@@ -28,7 +29,7 @@ pub(super) fn judge(probed: &ProbedTarget<'_>) -> Judgement {
     let judgement = ProbedTarget::judge(&probed.facts.tcp, |attempts| judge_attempts(attempts));
     // Connecting to a public address can only be fixed by a private one.
     if judgement.outcome == Outcome::Fail && !probed.facts.scope.public.is_empty() {
-        return judgement.fixes(fixes::private_dns(probed.target));
+        return judgement.fixes(fixes::private_dns(probed.target)).symptom(Symptom::PublicAddress);
     }
     judgement
 }
@@ -56,11 +57,20 @@ fn judge_attempts(attempts: &[Attempt]) -> Judgement {
     });
     let judgement = match (connected, worst) {
         (true, None) => Judgement::pass(seen),
-        (true, Some(failure)) => Judgement::warn(seen).fix(fix(failure)),
-        (false, Some(failure)) => Judgement::fail(seen).fix(fix(failure)),
+        (true, Some(failure)) => with(Judgement::warn(seen), failure),
+        (false, Some(failure)) => with(Judgement::fail(seen), failure),
         (false, None) => Judgement::fail("no address"),
     };
     judgement.expected("a connection to each address").evidence(json!(evidence))
+}
+
+fn with(judgement: Judgement, failure: &Failure) -> Judgement {
+    let judgement = judgement.fix(fix(failure));
+    match failure {
+        Failure::TimedOut => judgement.symptom(Symptom::NoResponse),
+        Failure::Refused => judgement.symptom(Symptom::Refused),
+        _ => judgement,
+    }
 }
 
 fn fix(failure: &Failure) -> Fix {

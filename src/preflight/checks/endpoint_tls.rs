@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::preflight::check::{Category, Check, FactSource, Judge, Requires, Severity, Step};
 use crate::preflight::facts::ProbedTarget;
-use crate::preflight::judgement::{Fix, Judgement};
+use crate::preflight::judgement::{Fix, Judgement, Symptom};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
@@ -15,6 +15,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL220")],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "TLS is terminated by Cast AI, not by the endpoint. A certificate with another issuer or \
@@ -86,7 +87,12 @@ fn judge_handshake(host: &str, result: Result<&Session, &Failure>) -> Judgement 
         ),
         Class::Other(problem) => (problem.clone(), "look for a proxy or firewall that modifies TLS"),
     };
-    Judgement::fail(seen).expected(expected).evidence(json!(failure)).fix(Fix::text(fix))
+    let judgement = Judgement::fail(seen).expected(expected).evidence(json!(failure)).fix(Fix::text(fix));
+    match failure.class {
+        Class::WrongName | Class::NotTls | Class::Refused(_) => judgement.symptom(Symptom::OtherServer),
+        Class::UnknownIssuer | Class::Expired | Class::NotYetValid => judgement.symptom(Symptom::Untrusted),
+        _ => judgement,
+    }
 }
 
 #[cfg(test)]

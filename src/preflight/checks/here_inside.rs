@@ -13,6 +13,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Warning,
     requires: &[],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "Host names resolve to the endpoints only inside the VPC. On a machine outside, network \

@@ -11,6 +11,7 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Warning,
     requires: &[Requires::AnyComponent("CPL103")],
+    explains: &[],
     source: FactSource::KubernetesApi,
     permissions: &[],
     explanation: "A host without an endpoint service can be reached only through the internet.",

@@ -11,6 +11,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Error,
     requires: &[],
+    explains: &[],
     source: FactSource::KubernetesApi,
     permissions: &["list nodes"],
     explanation: "Endpoint services differ by region.",

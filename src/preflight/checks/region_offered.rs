@@ -11,6 +11,7 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL104")],
+    explains: &[],
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "An interface endpoint connects to a service in its own region. The built-in table may be \

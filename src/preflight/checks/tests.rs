@@ -27,6 +27,7 @@ fn texts_have_the_required_form() {
             entry.title.starts_with(char::is_lowercase)
                 || entry.title.starts_with("Cast AI")
                 || entry.title.starts_with("ECR")
+                || entry.title.starts_with("AWS")
         );
         assert!(!entry.title.ends_with('.'), "{}", entry.code);
         assert!(entry.explanation.ends_with('.'), "{}", entry.code);
@@ -51,7 +52,7 @@ This page is generated from `src/preflight/checks/`: `UPDATE_DOCS=1 cargo test -
 "
     .to_owned();
     for entry in CHECKS {
-        let CheckDescription { severity, checked_through, requires, required_by, .. } =
+        let CheckDescription { severity, checked_through, requires, required_by, explains, .. } =
             CheckDescription::new(entry);
         let severity = severity.in_words();
         let list = |texts: &[&str], link: bool| match texts {
@@ -76,6 +77,7 @@ This page is generated from `src/preflight/checks/`: `UPDATE_DOCS=1 cargo test -
 | checked through | {checked_through} |
 | requires | {} |
 | required by | {} |
+| explains | {} |
 | permissions | {} |
 
 {}
@@ -86,6 +88,7 @@ Fix: {}.
             entry.title,
             list(&requires, true),
             list(&required_by, true),
+            if explains.is_empty() { "none".to_owned() } else { explains.join(", ") },
             list(entry.permissions, false),
             entry.explanation,
             entry.remediation,

@@ -3,11 +3,13 @@ use serde_json::json;
 
 use super::*;
 use crate::castai::endpoints::Protocol;
+use crate::preflight::api_response::ApiResponse;
 use crate::preflight::checks::CHECKS;
 use crate::preflight::component::{Component, Configured};
-use crate::preflight::facts::{ApiResponse, ClusterFacts, RegionFacts, RegistryFacts, Unread, View};
+use crate::preflight::facts::{ClusterFacts, RegionFacts, RegistryFacts, Unread, View};
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::target;
+use crate::preflight::vpc::{AwsFacts, VpcUnread};
 
 fn selection(only: &[&str], skip: &[&str]) -> Selection {
     let owned = |codes: &[&str]| codes.iter().map(ToString::to_string).collect();
@@ -39,6 +41,10 @@ fn component(name: &str, hosts: &[&str], unreadable: &[&str]) -> Component {
 fn facts(components: Vec<Component>, unread: Vec<Unread>, hosts: Option<Vec<HostFacts>>) -> Facts {
     let not_requested = || ApiResponse::NotRequested("no credentials".to_owned());
     Facts {
+        aws: AwsFacts {
+            identity: not_requested(),
+            vpc: Err(VpcUnread { why: "no credentials".to_owned(), hint: None }),
+        },
         targets: target::cast_ai(&components, Some("eu-west-1"), &[]),
         cluster: ClusterFacts { name: Some("prod".to_owned()), workloads: 7, unread, components },
         region: RegionFacts { name: Some("eu-west-1".to_owned()), forbidden: None },
@@ -97,7 +103,7 @@ fn selected_checks_need_their_prerequisites() {
     }
     // Prerequisites are needed even if they are not shown.
     assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL210"]))), codes(CHECKS));
-    assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL302", "CPL303"]))).last(), Some(&"CPL330"),);
+    assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL302", "CPL303"]))).last(), Some(&"CPL429"));
 }
 
 /// A code, the facts that it needs, and the layer for each host.
@@ -106,7 +112,7 @@ type Case<'a> = (&'a str, &'a [Need], [Option<Layer>; 3]);
 #[test]
 fn only_what_the_checks_need_is_gathered() {
     let mut targets = target::cast_ai(&[], Some("us-east-1"), &[]);
-    targets.extend(target::ecr(Some("us-east-1"), None, None));
+    targets.extend(target::aws(Some("us-east-1"), None, None));
     let host = |host: &str| targets.iter().find(|target| target.endpoint.host == host).unwrap();
     let hosts = [host("api.cast.ai"), host("grpc.cast.ai"), host("api.ecr.us-east-1.amazonaws.com")];
     let network = [Need::Configuration, Need::Metadata];
@@ -225,7 +231,7 @@ fn ecr_repositories_are_not_requested_before_the_registry_is_known() {
 fn two_targets_of_one_host_keep_separate_facts() {
     let extra = [("api.ecr.us-east-1.amazonaws.com".parse::<Endpoint>().unwrap(), Protocol::Https)];
     let mut targets = target::cast_ai(&[], Some("eu-west-1"), &extra);
-    targets.extend(target::ecr(Some("us-east-1"), None, None));
+    targets.extend(target::aws(Some("us-east-1"), None, None));
     let probed: Vec<_> = targets.iter().map(|target| target.probed(layer(CHECKS, target).unwrap())).collect();
     for (index, target) in targets.iter().enumerate() {
         assert_eq!(probed.iter().position(|probed| target.is_seen_by(probed)), Some(index));

@@ -121,19 +121,30 @@ fn names_of_the_cluster_are_recognised() {
 #[test]
 fn hosts_of_ecr_follow_region_and_account() {
     let with = |region, account, host| {
-        let targets = ecr(Some(region), account, host);
+        let targets = aws(Some(region), account, host);
         targets.into_iter().map(|target| target.endpoint.host).collect::<Vec<_>>()
     };
     let of = |region, account| with(region, account, None);
+    const STS: &str = "sts.us-east-1.amazonaws.com";
+    const EC2: &str = "ec2.us-east-1.amazonaws.com";
+    const LAYERS: &str = "prod-us-east-1-starport-layer-bucket.s3.us-east-1.amazonaws.com";
     let fips = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com";
     assert_eq!(
         with("us-east-1", Some("123456789012"), Some(fips)),
-        ["api.ecr.us-east-1.amazonaws.com", fips]
+        ["api.ecr.us-east-1.amazonaws.com", fips, LAYERS, STS, EC2]
     );
     assert_eq!(
         of("us-east-1", Some("123456789012")),
-        ["api.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.us-east-1.amazonaws.com"]
+        ["api.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.us-east-1.amazonaws.com", LAYERS, STS, EC2]
     );
-    assert_eq!(of("cn-north-1", None), ["api.ecr.cn-north-1.amazonaws.com.cn"]);
-    assert_eq!(ecr(None, Some("123456789012"), None), []);
+    assert_eq!(
+        of("cn-north-1", None),
+        [
+            "api.ecr.cn-north-1.amazonaws.com.cn",
+            "prod-cn-north-1-starport-layer-bucket.s3.cn-north-1.amazonaws.com.cn",
+            "sts.cn-north-1.amazonaws.com.cn",
+            "ec2.cn-north-1.amazonaws.com.cn",
+        ]
+    );
+    assert_eq!(aws(None, Some("123456789012"), None), []);
 }

@@ -32,12 +32,9 @@ pub(super) fn client(config: &SdkConfig, region: &str) -> aws_sdk_ecr::Client {
 ///
 /// # Errors
 /// AWS rejects the request or does not respond within `timeout`.
-pub(super) async fn fetch_token(
-    client: &aws_sdk_ecr::Client,
-    timeout: Duration,
-) -> Result<&'static str, Error> {
+pub(super) async fn fetch_token(client: &aws_sdk_ecr::Client, timeout: Duration) -> Result<String, Error> {
     let call = client.get_authorization_token().send();
-    answer(TOKEN, timeout, call).await.map(|_| "received a token")
+    answer(TOKEN, timeout, call).await.map(|_| "received a token".to_owned())
 }
 
 /// Lists an image of one repository below `path`, as mirroring does. Listing all repositories would need a permission for the
@@ -50,14 +47,16 @@ pub(super) async fn fetch_repository(
     account: &str,
     path: Option<&str>,
     timeout: Duration,
-) -> Result<&'static str, Error> {
+) -> Result<String, Error> {
     let agent = agent();
     let repository = path.map_or_else(|| agent.to_owned(), |path| format!("{path}/{agent}"));
     let call = client.list_images().registry_id(account).repository_name(repository).max_results(1).send();
     match answer(IMAGES, timeout, call).await {
-        Ok(_) => Ok("the repository of Cast AI's agent exists"),
+        Ok(_) => Ok("the repository of Cast AI's agent exists".to_owned()),
         Err(Error::Service { code, .. }) if code == "RepositoryNotFoundException" => {
-            Ok("allowed; the repository of Cast AI's agent does not exist yet: sync-images creates it")
+            let seen =
+                "allowed; the repository of Cast AI's agent does not exist yet: sync-images creates it";
+            Ok(seen.to_owned())
         }
         Err(error) => Err(error),
     }
@@ -112,7 +111,7 @@ mod tests {
             .build();
         let client = client(&config, "us-east-1");
         let timeout = Duration::from_secs(10);
-        assert_eq!(fetch_token(&client, timeout).await, Ok("received a token"));
+        assert_eq!(fetch_token(&client, timeout).await, Ok("received a token".to_owned()));
         let denied = Error::Denied { call: IMAGES.to_owned(), message: "not authorized".to_owned() };
         for (path, expected) in [
             (Some("ours"), Ok("the repository of Cast AI's agent exists")),
@@ -123,7 +122,7 @@ mod tests {
             (Some("theirs"), Err(denied)),
         ] {
             let repository = fetch_repository(&client, "123456789012", path, timeout).await;
-            assert_eq!(repository, expected, "{path:?}");
+            assert_eq!(repository, expected.map(str::to_owned), "{path:?}");
         }
     }
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use kube::Client;
 
-use super::{ecr, metadata, objects};
+use super::{ecr, metadata, objects, vpc};
+use crate::model::image::Image;
 use crate::model::workload::Workload;
+use crate::preflight::api_response::ApiResponse;
 use crate::preflight::check::{Check, Need};
-use crate::preflight::component::Component;
+use crate::preflight::component::{Component, containers};
 use crate::preflight::configured;
-use crate::preflight::facts::{ApiResponse, ClusterFacts, Facts, RegionFacts, RegistryFacts, View};
+use crate::preflight::facts::{ClusterFacts, Facts, RegionFacts, RegistryFacts, View};
 use crate::preflight::graph;
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::references::Objects;
@@ -33,11 +35,18 @@ pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Che
     let mut targets = target::cast_ai(&components, region, &inputs.extra);
     let account = inputs.account.as_deref().ok();
     let host = inputs.registry_host.as_deref();
-    targets.extend(target::ecr(inputs.registry_region.as_deref(), account, host));
-    let (view, registry) = tokio::join!(
+    targets.extend(target::aws(inputs.registry_region.as_deref(), account, host));
+    let (mut view, registry, reading) = tokio::join!(
         probe_targets(&targets, &machine, settings, checks),
         fetch_registry_facts(&needs, inputs, settings.timeout),
+        vpc::read(inputs, |need| needs.contains(&need), settings.timeout),
     );
+    let further = reading.vpc().map(|vpc| target::described(&mut targets, vpc)).unwrap_or_default();
+    if let Some(hosts) = &mut view.hosts {
+        hosts.extend(probe_targets(&further, &machine, settings, checks).await.hosts.unwrap_or_default());
+    }
+    targets.extend(further);
+    let aws = reading.facts(&targets, &image_names(&inputs.workloads));
     Facts {
         cluster: ClusterFacts {
             name: inputs.cluster.clone(),
@@ -50,7 +59,15 @@ pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Che
         targets,
         views: vec![view],
         registry,
+        aws,
     }
+}
+
+/// The names of all images that run in the cluster, without registry and path.
+fn image_names(workloads: &[Workload]) -> BTreeSet<String> {
+    let images = workloads.iter().flat_map(containers).filter_map(|container| container.image.as_ref());
+    let images = images.filter_map(|image| image.parse::<Image>().ok());
+    images.filter_map(|image| image.repository().rsplit('/').next().map(str::to_owned)).collect()
 }
 
 async fn read_metadata(needs: &BTreeSet<Need>, settings: &Settings) -> Metadata {

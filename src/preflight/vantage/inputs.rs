@@ -1,9 +1,13 @@
 //! Gathers the facts of cluster and account, before the probes.
 
+use std::time::Duration;
+
 use crate::aws::identity;
+use crate::aws::signed::Client;
 use crate::castai::endpoints::Protocol;
 use crate::cluster::environment::Environment;
 use crate::cluster::{self, Connection};
+use crate::endpoints::gather::{Clients, Selection};
 use crate::error::CommandError;
 use crate::model::image::Mirror;
 use crate::model::image::ecr::{EcrRegistry, PATH};
@@ -15,6 +19,8 @@ use crate::transport;
 
 /// The flags that gathering depends on.
 pub struct InputSettings {
+    /// Timeout of each request to EC2 and EKS.
+    pub timeout: Duration,
     /// All namespaces without it.
     pub namespace: Option<String>,
     pub registry: Option<Mirror>,
@@ -88,17 +94,23 @@ pub async fn read(
             (account, Ok(aws))
         }
     };
+    let nodes = environment.as_ref().map_or(Ok(Vec::new()), |environment| {
+        let nodes = &environment.nodes;
+        nodes.forbidden.clone().map_or_else(|| Ok(nodes.internal_addresses().collect()), Err)
+    });
+    let client = environment.is_some().then(|| connection.client.clone());
+    let vpc = match &region {
+        Some(region) => Ok(clients(region, environment, network, wanted.timeout).await?),
+        None => Err("unknown region: set --region".to_owned()),
+    };
     Ok(Inputs {
         cluster: Some(connection.name.clone()),
         workloads,
         knowledge: wanted.knowledge,
         maps: wanted.maps,
         unread,
-        client: environment.is_some().then(|| connection.client.clone()),
-        nodes: environment.as_ref().map_or(Ok(Vec::new()), |environment| {
-            let nodes = &environment.nodes;
-            nodes.forbidden.clone().map_or_else(|| Ok(nodes.internal_addresses().collect()), Err)
-        }),
+        client,
+        nodes,
         registry_host: wanted.registry.as_ref().map(|mirror| mirror.registry.clone()),
         registry_region: registry.flatten().map(|ecr| ecr.region).or_else(|| region.clone()),
         registry_path: wanted
@@ -109,6 +121,19 @@ pub async fn read(
         region,
         account,
         aws,
+        vpc,
         extra: wanted.extra,
     })
+}
+
+/// The clients that read the VPC of the cluster.
+async fn clients(
+    region: &str,
+    environment: Option<Environment>,
+    network: &transport::Settings,
+    timeout: Duration,
+) -> Result<Clients, CommandError> {
+    let aws = identity::configuration(region, network).await?;
+    let client = Client::new(&aws, network)?.single_attempt(timeout);
+    Ok(Clients::new(region.to_owned(), None, environment, Selection::default(), client, aws))
 }

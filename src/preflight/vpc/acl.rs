@@ -110,7 +110,11 @@ impl AclRule {
                 .flatten()
                 .filter(|_| cidr.prefix_len() < self.cidr.prefix_len())
                 .flat_map(|half| {
-                    if self.touches((ports, half)) { self.uncovered((ports, half)) } else { vec![(ports, half)] }
+                    if self.touches((ports, half)) {
+                        self.uncovered((ports, half))
+                    } else {
+                        vec![(ports, half)]
+                    }
                 })
                 .collect();
         }
@@ -183,11 +187,7 @@ mod tests {
                 &["acl-b ingress to port 443 from 10.0.1.0/24"],
             ),
             // Two rules together allow all.
-            (
-                &OPEN,
-                &["10 in allow 443 10.0.1.0/25", "20 in allow 443 10.0.1.128/25", OPEN[1]],
-                &[],
-            ),
+            (&OPEN, &["10 in allow 443 10.0.1.0/25", "20 in allow 443 10.0.1.128/25", OPEN[1]], &[]),
             // Too few ports for answers.
             (
                 &["10 in allow 32768-50000 10.0.2.0/24", OPEN[1]],
@@ -197,10 +197,8 @@ mod tests {
         ];
         for (of_client, of_server, expected) in cases {
             let acls = [acl("acl-a", &["a"], of_client), acl("acl-b", &["b"], of_server)];
-            let found: Vec<_> = refusals(&acls, &client, &server)
-                .iter()
-                .map(|(id, what)| format!("{id} {what}"))
-                .collect();
+            let found: Vec<_> =
+                refusals(&acls, &client, &server).iter().map(|(id, what)| format!("{id} {what}")).collect();
             assert_eq!(found, expected, "{of_client:?} {of_server:?}");
             assert_eq!(refusals(&acls, &client, &client), []);
         }

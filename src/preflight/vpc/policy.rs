@@ -118,7 +118,10 @@ mod tests {
                 vec![full.replace('}', r#","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}}"#)],
                 Decision::Depends,
             ),
-            (vec![full.replace(r#""Principal":"*""#, r#""Principal":{"AWS":"123456789012"}"#)], Decision::Depends),
+            (
+                vec![full.replace(r#""Principal":"*""#, r#""Principal":{"AWS":"123456789012"}"#)],
+                Decision::Depends,
+            ),
             (vec![full.replace("Action", "NotAction")], Decision::Denied),
             (
                 vec![

@@ -1,11 +1,12 @@
 //! An endpoint service, with what exists of it in the VPC.
 
-use super::{Usage, VpcView, create_command};
+use super::{Usage, VpcView};
 use crate::endpoints::decide::{existing, is_gone};
 use crate::endpoints::facts::{Endpoint, Service};
 use crate::endpoints::lack::{Lack, lacks};
 use crate::endpoints::plan::{EndpointChange, PlannedEndpoint, Problem};
 use crate::endpoints::settings::{Provider, RequestedService};
+use crate::preflight::fixes;
 use crate::preflight::judgement::Fix;
 use crate::preflight::subject::{Subject, SubjectKind};
 
@@ -63,8 +64,9 @@ impl<'f> ServiceView<'f> {
 
     /// What keeps `endpoints create` from changing anything in this VPC.
     pub fn general_problem(&self) -> Option<&'f Problem> {
-        let is_of_service =
-            |problem: &Problem| self.vpc.settings.services.iter().any(|service| service.name == problem.subject);
+        let is_of_service = |problem: &Problem| {
+            self.vpc.settings.services.iter().any(|service| service.name == problem.subject)
+        };
         self.vpc.plan.problems.iter().find(|problem| !is_of_service(problem))
     }
 
@@ -75,12 +77,16 @@ impl<'f> ServiceView<'f> {
         self.vpc.facts.endpoints.iter().filter(move |endpoint| {
             endpoint.service_name == *name
                 && !is_gone(endpoint)
-                && counted.is_some_and(|(id, is_gateway)| endpoint.id != id && endpoint.is_gateway == is_gateway)
+                && counted
+                    .is_some_and(|(id, is_gateway)| endpoint.id != id && endpoint.is_gateway == is_gateway)
         })
     }
 
     /// `endpoints create`, or what to do where it cannot help.
     pub fn fixes(&self) -> Vec<Fix> {
+        if self.vpc.facts.nodes_unread.is_some() {
+            return vec![fixes::grant()];
+        }
         let is_blocked = self.planned.is_none_or(|planned| planned.change == EndpointChange::Blocked);
         let problems: Vec<_> = self.problems().map(|problem| Fix::text(problem.hint.clone())).collect();
         if !problems.is_empty() {
@@ -88,15 +94,7 @@ impl<'f> ServiceView<'f> {
         }
         match self.general_problem() {
             Some(problem) if is_blocked => vec![Fix::text(problem.hint.clone())],
-            _ => vec![self.create()],
+            _ => vec![fixes::create_endpoint(self.service.provider)],
         }
-    }
-
-    /// The command is the same for all services of a provider, so that they are grouped.
-    pub fn create(&self) -> Fix {
-        Fix::command(
-            "show what its endpoint lacks, and add that after a confirmation prompt",
-            create_command(self.service.provider),
-        )
     }
 }

@@ -2,7 +2,7 @@
 
 use super::assert_rewritten;
 use crate::harness::{
-    assert_stderr_contains, clear_traffic, ecr_tags, own_lab, shared_lab, sync, uploaded_blobs,
+    assert_stderr_contains, clear_traffic, complete_lab, ecr_tags, own_lab, shared_lab, sync, uploaded_blobs,
     workload_specs,
 };
 
@@ -112,7 +112,7 @@ fn on_terminal(lab: &lab::host::Lab, columns: u16, command: &str) -> lab::host::
 
 #[test]
 fn a_terminal_of_40_columns_is_readable_and_a_pipe_is_not_truncated() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let agent = "us-docker.pkg.dev/castai-hub/library/agent:v0.161.1";
     let dry = on_terminal(&lab, 40, "sync-images --dry-run");
     assert_eq!(dry.code, Some(0), "{}", dry.stdout);

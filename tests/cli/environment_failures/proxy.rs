@@ -7,7 +7,9 @@ use lab::host::{Lab, Output};
 use serde_json::json;
 
 use super::{ALL, assert_rewritten};
-use crate::harness::{MIRROR, QUICK, assert_stderr_contains, own_lab, plugin, sync, workload_specs};
+use crate::harness::{
+    MIRROR, QUICK, assert_stderr_contains, complete_lab, own_lab, plugin, sync, workload_specs,
+};
 
 /// All AWS hosts, including the API server.
 const AWS: &str = ".amazonaws.com";
@@ -79,7 +81,7 @@ fn all_connections_use_the_proxy_except_those_in_no_proxy() {
 
 #[test]
 fn a_proxy_that_refuses_is_named_without_its_password() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let before = workload_specs(&lab);
     let proxy = |password: &str| format!("http://engineer:{password}@{}:3128", PROXY.0);
     let cluster = format!("{API_SERVER_HOST},");

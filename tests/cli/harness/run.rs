@@ -8,6 +8,8 @@ use lab::host::{Lab, Output};
 use lab::settings::{Fixture, Settings};
 use serde_json::Value;
 
+use super::vpc::complete_vpc;
+
 /// Few and quick retries, so that a failure shows at once. Timeouts keep their defaults, because a busy machine is slow
 /// to respond.
 pub(crate) const QUICK: &[&str] = &["--retries=1", "--retry-delay=10ms"];
@@ -27,10 +29,17 @@ pub(crate) fn whole_cluster_lab() -> Lab {
     Lab::start(&Settings { fixture: Fixture::WholeCluster, ..Settings::default() }).expect("the lab starts")
 }
 
-/// A shared lab for tests that change nothing. It ends with the test process.
+/// A separate lab whose VPC has everything that Cast AI needs.
+pub(crate) fn complete_lab() -> Lab {
+    let lab = own_lab();
+    complete_vpc(&lab);
+    lab
+}
+
+/// A shared lab for tests that change nothing, whose VPC has everything that Cast AI needs. It ends with the test process.
 pub(crate) fn shared_lab() -> &'static Lab {
     static LAB: OnceLock<Lab> = OnceLock::new();
-    LAB.get_or_init(own_lab)
+    LAB.get_or_init(complete_lab)
 }
 
 /// Runs the plugin and asserts its exit code; a failure shows everything that it printed.

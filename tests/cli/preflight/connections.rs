@@ -10,11 +10,11 @@ use super::{
     API, ECR_API, Expected, GRPC, KVISOR, TELEMETRY, UNUSED, dns, fails, fault, finding, preflight,
     reset_lab, shows_exactly, text,
 };
-use crate::harness::own_lab;
+use crate::harness::complete_lab;
 
 #[test]
 fn each_connection_failure_is_reported() {
-    let lab = own_lab();
+    let lab = complete_lab();
 
     dns(&lab, API, &Behaviour::addresses(&[REFUSING]));
     fault(&lab, GRPC, &Fault::OtherName { name: "api.example.com".to_owned() });
@@ -79,7 +79,7 @@ fn each_connection_failure_is_reported() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "polls with a limit, outside of any runtime")]
 fn silent_endpoints_time_out_concurrently() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let hosts = [API, GRPC, UNUSED, KVISOR, TELEMETRY, ECR_API, address::ECR.0];
     for host in hosts {
         dns(&lab, host, &Behaviour::Silent);

@@ -7,11 +7,11 @@ use lab::dns::Behaviour;
 use serde_json::{Value, json};
 
 use super::{ECR_API, dns, finding, preflight, reset_lab, text, with_result};
-use crate::harness::{own_lab, parse_json, plugin, plugin_without_aws};
+use crate::harness::{complete_lab, parse_json, plugin, plugin_without_aws};
 
 #[test]
 fn ecr_failures_are_reported_and_a_missing_permission_is_unknown() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let registry = format!("ECR of {}", address::ACCOUNT);
     let access = |body: Value| lab.control().put("/ecr/access", &body).unwrap();
 

@@ -32,6 +32,10 @@ pub const EC2: (&str, Ipv4Addr) = ("ec2.us-east-1.amazonaws.com", Ipv4Addr::new(
 pub const EKS: (&str, Ipv4Addr) = ("eks.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 204));
 /// Route 53 has no endpoint in the VPC.
 pub const ROUTE_53: (&str, Ipv4Addr) = ("route53.amazonaws.com", Ipv4Addr::new(203, 0, 113, 70));
+/// ECR's bucket of layers, on a public address of S3. Without a route to S3 it has the other address, which is silent.
+pub const S3_LAYERS: (&str, Ipv4Addr) =
+    ("prod-us-east-1-starport-layer-bucket.s3.us-east-1.amazonaws.com", Ipv4Addr::new(52, 216, 0, 10));
+pub const S3_SILENT: Ipv4Addr = Ipv4Addr::new(52, 216, 0, 11);
 /// An in-house OCI registry that is not ECR, for `--registry`.
 pub const OCI_REGISTRY: (&str, Ipv4Addr) = ("registry.corp.example", Ipv4Addr::new(10, 0, 1, 210));
 
@@ -91,7 +95,7 @@ pub const GITHUB_ASSETS: (&str, Ipv4Addr) =
 
 /// Every server with a name except the API server, the sources and Cast AI's endpoints.
 pub const SERVERS: &[(&str, Ipv4Addr)] =
-    &[ECR_API, ECR, STS, EC2, EKS, ROUTE_53, OCI_REGISTRY, PROXY, GITHUB, GITHUB_ASSETS, INJECTOR];
+    &[ECR_API, ECR, STS, EC2, EKS, S3_LAYERS, ROUTE_53, OCI_REGISTRY, PROXY, GITHUB, GITHUB_ASSETS, INJECTOR];
 
 /// The address in public DNS for every Cast AI name (docs.cast.ai, communication requirements); silent in the lab.
 pub const CASTAI_PUBLIC: Ipv4Addr = Ipv4Addr::new(104, 16, 81, 56);

@@ -26,7 +26,7 @@ use crate::registry::ecr::{self, Ecr};
 use crate::registry::oci::Oci;
 use crate::registry::source::{self, Sources};
 use crate::settings::{Folder, Purpose, Session};
-use crate::{address, api_server, cluster, github, host, impostor, injector};
+use crate::{address, api_server, cluster, github, host, impostor, injector, layers};
 
 /// The server's message on standard output when the lab is ready, or when the seed is complete.
 pub const READY: &str = "ready";
@@ -136,6 +136,7 @@ impl Parts {
             releases: folder.releases(),
         })
         .await?;
+        layers::start(on(address::S3_LAYERS.1, 443), authority).await?;
         injector::start(on(address::INJECTOR.1, 443), authority).await?;
         let (control_plane, registries) = tokio::try_join!(
             ControlPlane::start(&session.tools, folder, authority, !is_at_rest(session)),

@@ -16,6 +16,7 @@ pub mod injector;
 pub mod inside;
 pub mod kubeconfig;
 pub mod kubelet;
+mod layers;
 pub mod metadata;
 pub mod network;
 pub mod pki;

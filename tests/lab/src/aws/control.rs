@@ -125,7 +125,10 @@ async fn set_services(State(shared): Handle, Json(services): Json<Services>) -> 
     if let Some(name) = services.unknown() {
         return Err((StatusCode::BAD_REQUEST, format!("no service is called {name}")));
     }
-    shared.state().services = services;
+    shared.change(|front| {
+        front.endpoints.set_hosts(|service| services.host_of(service));
+        front.services = services;
+    });
     Ok(())
 }
 

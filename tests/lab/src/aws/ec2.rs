@@ -36,6 +36,11 @@ pub(super) async fn answer(shared: &Shared, action: &str, form: Form) -> anyhow:
             let caller = caller(shared);
             shared.change(|front| front.endpoints.describe(&form, &caller))
         }
+        "DescribeNetworkInterfaces"
+            if form.list("NetworkInterfaceId").iter().all(|id| id.starts_with("eni-0")) =>
+        {
+            shared.state().endpoints.describe_interfaces(&form.list("NetworkInterfaceId"))
+        }
         "CreateVpcEndpoint" => {
             let mut around = surroundings(shared, form.text("VpcId"), &form, "").await?;
             let created = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();

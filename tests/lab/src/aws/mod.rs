@@ -55,6 +55,9 @@ pub const SUBNETS: [(&str, &str, &str); 2] = [
 /// The main route table of the VPC.
 pub const ROUTE_TABLE: &str = "rtb-0a1b2c3d4e5f60001";
 
+/// The DHCP option set of the VPC, which names Amazon's DNS server.
+pub const DHCP_OPTIONS: &str = "dopt-0a1b2c3d4e5f60001";
+
 /// The security group that EKS attaches to nodes.
 pub const CLUSTER_GROUP: &str = "sg-0a1b2c3d4e5f60001";
 

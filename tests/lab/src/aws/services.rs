@@ -59,7 +59,11 @@ impl Offer {
                 short_name: short.to_owned(),
                 name: name.to_owned(),
                 region: address::REGION.to_owned(),
-                host: format!("{short}.{}.amazonaws.com", address::REGION),
+                host: match short {
+                    "ecr.api" => address::ECR_API.0.to_owned(),
+                    "ecr.dkr" => format!("*.dkr.ecr.{}.amazonaws.com", address::REGION),
+                    _ => format!("{short}.{}.amazonaws.com", address::REGION),
+                },
                 prefix_list: match short {
                     "s3" => Some("pl-63a5400a"),
                     "dynamodb" => Some("pl-02cd2c6b"),
@@ -97,6 +101,8 @@ pub(super) struct Properties {
     regions: Vec<String>,
     /// `DescribeVpcEndpointServices` does not find it.
     hidden: bool,
+    /// Its private name.
+    host: Option<String>,
 }
 
 /// Of services, by short or full name; `*` is every service that has no entry of its own.
@@ -128,6 +134,12 @@ impl Services {
         self.properties(offer).ip_types.unwrap_or_else(|| vec!["ipv4".to_owned()])
     }
 
+    /// The private name of a service.
+    pub(super) fn host_of(&self, service: &str) -> Option<String> {
+        let offer = Offer::find_by_full_name(service)?;
+        Some(self.properties(&offer).host.unwrap_or(offer.host))
+    }
+
     /// Whether it accepts a subnet in this zone. A service of another region does not depend on zones.
     pub(super) fn accept_zone(&self, offer: &Offer, zone: &str) -> bool {
         if offer.region == address::REGION {
@@ -145,7 +157,8 @@ impl Services {
 
     /// The same, if it accepts endpoints in the lab's region.
     pub(super) fn find_for_endpoint(&self, name: &str, region: &str) -> Result<Offer, Refusal> {
-        let offer = Self::find(name, region)?;
+        let mut offer = Self::find(name, region)?;
+        offer.host = self.properties(&offer).host.unwrap_or(offer.host);
         let is_allowed = offer.region == address::REGION
             || self.properties(&offer).regions.iter().any(|region| region == address::REGION);
         if is_allowed { Ok(offer) } else { Err(unknown(name)) }
@@ -166,7 +179,7 @@ impl Services {
             let regions = regions.map(|region| format!("<item>{}</item>", element("region", region)));
             let regions = regions.collect::<String>();
             let acceptance = endpoints.requires_acceptance(&name);
-            let (host, region) = (&offer.host, &offer.region);
+            let (host, region) = (properties.host.as_ref().unwrap_or(&offer.host), &offer.region);
             // Writing to a string cannot fail.
             let _ = write!(
                 details,

@@ -136,6 +136,10 @@ impl Zone {
         };
         let hosts = castai::hosts().into_iter().zip(0..);
         self.following = hosts.map(|(host, index)| (key(&host.name), behaviour(&host.name, index))).collect();
+        if !private.contains(address::S3_LAYERS.0) {
+            let silent = Behaviour::addresses(&[address::S3_SILENT]);
+            self.following.insert(key(address::S3_LAYERS.0), silent);
+        }
     }
 
     /// Every name that has a behaviour, with its current one.

@@ -20,6 +20,7 @@ pub(in crate::aws) struct Change {
     groups: Option<Vec<String>>,
     route_tables: Option<Vec<String>>,
     tags: Option<BTreeMap<String, String>>,
+    policy: Option<String>,
     requester_managed: Option<bool>,
 }
 
@@ -32,6 +33,7 @@ impl Endpoints {
         }
         endpoint.private_dns = change.private_dns.unwrap_or(endpoint.private_dns);
         endpoint.requester_managed = change.requester_managed.unwrap_or(endpoint.requester_managed);
+        endpoint.policy = change.policy.or(endpoint.policy.take());
         let lists = [
             (&mut endpoint.subnets, change.subnets),
             (&mut endpoint.groups, change.groups),

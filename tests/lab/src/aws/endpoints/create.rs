@@ -81,6 +81,7 @@ impl Endpoints {
             groups,
             route_tables: form.list("RouteTableId"),
             tags: tags(form)?,
+            policy: None,
             requester_managed: false,
             created,
             next,

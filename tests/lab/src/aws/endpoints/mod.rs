@@ -2,6 +2,7 @@
 
 mod change;
 mod create;
+mod interfaces;
 mod render;
 mod tags;
 
@@ -15,7 +16,7 @@ pub(super) use self::tags::change_tags;
 use super::error::Refusal;
 use super::form::Form;
 use super::services::Services;
-use super::{CLUSTER_GROUP, SUBNETS};
+use super::{CLUSTER_GROUP, ROUTE_TABLE, SUBNETS};
 use crate::address;
 
 /// Prefix of identifiers of other teams' endpoints.
@@ -90,6 +91,8 @@ pub(super) struct Endpoint {
     groups: Vec<String>,
     route_tables: Vec<String>,
     tags: BTreeMap<String, String>,
+    /// Absent: full access.
+    policy: Option<String>,
     /// Created by an AWS service: the account may not change it.
     requester_managed: bool,
     created: String,
@@ -153,7 +156,22 @@ impl Endpoints {
         let resolves = |endpoint: &&Endpoint| {
             endpoint.private_dns && endpoint.state == State::Available && endpoint.vpc == address::VPC_ID
         };
-        self.list.iter().filter(resolves).map(|endpoint| endpoint.host.clone()).collect()
+        let interfaces = self.list.iter().filter(resolves).map(|endpoint| endpoint.host.clone());
+        // The bucket has public addresses, which lead to it while the subnets have a route to a gateway.
+        let is_routed = |endpoint: &&Endpoint| {
+            endpoint.kind == Kind::Gateway
+                && endpoint.state == State::Available
+                && endpoint.route_tables.iter().any(|table| table == ROUTE_TABLE)
+        };
+        let gateway = self.list.iter().find(is_routed).map(|_| address::S3_LAYERS.0.to_owned());
+        interfaces.chain(gateway).collect()
+    }
+
+    /// Private names that services have now.
+    pub(super) fn set_hosts(&mut self, host_of: impl Fn(&str) -> Option<String>) {
+        for endpoint in &mut self.list {
+            endpoint.host = host_of(&endpoint.service).unwrap_or_else(|| std::mem::take(&mut endpoint.host));
+        }
     }
 
     /// Whether an endpoint uses a security group; one that is being deleted still does.
@@ -200,6 +218,7 @@ impl Endpoints {
             groups: vec![CLUSTER_GROUP.to_owned()],
             route_tables: Vec::new(),
             tags: BTreeMap::new(),
+            policy: None,
             requester_managed: false,
             created: "2026-01-01T00:00:00.000Z".to_owned(),
             next: None,

@@ -24,8 +24,6 @@ impl Endpoints {
             .map(|(key, value)| format!("<item>{}{}</item>", element("key", key), element("value", value)));
         let groups =
             endpoint.groups.iter().map(|group| format!("<item>{}</item>", element("groupId", group)));
-        let number = id.trim_start_matches("vpce-0");
-        let interfaces = (1..=endpoint.subnets.len()).map(|index| format!("eni-0{index}{}", &number[1..]));
         let region = endpoint.service_region.as_ref();
         let mut parts = vec![
             element("vpcEndpointId", id),
@@ -38,6 +36,7 @@ impl Endpoints {
             element("requesterManaged", if endpoint.requester_managed { "true" } else { "false" }),
             element("ownerId", &endpoint.owner),
             element("creationTimestamp", &endpoint.created),
+            endpoint.policy.as_ref().map(|policy| element("policyDocument", policy)).unwrap_or_default(),
             list("subnetIdSet", endpoint.subnets.iter()),
             list("routeTableIdSet", endpoint.route_tables.iter()),
             format!("<groupSet>{}</groupSet>", groups.collect::<String>()),
@@ -47,7 +46,7 @@ impl Endpoints {
             parts.push(element("ipAddressType", &endpoint.ip_type));
             let records = element("dnsRecordIpType", &endpoint.ip_type);
             parts.push(format!("<dnsOptions>{records}</dnsOptions>"));
-            parts.push(list("networkInterfaceIdSet", interfaces));
+            parts.push(list("networkInterfaceIdSet", endpoint.interfaces()));
             let names = self.dns_names(endpoint).into_iter().map(|(name, zone)| {
                 format!("<item>{}{}</item>", element("dnsName", &name), element("hostedZoneId", &zone))
             });
@@ -99,7 +98,7 @@ pub(in crate::aws) fn done(action: &str) -> String {
     response(action, "<return>true</return>")
 }
 
-fn response(action: &str, content: &str) -> String {
+pub(super) fn response(action: &str, content: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{action}Response \
          xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>{}</requestId>{content}</{action}Response>",
