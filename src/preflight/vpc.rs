@@ -16,7 +16,7 @@ use super::target::{Target, TargetKind};
 use crate::endpoints::decide::decide;
 use crate::endpoints::facts::{Subnet, VpcFacts};
 use crate::endpoints::plan::{EndpointPlan, PlannedSubnet};
-use crate::endpoints::settings::{PlanSettings, Provider};
+use crate::endpoints::settings::PlanSettings;
 
 /// The caller, and the VPC.
 pub struct AwsFacts {
