@@ -37,11 +37,17 @@ impl<'a> Cause<'a> {
 
 /// The causes of all problems, the worst first. Skipped checks are consequences.
 pub fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
+    grouped(findings.iter().filter(|finding| finding.is_problem()))
+}
+
+/// The causes of problems that the user ignores.
+pub fn ignored(findings: &[Finding]) -> Vec<Cause<'_>> {
+    grouped(findings.iter().filter(|finding| finding.ignored && finding.outcome.is_problem()))
+}
+
+fn grouped<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<Cause<'a>> {
     let mut causes: Vec<Cause<'_>> = Vec::new();
     for finding in findings {
-        if !finding.outcome.is_problem() {
-            continue;
-        }
         match causes.iter_mut().find(|cause| is_same(cause.first, finding)) {
             Some(cause) => cause.findings.push(finding),
             None => causes.push(Cause { first: finding, findings: vec![finding] }),

@@ -3,6 +3,8 @@
 mod connections;
 mod ecr;
 mod names;
+mod page;
+mod runs;
 
 use std::collections::BTreeSet;
 

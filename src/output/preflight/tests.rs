@@ -1,3 +1,6 @@
+mod formats;
+mod ignored;
+
 use super::*;
 use crate::preflight::check::Severity;
 use crate::preflight::checks;

@@ -14,6 +14,7 @@ use crate::preflight::settings::Inputs;
 use crate::transport;
 
 /// The flags that gathering depends on.
+#[derive(Clone)]
 pub struct InputSettings {
     /// All namespaces without it.
     pub namespace: Option<String>,
