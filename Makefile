@@ -22,11 +22,11 @@ demo: setup tools plugin ## Show the main job in the lab: preflight before and a
 	@$(LAB) demo
 
 .PHONY: test
-test: setup tools plugin ## Run all tests: unit tests, and tests of the release binary in the lab
+test: setup-tests tools plugin ## Run all tests: unit tests, and tests of the release binary in the lab
 	RUST_TEST_THREADS=$(THREADS) cargo test --workspace --locked
 
 .PHONY: test-long
-test-long: setup tools plugin ## Run all tests with more random cases
+test-long: setup-tests tools plugin ## Run all tests with more random cases
 	TEST_LONG=1 RUST_TEST_THREADS=$(THREADS) cargo test --workspace --locked
 
 .PHONY: lint
@@ -47,6 +47,10 @@ plugin: setup ## Build the release binary (static, musl)
 .PHONY: setup
 setup: ## Install the missing programs, or print what to install
 	@scripts/setup.sh
+
+.PHONY: setup-tests
+setup-tests:
+	@scripts/setup.sh tests
 
 .PHONY: dist
 dist: setup ## Pack archives for Linux (amd64, arm64) and Windows, with checksums and krew-manifest.yaml

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that builds, lab and tests need, or prints which ones are missing.
+# Installs the programs that builds and the lab need, or prints which ones are missing; with `tests`, also those that
+# only tests need.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,6 +20,10 @@ musl-gcc musl-tools
 python3 python3
 unshare util-linux
 END
+# A test looks at the page of `preflight --report` in a browser.
+if [ "${1:-}" = tests ]; then
+	command -v chromium >/dev/null || packages+=(chromium)
+fi
 # On Debian, the venv module is a separate package.
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then

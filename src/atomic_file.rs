@@ -33,6 +33,37 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Writes a file that only its owner may read. A regular file is replaced as a whole, also its mode.
+///
+/// # Errors
+/// As [`write`], or `path` exists and is not a regular file.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    refuse_others(path)?;
+    let part = private_part_of(path)?;
+    part.as_file().write_all(bytes)?;
+    part.as_file().sync_all()?;
+    part.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Detects early that [`write_private`] would fail, as far as that is possible without content.
+///
+/// # Errors
+/// As [`write_private`].
+pub fn check_private(path: &Path) -> io::Result<()> {
+    refuse_others(path)?;
+    private_part_of(path).map(drop)
+}
+
+/// A link is refused too: its target is not what the user names.
+fn refuse_others(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists and is not a regular file"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Detects early that [`write`] would fail, as far as that is possible without content.
 ///
 /// # Errors
@@ -58,14 +89,27 @@ fn replace_file(path: &Path, bytes: &[u8], former: Option<Permissions>) -> io::R
     part.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// A new file in the folder of `path`, because renaming works only within one file system.
+/// A new file with the permissions of new files.
 fn part_of(path: &Path) -> io::Result<NamedTempFile> {
+    part(path, OpenOptions::new().write(true).create_new(true))
+}
+
+/// A new file that only its owner may read.
+fn private_part_of(path: &Path) -> io::Result<NamedTempFile> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    part(path, &options)
+}
+
+/// A new file in the folder of `path`, because renaming works only within one file system.
+fn part(path: &Path, options: &OpenOptions) -> io::Result<NamedTempFile> {
     let mut prefix = path.file_name().unwrap_or_default().to_owned();
     prefix.push(".");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // Created with default permissions: tempfile would make it readable by its owner only, and would add its own path
-    // to errors.
-    let create = |part: &Path| OpenOptions::new().write(true).create_new(true).open(part);
+    // Created by us, because tempfile would add its own path to errors.
+    let create = |part: &Path| options.open(part);
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(".part").make_in(folder.unwrap_or(Path::new(".")), create)
 }
@@ -155,6 +199,29 @@ mod tests {
             }
             fs::remove_file(&new).unwrap();
         }
+    }
+
+    #[test]
+    fn a_private_file_replaces_only_regular_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, sub] = ["file", "link", "folder"].map(|name| folder.path().join(name));
+        fs::write(&file, "former").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        symlink(&file, &link).unwrap();
+        fs::create_dir(&sub).unwrap();
+        for refused in [&link, &sub] {
+            for error in [write_private(refused, b"new"), check_private(refused)] {
+                assert!(error.unwrap_err().to_string().contains("not a regular file"));
+            }
+        }
+        check_private(&folder.path().join("absent/file")).unwrap_err();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "former");
+        for path in [&file, &folder.path().join("new")] {
+            check_private(path).unwrap();
+            write_private(path, b"new").unwrap();
+            assert_eq!((fs::read_to_string(path).unwrap().as_str(), mode(path)), ("new", 0o600));
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "no temporary file is left");
     }
 
     #[test]

@@ -32,8 +32,8 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::model::aws_partition::is_region;
-pub use crate::output::format::OutputFormat;
 use crate::output::format::ProgressMode;
+pub use crate::output::format::{OutputFormat, PreflightFormat};
 use crate::output::progress::Progress;
 use crate::printable::without_login;
 
@@ -54,7 +54,7 @@ pub use self::mirror::MirrorArguments;
 pub use self::network::NetworkArguments;
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat, PolicyPurpose};
 pub use self::preflight::{
-    Here, PreflightArguments, PreflightCommand, PreflightExplainArguments, PreflightListArguments,
+    Here, PreflightArguments, PreflightCommand, PreflightExplainArguments, PreflightListArguments, ReportFile,
 };
 pub use self::rewrite::RewriteArguments;
 pub use self::rollback::RollbackArguments;

@@ -47,6 +47,10 @@ pub enum Event {
         milliseconds: u64,
     },
     MirrorFinished,
+    /// Checks are repeated until nothing is missing any more.
+    NotReady {
+        missing: String,
+    },
     /// This number of workloads will be changed.
     ChangesStarted {
         workloads: usize,

@@ -1,20 +1,25 @@
 //! `preflight`.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::mirror::MirrorArguments;
 use super::selection::KnowledgeFileArguments;
-use super::{OutputFormat, duration};
+use super::{OutputFormat, PreflightFormat, duration};
 use crate::castai::endpoints::Protocol;
 use crate::error::CommandError;
 use crate::model::knowledge::Knowledge;
+use crate::output::format::FileFormat;
 use crate::preflight::check::Check;
 use crate::preflight::checks::{self, CHECKS};
+use crate::preflight::ignore::Ignore;
 use crate::preflight::machine::{self, MetadataService};
 use crate::preflight::selection::Selection;
+use crate::preflight::time_limit::TimeLimit;
 use crate::preflight::vantage::inputs::InputSettings;
 use crate::preflight::{Endpoint, Settings};
 use crate::transport;
@@ -35,6 +40,15 @@ use crate::transport;
   # Check from a machine that uses the VPC's DNS but is not an EC2 instance
   kubectl castai-privatelink preflight --here=inside
 
+  # Wait until new endpoints work, and fail after 15 minutes
+  kubectl castai-privatelink preflight --wait --timeout=15m
+
+  # In CI: test results, without a problem that is known and accepted
+  kubectl castai-privatelink preflight -o junit --ignore=CPL211=api.cast.ai
+
+  # A page for colleagues, without account IDs
+  kubectl castai-privatelink preflight --report=preflight.html
+
   # As JSON, without the checks of ECR's API
   kubectl castai-privatelink preflight -o json --skip=CPL302,CPL303
 
@@ -46,12 +60,21 @@ pub struct PreflightArguments {
     pub command: Option<PreflightCommand>,
 
     /// Output format
-    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
-    pub output: OutputFormat,
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = PreflightFormat::Table)]
+    pub output: PreflightFormat,
 
     /// Whether this machine is inside the cluster's VPC (default: detected from instance metadata)
     #[arg(long, value_enum, value_name = "WHERE")]
     pub here: Option<Here>,
+
+    /// Also write the report to this file: FILE.html is a page with a drawing of each path, FILE.tar.gz has all formats
+    /// and the evidence
+    #[arg(long, value_name = "FILE", value_parser = report_file(), value_hint = ValueHint::AnyPath)]
+    pub report: Option<ReportFile>,
+
+    /// Keep account IDs and secrets in the file of --report
+    #[arg(long, requires = "report")]
+    pub no_redact: bool,
 
     #[command(flatten)]
     pub mirror: MirrorArguments,
@@ -59,9 +82,17 @@ pub struct PreflightArguments {
     #[command(flatten)]
     pub knowledge: KnowledgeFileArguments,
 
+    /// Repeat the checks until nothing needs attention, after this interval (default: 10s), for at most --timeout
+    #[arg(long, value_name = "INTERVAL", value_parser = interval, num_args = 0..=1, require_equals = true, default_missing_value = "10s")]
+    pub wait: Option<Duration>,
+
+    /// Time limit of the whole run; what is not checked by then is Unknown; 0 means no limit
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
+    pub timeout: Duration,
+
     /// Timeout of one request of one check
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
-    pub timeout: Duration,
+    pub probe_timeout: Duration,
 
     /// Timeout of reading this machine's instance metadata
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1s", hide_short_help = true)]
@@ -82,6 +113,11 @@ pub struct PreflightArguments {
     /// Codes of checks to skip; may be repeated
     #[arg(long, value_name = "CODE,…", value_parser = codes(), hide_possible_values = true, value_delimiter = ',', ignore_case = true)]
     pub skip: Vec<String>,
+
+    /// Problems that do not count, of a check or of one of its subjects: they stay visible and do not change the exit
+    /// code; may be repeated
+    #[arg(long, value_name = "CODE[=SUBJECT],…", value_delimiter = ',')]
+    pub ignore: Vec<Ignore>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,6 +146,20 @@ pub struct PreflightExplainArguments {
     pub codes: Vec<String>,
 }
 
+/// The file of `--report`, and the format that its name selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportFile {
+    pub path: PathBuf,
+    pub format: FileFormat,
+}
+
+fn report_file() -> impl TypedValueParser<Value = ReportFile> {
+    OsStringValueParser::new().try_map(|path: OsString| match FileFormat::of_name(&path.to_string_lossy()) {
+        Some(format) => Ok(ReportFile { path: path.into(), format }),
+        None => Err("expected a file name that ends in .html or .tar.gz"),
+    })
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Here {
     Inside,
@@ -118,6 +168,13 @@ pub enum Here {
 
 fn codes() -> PossibleValuesParser {
     CHECKS.iter().map(|check| PossibleValue::new(check.code).help(check.title)).into()
+}
+
+/// A duration between two runs. Without a pause, the name servers of the VPC would limit our requests.
+fn interval(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|interval| {
+        if interval.is_zero() { Err("expected a duration above 0".to_owned()) } else { Ok(interval) }
+    })
 }
 
 /// Codes are accepted in any case.
@@ -140,9 +197,11 @@ impl PreflightArguments {
     pub fn settings(&self) -> Result<Settings, CommandError> {
         let variable = |name: &str| std::env::var(name).ok();
         let mut settings = Settings::new(transport::tls()?);
-        settings.timeout = self.timeout;
+        settings.limit = TimeLimit::new(self.timeout);
+        settings.timeout = self.probe_timeout;
         settings.metadata_timeout = self.metadata_timeout;
         settings.selection = Selection { only: in_capitals(&self.only), skip: in_capitals(&self.skip) };
+        settings.ignores.clone_from(&self.ignore);
         settings.here = self.here.map(|here| match here {
             Here::Inside => machine::Here::Inside,
             Here::Outside => machine::Here::Outside,

@@ -40,11 +40,7 @@ pub fn interrupted(may_change: bool) -> ExitStatus {
         // The terminal prints ^C at the cursor.
         output::say("");
     }
-    if may_change {
-        output::say(&output::interruption::interrupted());
-    } else {
-        output::say("Interrupted. Nothing was changed.");
-    }
+    output::say(&output::interruption::interrupted(may_change));
     ExitStatus::Interrupted
 }
 

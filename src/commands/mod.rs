@@ -41,7 +41,10 @@ pub async fn run(mut arguments: Arguments) -> ExitStatus {
         output::table::omit_headers();
     }
     if let Err(error) = namespace::resolve(&mut arguments.connection) {
-        return failed(&error);
+        return match &arguments.command {
+            Command::Preflight(preflight) => preflight::not_started(preflight, &error),
+            _ => failed(&error),
+        };
     }
     // The largest futures are boxed.
     let exit_status = match &arguments.command {

@@ -2,13 +2,17 @@
 
 mod explain;
 mod list;
+mod report_file;
 
-use super::{CommandError, ExitStatus, aws_login, selection};
-use crate::cli::{Arguments, OutputFormat, PreflightArguments, PreflightCommand};
+use super::{CommandError, ExitStatus, aws_login, failed, selection};
+use crate::cli::{Arguments, PreflightArguments, PreflightCommand};
 use crate::cluster;
-use crate::output::{self, preflight as text};
+use crate::event::Event;
+use crate::output::preflight as text;
+use crate::output::progress::Progress;
+use crate::preflight::report::Report;
 use crate::preflight::vantage::inputs;
-use crate::preflight::{self, Unread};
+use crate::preflight::{self, waiting};
 
 pub(super) async fn run(
     arguments: &Arguments,
@@ -21,30 +25,55 @@ pub(super) async fn run(
     }
 }
 
+/// Prints the document of an error because of which the command does not start.
+pub(super) fn not_started(preflight: &PreflightArguments, error: &CommandError) -> ExitStatus {
+    if preflight.command.is_none()
+        && let Err(unwritten) = text::print(&Report::stopped(error.clone()), preflight.output)
+    {
+        failed(&unwritten.into());
+    }
+    failed(error)
+}
+
 async fn check(arguments: &Arguments, preflight: &PreflightArguments) -> Result<ExitStatus, CommandError> {
-    let settings = preflight.settings()?;
     let progress = arguments.progress();
-    let knowledge = selection::knowledge_file(&preflight.knowledge)?;
-    let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
-    let wanted = preflight.wanted(arguments.connection.namespace.clone(), knowledge);
-    let network = aws_login::network(arguments, Some(&connection), wanted.registry.as_slice());
-    let inputs = inputs::read(&connection, &network, wanted).await?;
-    let report = preflight::run(&inputs, &settings, &|event| progress.observe(event)).await;
+    let checked = Box::pin(report(arguments, preflight, &progress)).await;
     progress.clear();
-    match preflight.output {
-        OutputFormat::Table => output::result(&text::text(&report, false, output::terminal_width()))?,
-        OutputFormat::Wide => output::result(&text::text(&report, true, output::terminal_width()))?,
-        OutputFormat::Name => output::result(&text::names(&report))?,
-        OutputFormat::Json | OutputFormat::Yaml => output::document(&report.document(), preflight.output)?,
+    let report = checked.unwrap_or_else(Report::stopped);
+    text::print(&report, preflight.output)?;
+    let written =
+        preflight.report.as_ref().map(|file| report_file::write(file, &report, !preflight.no_redact));
+    match report.error {
+        Some(error) => Err(error),
+        None if let Some(Err(unwritten)) = written => Err(unwritten),
+        None if report.needs_attention() => Ok(ExitStatus::Attention),
+        None => Ok(ExitStatus::Done),
     }
-    if !matches!(preflight.output, OutputFormat::Table | OutputFormat::Wide) {
-        output::say(&text::verdict_alone(&report));
-    }
-    // Without the cluster the report is incomplete, whatever its checks say.
-    for unread in &inputs.unread {
-        if let Unread::Failed(message, hint) = unread {
-            return Err(CommandError { hint: hint.clone(), ..CommandError::new(message.clone()) });
-        }
-    }
-    Ok(if report.needs_attention() { ExitStatus::Attention } else { ExitStatus::Done })
+}
+
+/// The report of the last run: of the only one, unless the user waits.
+async fn report(
+    arguments: &Arguments,
+    preflight: &PreflightArguments,
+    progress: &Progress,
+) -> Result<Report, CommandError> {
+    preflight.report.as_ref().map_or(Ok(()), report_file::check)?;
+    let settings = preflight.settings()?;
+    let knowledge = selection::knowledge_file(&preflight.knowledge)?;
+    let flags = arguments.connection.flags(&knowledge);
+    let wanted = preflight.wanted(arguments.connection.namespace.clone(), knowledge);
+    let mut connection = None;
+    let run = async || {
+        let read = async {
+            let connection = match &mut connection {
+                Some(connected) => connected,
+                none => none.insert(cluster::connect(&flags).await?),
+            };
+            let network = aws_login::network(arguments, Some(connection), wanted.registry.as_slice());
+            inputs::read(connection, &network, wanted.clone()).await
+        };
+        Box::pin(preflight::read_and_run(read, &settings, &|event| progress.observe(event))).await
+    };
+    let missing = |report: &Report| progress.observe(Event::NotReady { missing: text::missing(report) });
+    Box::pin(waiting::repeat(run, preflight.wait, &settings.limit, missing)).await
 }

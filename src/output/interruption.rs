@@ -12,7 +12,7 @@ use crate::printable::word;
 
 /// A process runs one command.
 static CHANGES: Mutex<Changes> =
-    Mutex::new(Changes { planned: 0, made: 0, watched: Vec::new(), endpoints: None });
+    Mutex::new(Changes { planned: 0, made: 0, watched: Vec::new(), endpoints: None, missing: None });
 
 /// Changes of workloads.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ struct Changes {
     watched: Vec<WorkloadName>,
     /// Those of a command that changes endpoints, from its first request that changes something.
     endpoints: Option<EndpointChanges>,
+    /// What checks that are repeated lacked last.
+    missing: Option<String>,
 }
 
 /// Changes of a VPC, its endpoints, security groups and tags.
@@ -45,9 +47,10 @@ pub fn observe_endpoints(progress: &Progress<'_>) {
     CHANGES.lock().unwrap_or_else(PoisonError::into_inner).endpoints(progress);
 }
 
-/// The last line of an interrupted command that may have changed something.
-pub fn interrupted() -> String {
-    CHANGES.lock().unwrap_or_else(PoisonError::into_inner).to_text()
+/// The last line of an interrupted command.
+pub fn interrupted(may_change: bool) -> String {
+    let changes = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
+    if may_change { changes.to_text() } else { changes.nothing_changed() }
 }
 
 impl Changes {
@@ -59,6 +62,7 @@ impl Changes {
                 self.watched.push(workload.clone());
             }
             Event::RolloutFinished { workload, .. } => self.watched.retain(|watched| watched != workload),
+            Event::NotReady { missing } => self.missing = Some(missing.clone()),
             _ => {}
         }
     }
@@ -80,6 +84,11 @@ impl Changes {
             }
             Progress::Waiting(_) => {}
         }
+    }
+
+    fn nothing_changed(&self) -> String {
+        let missing = self.missing.as_ref().map(|missing| format!(" Still missing: {missing}"));
+        format!("Interrupted. Nothing was changed.{}", missing.unwrap_or_default())
     }
 
     fn to_text(&self) -> String {
@@ -175,6 +184,16 @@ mod tests {
             }
             assert_eq!(changes.to_text(), expected);
         }
+    }
+
+    #[test]
+    fn interrupted_checks_say_what_was_missing() {
+        let mut changes = Changes::default();
+        assert_eq!(changes.nothing_changed(), "Interrupted. Nothing was changed.");
+        for missing in ["2 causes", "1 cause"] {
+            changes.observe(&Event::NotReady { missing: missing.to_owned() });
+        }
+        assert_eq!(changes.nothing_changed(), "Interrupted. Nothing was changed. Still missing: 1 cause");
     }
 
     #[test]

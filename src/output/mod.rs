@@ -9,6 +9,7 @@ pub mod format;
 pub mod images;
 pub mod interruption;
 pub mod inventory;
+mod markup;
 mod not_pulled;
 mod ownership;
 pub mod permissions;

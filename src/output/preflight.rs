@@ -1,18 +1,27 @@
 //! Renders a preflight report: facts, one line per host, problems with their fixes, and the verdict, which comes last,
 //! where it remains visible on a terminal.
 
+mod archive;
 pub mod catalogue;
+mod html;
+mod ignored;
+mod junit;
 mod problems;
+mod short;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io;
 
-pub use self::verdict::verdict_alone;
-use crate::output::table::Column;
-use crate::output::{for_terminal, style, table};
+use self::verdict::verdict_alone;
+use crate::output::format::{FileFormat, OutputFormat, PreflightFormat};
+use crate::output::table::{Column, count};
+use crate::output::{document, for_terminal, result, say, style, table, terminal_width};
+use crate::preflight::causes::causes;
 use crate::preflight::check::Step;
 use crate::preflight::finding::Finding;
+use crate::preflight::ignore::one_word;
 use crate::preflight::judgement::Outcome;
 use crate::preflight::report::Report;
 use crate::printable::one_line;
@@ -29,13 +38,67 @@ const STEPS: [(&str, Step); 5] = [
 /// Maximum length of a subject's name, in characters. A host name has at most 253.
 const NAME_LIMIT: usize = 260;
 
+/// Prints the report. If it was not read by a person, the verdict goes to stderr.
+///
+/// # Errors
+/// Writing to standard output failed.
+pub fn print(report: &Report, format: PreflightFormat) -> io::Result<()> {
+    let has_started = report.error.is_none() || !report.findings.is_empty();
+    let text = match format {
+        PreflightFormat::Json => document(&report.document(), OutputFormat::Json).map(|()| None)?,
+        PreflightFormat::Yaml => document(&report.document(), OutputFormat::Yaml).map(|()| None)?,
+        PreflightFormat::Junit => Some(junit::text(report)),
+        _ if !has_started => None,
+        PreflightFormat::Table => Some(text(report, false, terminal_width())),
+        PreflightFormat::Wide => Some(text(report, true, terminal_width())),
+        PreflightFormat::Short => Some(short::text(report)),
+        PreflightFormat::Name => Some(names(report)),
+    };
+    if let Some(text) = text {
+        result(&text)?;
+    }
+    let ends_with_verdict =
+        matches!(format, PreflightFormat::Table | PreflightFormat::Wide | PreflightFormat::Short);
+    if has_started && !ends_with_verdict {
+        say(&verdict_alone(report));
+    }
+    for ignore in &report.unmatched_ignores {
+        say(&format!("note: --ignore={ignore} matches no problem"));
+    }
+    Ok(())
+}
+
+/// The report as a file.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub fn file(report: &Report, format: FileFormat, is_redacted: bool) -> io::Result<Vec<u8>> {
+    match format {
+        FileFormat::Html => Ok(html::page(report, is_redacted).into_bytes()),
+        FileFormat::Archive => archive::bytes(report, is_redacted),
+    }
+}
+
+/// What a report lacks, for those who wait for it: `2 causes: 5 hosts (CPL210 and 1 more), grpc.cast.ai (CPL220)`.
+pub fn missing(report: &Report) -> String {
+    let causes = causes(&report.findings);
+    // Warnings do not count.
+    let causes: Vec<_> =
+        causes.iter().filter(|cause| cause.findings.iter().any(|one| one.needs_attention())).collect();
+    match (&report.error, causes.as_slice()) {
+        (Some(error), []) => one_line(&error.message, NAME_LIMIT),
+        (None, []) => verdict_alone(report),
+        (_, causes) => format!("{}: {}", count(causes.len(), "cause"), verdict::names(causes)),
+    }
+}
+
 /// The report as coloured text. `wide` prints every finding with its duration instead of summary tables. Summary tables
 /// are fitted to `width`, the terminal's, and sentences are wrapped.
 pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
     let tables =
         if wide { vec![every_finding(report)] } else { vec![facts(report, width), hosts(report, width)] };
     let mut parts: Vec<_> = tables.iter().map(|table| style::results(table)).collect();
-    parts.extend([problems::text(report, width), summary(report, width)]);
+    parts.extend([problems::text(report, width), ignored::text(report, width), summary(report, width)]);
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
 }
@@ -44,7 +107,7 @@ pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
 pub fn names(report: &Report) -> String {
     report.findings.iter().fold(String::new(), |mut names, finding| {
         // Writing to a string cannot fail.
-        let subject = one_line(&finding.subject.name, NAME_LIMIT).replace(char::is_whitespace, "-");
+        let subject = one_word(&one_line(&finding.subject.name, NAME_LIMIT));
         let _ = writeln!(names, "{}/{subject}", finding.check.code);
         names
     })
@@ -71,7 +134,7 @@ fn facts(report: &Report, width: Option<usize>) -> String {
     let rows: Vec<_> = checks
         .iter()
         .filter_map(|findings| {
-            let worst = findings.iter().max_by_key(|finding| finding.outcome.urgency())?;
+            let worst = findings.iter().max_by_key(|finding| finding.urgency())?;
             let passed = findings.iter().filter(|finding| finding.outcome == Outcome::Pass).count();
             let seen = match findings.as_slice() {
                 // Problems are printed in full below.
@@ -80,7 +143,7 @@ fn facts(report: &Report, width: Option<usize>) -> String {
                 all => format!("{passed} of {} passed", all.len()),
             };
             let check = worst.check;
-            Some([worst.outcome.name().to_owned(), check.code.to_owned(), check.title.to_owned(), seen])
+            Some([worst.result().to_owned(), check.code.to_owned(), check.title.to_owned(), seen])
         })
         .collect();
     let columns = [
@@ -110,11 +173,11 @@ fn hosts(report: &Report, width: Option<usize>) -> String {
             let step = |index: usize| {
                 let (_, step) = STEPS[index];
                 let results = of_host.iter().filter(|finding| finding.step() == Some(step));
-                results.max_by_key(|finding| finding.outcome.urgency()).map_or("-", |finding| {
+                results.max_by_key(|finding| finding.urgency()).map_or("-", |finding| {
                     match finding.outcome {
                         // Steps after a failed one: the table shows where the chain ends.
                         Outcome::Skipped { .. } => "-",
-                        _ => finding.outcome.name(),
+                        _ => finding.result(),
                     }
                 })
             };
@@ -151,7 +214,7 @@ fn every_finding(report: &Report) -> String {
         .iter()
         .map(|finding| {
             [
-                finding.outcome.name().to_owned(),
+                finding.result().to_owned(),
                 finding.check.code.to_owned(),
                 finding.subject.name.clone(),
                 finding.check.title.to_owned(),
@@ -172,6 +235,7 @@ fn summary(report: &Report, width: Option<usize>) -> String {
         (counts.warn, "warned"),
         (counts.unknown, "unknown"),
         (counts.skipped, "skipped"),
+        (counts.ignored, "ignored"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {word}"));

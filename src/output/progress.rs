@@ -36,6 +36,8 @@ struct State {
     sizes: HashMap<String, u64>,
     /// Hosts that did not respond for a while.
     silent: HashSet<String>,
+    /// What checks that are repeated lacked last.
+    missing: Option<String>,
 }
 
 impl Progress {
@@ -93,6 +95,7 @@ impl Progress {
                     self.print_line(&format!("retrying {host} in {milliseconds} ms: {reason}"));
                 }
             }
+            Event::NotReady { missing } => self.not_ready(&mut state, missing),
             Event::MirrorFinished => {
                 let State { images, total, .. } = &mut *state;
                 images.drain().map(|(_, bar)| bar).chain(total.take()).for_each(|bar| bar.finish_and_clear());
@@ -103,9 +106,8 @@ impl Progress {
                     bar.finish_and_clear();
                 }
                 if let Some(bars) = &self.bars {
-                    let bar = bars.add(ProgressBar::new_spinner().with_style(spinner_style()));
+                    let bar = Self::spinner(bars);
                     bar.set_message(format!("{name}: waiting for rollout"));
-                    bar.enable_steady_tick(Duration::from_millis(100));
                     state.rollouts.insert(name, bar);
                 }
             }
@@ -140,6 +142,10 @@ impl Progress {
     }
 
     fn stage(&self, state: &mut State, stage: Stage) {
+        if state.missing.is_some() {
+            // Repeated checks: the line says what they lack.
+            return;
+        }
         if let Some(bar) = state.stage.take() {
             bar.finish_and_clear();
         }
@@ -153,13 +159,30 @@ impl Progress {
             Stage::Mirror => return,
         };
         if let Some(bars) = &self.bars {
-            let bar = bars.add(ProgressBar::new_spinner().with_style(spinner_style()));
+            let bar = Self::spinner(bars);
             bar.set_message(text);
-            bar.enable_steady_tick(Duration::from_millis(100));
             state.stage = Some(bar);
         } else if self.verbose {
             self.line(text);
         }
+    }
+
+    /// One line on a terminal, which is updated; elsewhere a line for each change.
+    fn not_ready(&self, state: &mut State, missing: String) {
+        let text = format!("waiting for {missing}");
+        if let Some(bars) = &self.bars {
+            let bar = state.stage.get_or_insert_with(|| Self::spinner(bars));
+            bar.set_message(one_line(&text, LINE_LIMIT));
+        } else if state.missing.as_ref() != Some(&missing) {
+            self.line(&text);
+        }
+        state.missing = Some(missing);
+    }
+
+    fn spinner(bars: &MultiProgress) -> ProgressBar {
+        let bar = bars.add(ProgressBar::new_spinner().with_style(spinner_style()));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
     }
 
     fn mirror_started(&self, state: &mut State, images: usize, total: u64) {

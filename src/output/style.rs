@@ -10,7 +10,7 @@ fn style(word: &str) -> Style {
         "Warn" => AnsiColor::Yellow.on_default(),
         "Fail" => AnsiColor::Red.on_default().bold(),
         "Unknown" => AnsiColor::Cyan.on_default(),
-        "Skipped" => Style::new().dimmed(),
+        "Skipped" | "Ignored" => Style::new().dimmed(),
         _ => Style::new(),
     }
 }

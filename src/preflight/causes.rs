@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::finding::{CausedBy, Finding};
 use super::judgement::Outcome;
+use super::subject::SubjectKind;
 
 /// Findings with the same cause; at least one.
 pub struct Cause<'a> {
@@ -45,9 +46,19 @@ impl<'a> Cause<'a> {
 
 /// The causes of all problems, the worst first. Skipped checks are consequences.
 pub fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
+    grouped(findings.iter().filter(|finding| finding.is_problem()))
+}
+
+/// The causes of problems that the user ignores.
+pub fn ignored(findings: &[Finding]) -> Vec<Cause<'_>> {
+    grouped(findings.iter().filter(|finding| finding.ignored && finding.outcome.is_problem()))
+}
+
+fn grouped<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<Cause<'a>> {
+    let findings: Vec<&Finding> = findings.collect();
     let mut causes: Vec<Cause<'_>> = Vec::new();
-    for finding in findings {
-        if !finding.outcome.is_problem() || cause_of(finding, findings).is_some() {
+    for finding in findings.iter().copied() {
+        if cause_of(finding, &findings).is_some() {
             continue;
         }
         match causes.iter_mut().find(|cause| is_same(cause.first, finding)) {
@@ -57,8 +68,8 @@ pub fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
             }
         }
     }
-    for finding in findings {
-        let Some(original) = cause_of(finding, findings) else { continue };
+    for finding in findings.iter().copied() {
+        let Some(original) = cause_of(finding, &findings) else { continue };
         let has_original =
             |cause: &&mut Cause<'_>| cause.findings.iter().any(|of| std::ptr::eq(*of, original));
         if let Some(cause) = causes.iter_mut().find(has_original) {
@@ -70,9 +81,9 @@ pub fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
 }
 
 /// The problem among `findings` that a problem follows from.
-fn cause_of<'a>(finding: &Finding, findings: &'a [Finding]) -> Option<&'a Finding> {
-    let CausedBy { code, subject } = finding.caused_by.as_ref().filter(|_| finding.outcome.is_problem())?;
-    findings.iter().find(|other| other.check.code == *code && other.subject.name == *subject)
+fn cause_of<'a>(finding: &Finding, findings: &[&'a Finding]) -> Option<&'a Finding> {
+    let CausedBy { code, subject } = finding.caused_by.as_ref()?;
+    findings.iter().copied().find(|other| other.check.code == *code && other.subject.name == *subject)
 }
 
 /// Whether two findings have the same cause: the same step of different hosts fails in the same way, which its fixes
@@ -96,6 +107,33 @@ fn is_same(first: &Finding, other: &Finding) -> bool {
                 && texts(first) == texts(other)
         }
     }
+}
+
+/// The checks that did not run because of a cause.
+pub fn skipped_by<'a>(findings: &'a [Finding], cause: &Cause<'_>) -> Vec<&'a Finding> {
+    let blocks = |finding: &&Finding| {
+        let mut reasons = cause.findings.iter().chain(&cause.consequences);
+        reasons.any(|reason| is_blocked_by(finding, reason))
+    };
+    findings.iter().filter(blocks).collect()
+}
+
+/// Whether `reason` is why a check was skipped: on the same subject, or one of the whole VPC.
+fn is_blocked_by(finding: &Finding, reason: &Finding) -> bool {
+    let is_related = reason.subject.name == finding.subject.name || reason.subject.kind == SubjectKind::Vpc;
+    is_related && finding.outcome == Outcome::Skipped { blocked_by: reason.check.code }
+}
+
+/// What follows from a cause, by check: `CPL211 of api.cast.ai, grpc.cast.ai; CPL220 of …`.
+pub fn caused(cause: &Cause<'_>) -> String {
+    let consequences = &cause.consequences;
+    let codes = distinct(consequences.iter().map(|finding| finding.check.code));
+    let of_code = codes.iter().map(|code| {
+        let of = consequences.iter().filter(|finding| finding.check.code == *code);
+        let subjects = distinct(of.map(|finding| finding.subject.name.as_str()));
+        format!("{code} of {}", subjects.join(", "))
+    });
+    of_code.collect::<Vec<_>>().join("; ")
 }
 
 /// The distinct non-empty texts, in the order of their first appearance.

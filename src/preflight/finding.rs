@@ -26,6 +26,8 @@ pub struct Finding {
     pub caused_by: Option<CausedBy>,
     /// How long gathering the facts took.
     pub milliseconds: u64,
+    /// Whether the user ignores it: it does not count.
+    pub ignored: bool,
 }
 
 /// A finding, by its code and the name of its subject.
@@ -66,6 +68,7 @@ impl Finding {
             symptom: judgement.symptom,
             caused_by: None,
             milliseconds: judgement.milliseconds,
+            ignored: false,
         }
     }
 
@@ -82,9 +85,25 @@ impl Finding {
         self.severity == Severity::Warning && self.check.severity == Severity::Error
     }
 
+    /// Whether it is reported as a problem of its own.
+    pub const fn is_problem(&self) -> bool {
+        self.outcome.is_problem() && !self.ignored
+    }
+
+    /// The result in tables and counts.
+    pub const fn result(&self) -> &'static str {
+        if self.ignored { "Ignored" } else { self.outcome.name() }
+    }
+
+    /// How urgent it is; the greatest is the worst.
+    pub const fn urgency(&self) -> u8 {
+        if self.ignored { 1 } else { self.outcome.urgency() }
+    }
+
     /// Whether it makes the exit code 1: it failed, or it was asked for and could not be looked at.
     pub fn needs_attention(&self) -> bool {
         match self.outcome {
+            _ if self.ignored => false,
             Outcome::Pass | Outcome::Warn => false,
             Outcome::Fail | Outcome::Unknown { .. } => true,
             // Its cause may not be among the selected checks.

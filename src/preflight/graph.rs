@@ -9,6 +9,7 @@ use super::check::{Check, Judge, Need, Requires, Severity};
 use super::consequences;
 use super::facts::Facts;
 use super::finding::Finding;
+use super::ignore::Ignore;
 use super::judgement::{Judgement, Outcome};
 use super::nodes::{self, Node, Verdict};
 use super::selection::Selection;
@@ -44,7 +45,13 @@ pub fn layer(checks: &[&'static Check], target: &Target) -> Option<Layer> {
 
 /// Judges facts, and skips checks whose prerequisites did not pass. Findings are in the order of the checks.
 pub fn judge(checks: &[&'static Check], facts: &Facts) -> Vec<Finding> {
-    let mut graph = Graph { facts, judged: BTreeMap::new() };
+    judge_ignoring(checks, facts, &[])
+}
+
+/// The same, with ignored findings: a check that requires one is judged on its own facts. If there are none, it is a
+/// consequence of the ignored finding, and ignored too.
+pub fn judge_ignoring(checks: &[&'static Check], facts: &Facts, ignores: &[Ignore]) -> Vec<Finding> {
+    let mut graph = Graph { facts, ignores, judged: BTreeMap::new() };
     let mut findings = Vec::new();
     for check in checks {
         for node in nodes::nodes_of(check, facts) {
@@ -60,11 +67,18 @@ pub fn judge(checks: &[&'static Check], facts: &Facts) -> Vec<Finding> {
 enum Standing {
     Open,
     /// They are skipped, because this check did not pass.
-    Blocked(&'static str),
+    Blocked(Root),
+}
+
+/// The check because of which others are skipped.
+#[derive(Clone, Copy)]
+struct Root {
+    code: &'static str,
+    ignored: bool,
 }
 
 impl Standing {
-    const fn root(self) -> Option<&'static str> {
+    const fn root(self) -> Option<Root> {
         match self {
             Self::Open => None,
             Self::Blocked(root) => Some(root),
@@ -74,30 +88,48 @@ impl Standing {
 
 struct Graph<'a> {
     facts: &'a Facts,
+    ignores: &'a [Ignore],
     /// Nodes that are judged already: code, subject and vantage point.
     judged: BTreeMap<(&'static str, String, VantagePoint), Standing>,
 }
 
 impl Graph<'_> {
     fn judge(&mut self, check: &'static Check, node: Node<'_>) -> Option<Finding> {
-        let blocker = || check.requires.iter().find_map(|requires| self.blocker(*requires, &node));
-        let judgement = match &node.verdict {
-            Verdict::NotSeen(judgement) => judgement.clone(),
-            Verdict::Judged(judgement) => blocker().map_or_else(|| judgement.clone(), Judgement::skipped),
-            Verdict::NoSubject => Judgement::skipped(blocker()?),
+        let roots = check.requires.iter().filter_map(|requires| self.blocker(*requires, &node));
+        let blocker = roots.min_by_key(|root| root.ignored);
+        let judgement = match (&node.verdict, blocker) {
+            (Verdict::NoSubject, None) => return None,
+            (Verdict::NotSeen(judgement) | Verdict::Judged(judgement), None)
+            | (Verdict::NotSeen(judgement), Some(Root { ignored: false, .. })) => judgement.clone(),
+            (Verdict::Judged(judgement), Some(Root { ignored: true, .. })) if judgement.has_facts() => {
+                judgement.clone()
+            }
+            (_, Some(root)) => Judgement::skipped(root.code),
         };
+        let is_named = self.ignores.iter().any(|ignore| ignore.covers(check.code, &node.subject.name));
         let standing = match judgement.outcome {
-            Outcome::Pass | Outcome::Warn => Standing::Open,
-            Outcome::Fail | Outcome::Unknown { .. } => Standing::Blocked(check.code),
-            Outcome::Skipped { blocked_by } => Standing::Blocked(blocked_by),
+            // A check that follows an ignored one proves nothing of what that one would have proved.
+            Outcome::Pass | Outcome::Warn => blocker.map_or(Standing::Open, Standing::Blocked),
+            Outcome::Fail | Outcome::Unknown { .. } => {
+                Standing::Blocked(Root { code: check.code, ignored: is_named })
+            }
+            Outcome::Skipped { blocked_by } => {
+                let ignored = blocker.is_some_and(|root| root.ignored);
+                Standing::Blocked(Root { code: blocked_by, ignored })
+            }
         };
+        let is_problem = !matches!(judgement.outcome, Outcome::Pass);
+        let is_consequence = matches!(judgement.outcome, Outcome::Skipped { .. })
+            && standing.root().is_some_and(|root| root.ignored);
+        let ignored = is_problem && (is_named || is_consequence);
         self.judged.insert((check.code, node.subject.name.clone(), node.vantage_point), standing);
         let severity = if node.optional { Severity::Warning } else { check.severity };
-        Some(Finding::new(check, severity, node.subject, node.vantage_point, judgement))
+        let finding = Finding::new(check, severity, node.subject, node.vantage_point, judgement);
+        Some(Finding { ignored, ..finding })
     }
 
     /// The original cause if a prerequisite of a node did not pass.
-    fn blocker(&self, requires: Requires, node: &Node<'_>) -> Option<&'static str> {
+    fn blocker(&self, requires: Requires, node: &Node<'_>) -> Option<Root> {
         match requires {
             Requires::Same(code) => self.standing(code, &node.subject.name, node.vantage_point)?.root(),
             Requires::Cluster(code) if self.facts.cluster.components.is_empty() => {
@@ -115,7 +147,7 @@ impl Graph<'_> {
                 let standings =
                     workloads.filter_map(|workload| self.standing(code, workload, node.vantage_point));
                 let roots: Option<Vec<_>> = standings.map(Standing::root).collect();
-                roots?.first().copied()
+                roots?.into_iter().min_by_key(|root| root.ignored)
             }
         }
     }

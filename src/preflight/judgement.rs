@@ -155,6 +155,11 @@ impl Judgement {
         }
     }
 
+    /// Whether there were facts to judge.
+    pub const fn has_facts(&self) -> bool {
+        !matches!(self.outcome, Outcome::Unknown { .. } | Outcome::Skipped { .. })
+    }
+
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = expected.into();

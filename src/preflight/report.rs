@@ -8,9 +8,12 @@ use super::causes::{Cause, causes};
 use super::check::{Category, FactSource, Severity};
 use super::checks;
 use super::finding::{CausedBy, Finding};
+use super::ignore::Ignore;
 use super::judgement::{Fix, Outcome};
 use super::selection::Selection;
+use super::settings::Settings;
 use super::subject::{Subject, VantagePoint};
+use crate::error::CommandError;
 use crate::model::inventory::API_VERSION;
 
 /// The result of preflight.
@@ -24,11 +27,17 @@ pub struct Report {
     pub narrowed: bool,
     /// What no check looks at.
     pub not_covered: Vec<String>,
+    /// Values of `--ignore` that match no problem.
+    pub unmatched_ignores: Vec<String>,
+    /// Whether the time was over before everything was checked.
+    pub timed_out: bool,
+    /// Why the run stopped, or could not read the cluster.
+    pub error: Option<CommandError>,
     /// In the order of the checks; findings of one check are ordered by subject.
     pub findings: Vec<Finding>,
 }
 
-/// The number of findings by result.
+/// The number of findings by result. An ignored finding is only counted as ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -38,25 +47,52 @@ pub struct Counts {
     pub fail: usize,
     pub skipped: usize,
     pub unknown: usize,
+    pub ignored: usize,
 }
 
 impl Report {
     /// Sorts findings in the order of the checks. The order within a check is preserved.
-    pub fn new(
-        cluster: Option<String>,
-        region: Option<String>,
-        not_covered: Vec<String>,
-        mut findings: Vec<Finding>,
-    ) -> Self {
+    pub fn new(cluster: Option<String>, region: Option<String>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| checks::position(finding.check.code));
-        Self { created: Timestamp::now(), cluster, region, narrowed: false, not_covered, findings }
+        Self {
+            created: Timestamp::now(),
+            cluster,
+            region,
+            narrowed: false,
+            not_covered: Vec::new(),
+            unmatched_ignores: Vec::new(),
+            timed_out: false,
+            error: None,
+            findings,
+        }
     }
 
-    /// Keeps only the findings of the selected checks.
+    /// The report of a run that could not start.
+    pub fn stopped(error: CommandError) -> Self {
+        Self { error: Some(error), ..Self::new(None, None, Vec::new()) }
+    }
+
+    /// Keeps only the findings of the selected checks, and records which ignores are of no use.
     #[must_use]
-    pub fn narrowed(mut self, selection: &Selection) -> Self {
+    pub(super) fn selected(self, settings: &Settings) -> Self {
+        self.narrowed(&settings.selection).with_ignores(&settings.ignores)
+    }
+
+    #[must_use]
+    fn narrowed(mut self, selection: &Selection) -> Self {
         self.findings.retain(|finding| selection.includes(finding.check.code));
         self.narrowed |= !selection.is_whole();
+        self
+    }
+
+    /// Records which of the ignores matched no problem, so that they can be removed.
+    #[must_use]
+    fn with_ignores(mut self, ignores: &[Ignore]) -> Self {
+        let is_unmatched = |ignore: &&Ignore| {
+            let mut ignored = self.findings.iter().filter(|finding| finding.ignored);
+            !ignored.any(|finding| ignore.covers(finding.check.code, &finding.subject.name))
+        };
+        self.unmatched_ignores = ignores.iter().filter(is_unmatched).map(ToString::to_string).collect();
         self
     }
 
@@ -64,6 +100,7 @@ impl Report {
         let mut counts = Counts::default();
         for finding in &self.findings {
             match finding.outcome {
+                _ if finding.ignored => counts.ignored += 1,
                 Outcome::Pass => counts.pass += 1,
                 Outcome::Warn => counts.warn += 1,
                 Outcome::Fail => counts.fail += 1,
@@ -76,7 +113,7 @@ impl Report {
 
     /// Whether the exit code is 1: something failed, or was asked for and not looked at.
     pub fn needs_attention(&self) -> bool {
-        self.findings.is_empty() || self.findings.iter().any(Finding::needs_attention)
+        self.error.is_some() || self.findings.is_empty() || self.findings.iter().any(Finding::needs_attention)
     }
 
     /// The document for machines. Within one `apiVersion`, fields are only added.
@@ -87,9 +124,11 @@ impl Report {
             created: self.created,
             cluster: self.cluster.as_deref(),
             region: self.region.as_deref(),
+            error: self.error.as_ref().map(ErrorDocument::new),
             counts: self.counts(),
             not_checked: causes(&self.findings).iter().filter_map(NotChecked::new).collect(),
             not_covered: &self.not_covered,
+            unmatched_ignores: &self.unmatched_ignores,
             findings: self.findings.iter().map(FindingDocument::new).collect(),
         }
     }
@@ -107,13 +146,37 @@ pub struct Document<'a> {
     cluster: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<&'a str>,
+    /// Why the run stopped, or could not read the cluster: the exit code is 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorDocument<'a>>,
     counts: Counts,
     /// What was asked for and could not be looked at, by cause.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_checked: Vec<NotChecked<'a>>,
     /// What no check of this version looks at.
     not_covered: &'a [String],
+    /// Values of `--ignore` that match no problem.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    unmatched_ignores: &'a [String],
     findings: Vec<FindingDocument<'a>>,
+}
+
+/// An error that ended a command.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Error"))]
+struct ErrorDocument<'a> {
+    message: &'a str,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+impl<'a> ErrorDocument<'a> {
+    fn new(error: &'a CommandError) -> Self {
+        let message = error.message.strip_prefix("error: ").unwrap_or(&error.message);
+        Self { message, hint: error.hint.as_deref() }
+    }
 }
 
 /// Checks that could not run, with their cause.
@@ -147,6 +210,9 @@ struct FindingDocument<'a> {
     vantage_point: SeenThrough,
     #[cfg_attr(test, schemars(extend("enum" = ["Pass", "Warn", "Fail", "Skipped", "Unknown"])))]
     result: &'static str,
+    /// Whether the user ignores it, so that it does not count.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ignored: bool,
     /// Why it was skipped or is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -201,6 +267,7 @@ impl<'a> FindingDocument<'a> {
             subject: &finding.subject,
             vantage_point: SeenThrough::new(finding),
             result: finding.outcome.name(),
+            ignored: finding.ignored,
             reason: finding.outcome.reason(),
             blocked_by,
             observed: &finding.observed,
@@ -212,6 +279,9 @@ impl<'a> FindingDocument<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod incomplete_tests;
 
 #[cfg(test)]
 mod tests {
@@ -227,7 +297,7 @@ mod tests {
     }
 
     fn report(findings: Vec<Finding>) -> Report {
-        Report::new(Some("prod".to_owned()), Some("us-east-1".to_owned()), vec!["pods".to_owned()], findings)
+        Report::new(Some("prod".to_owned()), Some("us-east-1".to_owned()), findings)
     }
 
     #[test]
@@ -305,8 +375,8 @@ mod tests {
                 "created": null,
                 "cluster": "prod",
                 "region": "us-east-1",
-                "counts": {"pass": 0, "warn": 0, "fail": 1, "skipped": 0, "unknown": 0},
-                "notCovered": ["pods"],
+                "counts": {"pass": 0, "warn": 0, "fail": 1, "skipped": 0, "unknown": 0, "ignored": 0},
+                "notCovered": [],
                 "findings": [{
                     "code": "CPL211",
                     "title": "the host resolves to private addresses only",

@@ -12,10 +12,13 @@ use rustls::ClientConfig;
 
 use super::component::Known;
 use super::facts::Unread;
+use super::ignore::Ignore;
 use super::machine::{Here, MetadataService};
 use super::selection::Selection;
+use super::time_limit::TimeLimit;
 use crate::castai::endpoints::Protocol;
 use crate::endpoints::gather::Clients;
+use crate::error::CommandError;
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
 use crate::model::workload::Workload;
@@ -56,10 +59,22 @@ impl Inputs {
     pub fn known(&self) -> Known<'_> {
         Known { knowledge: &self.knowledge, maps: &self.maps }
     }
+
+    /// Why the cluster could not be read: the report is incomplete then, whatever its checks say.
+    pub(super) fn failure(&self) -> Option<CommandError> {
+        self.unread.iter().find_map(|unread| match unread {
+            Unread::Failed(message, hint) => {
+                Some(CommandError { hint: hint.clone(), ..CommandError::new(message.clone()) })
+            }
+            Unread::Forbidden(_) | Unread::Malformed(_) => None,
+        })
+    }
 }
 
 /// Settings for gathering facts.
 pub struct Settings {
+    /// The time limit of everything together.
+    pub limit: TimeLimit,
     /// Timeout for each DNS query, connection, handshake, response and API call.
     pub timeout: Duration,
     /// Timeout for instance metadata, which responds quickly or does not exist.
@@ -69,6 +84,8 @@ pub struct Settings {
     pub metadata: MetadataService,
     pub name_servers: NameServers,
     pub selection: Selection,
+    /// Findings that do not count.
+    pub ignores: Vec<Ignore>,
     /// The TLS configuration of all our clients ([`crate::transport::tls`]).
     pub tls: Arc<ClientConfig>,
 }
@@ -77,12 +94,14 @@ impl Settings {
     /// The documented defaults, with the system's name servers and the default metadata service.
     pub fn new(tls: Arc<ClientConfig>) -> Self {
         Self {
+            limit: TimeLimit::new(Duration::from_mins(10)),
             timeout: Duration::from_secs(5),
             metadata_timeout: Duration::from_secs(1),
             here: None,
             metadata: MetadataService::from_variables(None, None),
             name_servers: NameServers::System,
             selection: Selection::default(),
+            ignores: Vec::new(),
             tls,
         }
     }

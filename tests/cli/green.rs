@@ -91,7 +91,7 @@ fn wrong(lab: &Lab, rows: &[Row<'_>]) -> Vec<String> {
         arguments.push(SERVER);
         if arguments[0] == "preflight" {
             // A busy machine is slow to respond.
-            arguments.extend(["--timeout=30s", "--metadata-timeout=30s"]);
+            arguments.extend(["--probe-timeout=30s", "--metadata-timeout=30s"]);
         }
         let run = |arguments: &[&str]| match fault {
             Fault::NoCredentials => lab_without_aws(lab, arguments),
@@ -227,7 +227,7 @@ fn one_cause_is_one_error_of_preflight() {
         for host in hosts {
             lab.control().put(&format!("/dns/records/{host}"), &behaviour).unwrap();
         }
-        let output = lab.plugin(&["preflight", "--timeout=2s"]).unwrap();
+        let output = lab.plugin(&["preflight", "--probe-timeout=2s"]).unwrap();
         assert_eq!(output.code, Some(1), "{}", output.stdout);
         let failures = output
             .stdout

@@ -4,6 +4,8 @@ mod connections;
 mod ecr;
 mod mixes;
 mod names;
+mod page;
+mod runs;
 mod vpc;
 
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::output::style;
-use crate::preflight::causes::{Cause, causes, distinct};
+use crate::preflight::causes::{Cause, caused, causes, distinct, skipped_by};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
 use crate::preflight::report::Report;
@@ -25,7 +25,7 @@ pub(super) fn text(report: &Report, width: Option<usize>) -> String {
 }
 
 fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
-    let Cause { first, findings: same, consequences } = cause;
+    let Cause { first, findings: same, .. } = cause;
     let subjects = cause.subjects();
     let about = one_line(&cause.about(), LIMIT);
     let codes = match cause.codes().as_slice() {
@@ -61,10 +61,8 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
     } else if matches!(first.outcome, Outcome::Fail | Outcome::Warn) {
         block.line("needed by", &names(|subject| &subject.needed_by));
     }
-    block.line("causes", &caused(consequences));
-    let blocks =
-        |finding: &&Finding| same.iter().chain(consequences).any(|cause| is_blocked_by(finding, cause));
-    let skipped = report.findings.iter().filter(blocks);
+    block.line("causes", &caused(cause));
+    let skipped = skipped_by(&report.findings, cause).into_iter();
     let skipped = distinct(skipped.map(|finding| finding.check.code)).join(", ");
     if !skipped.is_empty() {
         block.line("skipped", &format!("{skipped} until this passes"));
@@ -77,23 +75,6 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
         }
     }
     block.text
-}
-
-/// Whether `cause` is why a check was skipped: on the same subject, or one of the whole VPC.
-fn is_blocked_by(finding: &Finding, cause: &Finding) -> bool {
-    let is_related = cause.subject.name == finding.subject.name || cause.subject.kind == SubjectKind::Vpc;
-    is_related && finding.outcome == Outcome::Skipped { blocked_by: cause.check.code }
-}
-
-/// What follows from a cause, by check and host: `6 findings: CPL211 (api.cast.ai, grpc.cast.ai), CPL220 (…)`.
-fn caused(consequences: &[&Finding]) -> String {
-    let codes = distinct(consequences.iter().map(|finding| finding.check.code));
-    let of_code = codes.iter().map(|code| {
-        let of = consequences.iter().filter(|finding| finding.check.code == *code);
-        let subjects = distinct(of.map(|finding| finding.subject.name.as_str()));
-        format!("{code} of {}", subjects.join(", "))
-    });
-    of_code.collect::<Vec<_>>().join("; ")
 }
 
 /// What was observed: with the subject, if that differs.

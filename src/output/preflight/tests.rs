@@ -1,3 +1,6 @@
+mod formats;
+mod ignored;
+
 use super::*;
 use crate::preflight::check::Severity;
 use crate::preflight::checks;
@@ -27,7 +30,8 @@ fn inside() -> Finding {
 
 fn report(findings: Vec<Finding>) -> Report {
     let not_covered = vec!["pods".to_owned(), "endpoint service files".to_owned()];
-    Report::new(Some("prod".to_owned()), Some("us-east-1".to_owned()), not_covered, findings)
+    let report = Report::new(Some("prod".to_owned()), Some("us-east-1".to_owned()), findings);
+    Report { not_covered, ..report }
 }
 
 /// Without colour.

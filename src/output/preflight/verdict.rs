@@ -1,7 +1,7 @@
 //! The last line of `preflight`. It claims no more than was checked.
 
 use super::NAME_LIMIT;
-use crate::preflight::causes::{Cause, causes};
+use crate::preflight::causes::{Cause, causes, ignored};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
 use crate::preflight::report::Report;
@@ -22,12 +22,15 @@ pub(super) fn verdict(report: &Report) -> String {
 }
 
 /// The conclusion where no problem is printed above it: with the first reason and its fix if nothing failed.
-pub fn verdict_alone(report: &Report) -> String {
+pub(super) fn verdict_alone(report: &Report) -> String {
     conclusion(report, |unknown| not_verified(report, unknown))
 }
 
 /// `unverified` is the sentence for causes because of which checks could not run, if nothing failed.
 fn conclusion(report: &Report, unverified: impl Fn(&[&Cause<'_>]) -> String) -> String {
+    let ignored_names = names(&ignored(&report.findings).iter().collect::<Vec<_>>());
+    let ignored =
+        if ignored_names.is_empty() { String::new() } else { format!("; ignored: {ignored_names}") };
     let causes = causes(&report.findings);
     let of = |name: &str| -> Vec<_> {
         causes.iter().filter(|cause| cause.worst().outcome.name() == name).collect()
@@ -36,18 +39,18 @@ fn conclusion(report: &Report, unverified: impl Fn(&[&Cause<'_>]) -> String) -> 
     if !failed.is_empty() {
         let failed = format!("Not ready for PrivateLink: {}", names(&failed));
         return if unknown.is_empty() {
-            failed
+            failed + &ignored
         } else {
-            format!("{failed}; not checked: {}", names(&unknown))
+            format!("{failed}; not checked: {}{ignored}", names(&unknown))
         };
     }
     if !unknown.is_empty() {
-        return unverified(&unknown);
+        return unverified(&unknown) + &ignored;
     }
     let mut blocked = report.findings.iter().filter(|finding| finding.needs_attention());
     if let Some(reason) = blocked.next().and_then(|finding| finding.outcome.reason()) {
         return format!(
-            "Private connectivity not verified: {}: {reason}",
+            "Private connectivity not verified: {}: {reason}{ignored}",
             could_not_run(1 + blocked.count())
         );
     }
@@ -55,18 +58,27 @@ fn conclusion(report: &Report, unverified: impl Fn(&[&Cause<'_>]) -> String) -> 
     match (report.findings.is_empty(), report.narrowed) {
         (true, _) => "Private connectivity not verified: none of the selected checks applies to this cluster"
             .to_owned(),
-        (false, true) => format!("The selected checks passed{warnings}"),
-        (false, false) => format!(
-            "Cast AI is privately reachable from this machine{warnings}; not checked: {}",
-            report.not_covered.join(", ")
-        ),
+        (false, true) if ignored.is_empty() => format!("The selected checks passed{warnings}"),
+        (false, true) => {
+            format!("The selected checks passed except those ignored: {ignored_names}{warnings}")
+        }
+        (false, false) => {
+            let claim = if ignored.is_empty() {
+                "Cast AI is privately reachable from this machine".to_owned()
+            } else {
+                // What is ignored may be what Cast AI needs.
+                format!("All checks passed except those ignored: {ignored_names}")
+            };
+            format!("{claim}{warnings}; not checked: {}", report.not_covered.join(", "))
+        }
     }
 }
 
 /// Nothing failed, but not everything was looked at: the first cause, and its fix.
 fn not_verified(report: &Report, causes: &[&Cause<'_>]) -> String {
     let unknown = |outcome: &Outcome| matches!(outcome, Outcome::Unknown { .. });
-    let number = report.findings.iter().filter(|finding| unknown(&finding.outcome)).count();
+    let number =
+        report.findings.iter().filter(|finding| finding.is_problem() && unknown(&finding.outcome)).count();
     let mut text = format!("Private connectivity not verified: {}", could_not_run(number));
     if let Some(cause) = causes.first() {
         text = format!("{text}: {}", one_line(&reason(cause.first), CAUSE_LIMIT));
@@ -91,12 +103,22 @@ fn reason(finding: &Finding) -> String {
     }
 }
 
+/// `CPL210 and 1 more: 5 hosts`; the text comes from outside.
+pub(super) fn about(cause: &Cause<'_>) -> String {
+    let codes = match cause.codes().as_slice() {
+        [only] => (*only).to_owned(),
+        [first, others @ ..] => format!("{first} and {} more:", others.len()),
+        [] => String::new(),
+    };
+    format!("{codes} {}", cause.about())
+}
+
 fn could_not_run(number: usize) -> String {
     if number == 1 { "1 check could not run".to_owned() } else { format!("{number} checks could not run") }
 }
 
 /// `5 hosts (CPL210 and 1 more), grpc.cast.ai (CPL220)`.
-fn names(causes: &[&Cause<'_>]) -> String {
+pub(super) fn names(causes: &[&Cause<'_>]) -> String {
     let name = |cause: &&Cause<'_>| {
         let codes = cause.codes();
         let more = match codes.len() - 1 {

@@ -39,7 +39,8 @@ pub(super) fn judge(probed: &ProbedTarget<'_>) -> Judgement {
 fn judge_scope(scope: &Scope) -> Judgement {
     let Scope { private, public } = scope;
     let judgement = match (private.is_empty(), public.is_empty()) {
-        (_, true) => Judgement::pass(list(private)),
+        (true, true) => Judgement::unknown("the name has no address"),
+        (false, true) => Judgement::pass(list(private)),
         (true, false) => Judgement::fail(format!("{}: public", list(public))),
         (false, false) => {
             let seen = format!("{}: private; {}: public", list(private), list(public));
@@ -57,7 +58,8 @@ mod tests {
 
     #[test]
     fn public_addresses_fail_unless_the_other_family_is_private() {
-        let cases: [(&[&str], Outcome, &str); 4] = [
+        let cases: [(&[&str], Outcome, &str); 5] = [
+            (&[], Outcome::Unknown { why: "the name has no address".to_owned() }, ""),
             (&["10.0.1.5", "fd00::1"], Outcome::Pass, "10.0.1.5, fd00::1"),
             (&["104.16.81.56", "104.16.82.56"], Outcome::Fail, "104.16.81.56, 104.16.82.56: public"),
             (&["10.0.1.5", "104.16.81.56"], Outcome::Fail, "10.0.1.5: private; 104.16.81.56: public"),

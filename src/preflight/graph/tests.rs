@@ -1,3 +1,5 @@
+mod ignoring;
+
 use probe::{Endpoint, HostFacts};
 use serde_json::json;
 

@@ -18,6 +18,7 @@ use crate::preflight::settings::Inputs;
 use crate::transport;
 
 /// The flags that gathering depends on.
+#[derive(Clone)]
 pub struct InputSettings {
     /// Timeout of each request to EC2 and EKS.
     pub timeout: Duration,

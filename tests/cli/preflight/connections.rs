@@ -85,7 +85,7 @@ fn silent_endpoints_time_out_concurrently() {
         dns(&lab, host, &Behaviour::Silent);
     }
     // All connections start before the first timeout ends, although each timeout is longer than that of this test.
-    let mut running = lab.spawn_plugin(&["preflight", "--timeout", "10m"]).unwrap();
+    let mut running = lab.spawn_plugin(&["preflight", "--probe-timeout", "10m"]).unwrap();
     let end = Instant::now() + Duration::from_mins(5);
     loop {
         let asked: Vec<Question> = lab.control().get("/dns/queries").unwrap();
