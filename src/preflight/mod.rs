@@ -18,6 +18,7 @@ pub mod graph;
 pub mod judgement;
 pub mod machine;
 mod nodes;
+pub mod probe_image;
 pub mod references;
 pub mod report;
 pub mod selection;
