@@ -1,10 +1,13 @@
 //! `preflight`.
 
+mod pods;
+
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Subcommand, ValueEnum};
 
+pub use self::pods::{PodArguments, PreflightCleanupArguments};
 use super::mirror::MirrorArguments;
 use super::selection::KnowledgeFileArguments;
 use super::{OutputFormat, duration};
@@ -23,7 +26,8 @@ use crate::transport;
 ///
 /// Checks, for each Cast AI endpoint that the cluster's components are configured with and each PrivateLink service
 /// of the region, that its name resolves to private addresses and that TCP, TLS and HTTP or gRPC work; and that
-/// ECR can be used. Network facts count only from inside the VPC: elsewhere they are Unknown. The exit code is 1 if a
+/// ECR can be used. Network facts count only from inside the VPC: on a machine elsewhere they are Unknown. Pods look from
+/// the subnets of the nodes: on a terminal, preflight prompts before it creates them. The exit code is 1 if a
 /// check fails or could not run.
 #[derive(Debug, Args)]
 #[command(
@@ -34,6 +38,9 @@ use crate::transport;
 
   # Check from a machine that uses the VPC's DNS but is not an EC2 instance
   kubectl castai-privatelink preflight --here=inside
+
+  # Check from the nodes too, without a prompt
+  kubectl castai-privatelink preflight --yes
 
   # As JSON, without the checks of ECR's API
   kubectl castai-privatelink preflight -o json --skip=CPL302,CPL303
@@ -82,6 +89,9 @@ pub struct PreflightArguments {
     /// Codes of checks to skip; may be repeated
     #[arg(long, value_name = "CODE,…", value_parser = codes(), hide_possible_values = true, value_delimiter = ',', ignore_case = true)]
     pub skip: Vec<String>,
+
+    #[command(flatten)]
+    pub pods: PodArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,6 +104,11 @@ pub enum PreflightCommand {
     ///
     /// Needs no cluster. docs/checks.md has the same text.
     Explain(PreflightExplainArguments),
+    /// Remove probe pods that a killed run left in the cluster
+    ///
+    /// A run removes its pods at its end, also if it fails or is interrupted. This deletes what has the labels of such pods, in
+    /// all namespaces without -n, including that of a run in progress. Images in the registry stay.
+    Cleanup(PreflightCleanupArguments),
 }
 
 #[derive(Debug, Args)]
@@ -136,12 +151,13 @@ impl PreflightArguments {
     /// The flags as settings.
     ///
     /// # Errors
-    /// TLS cannot be set up.
+    /// TLS cannot be set up, or a flag for pods is invalid.
     pub fn settings(&self) -> Result<Settings, CommandError> {
         let variable = |name: &str| std::env::var(name).ok();
         let mut settings = Settings::new(transport::tls()?);
         settings.timeout = self.timeout;
         settings.metadata_timeout = self.metadata_timeout;
+        settings.pods = self.pods.settings()?;
         settings.selection = Selection { only: in_capitals(&self.only), skip: in_capitals(&self.skip) };
         settings.here = self.here.map(|here| match here {
             Here::Inside => machine::Here::Inside,

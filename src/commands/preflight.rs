@@ -1,7 +1,9 @@
 //! `preflight`: gather facts about cluster and account, run the checks, print the report.
 
+mod cleanup;
 mod explain;
 mod list;
+mod pods;
 
 use super::{CommandError, ExitStatus, aws_login, selection};
 use crate::cli::{Arguments, OutputFormat, PreflightArguments, PreflightCommand};
@@ -18,17 +20,19 @@ pub(super) async fn run(
         None => Box::pin(check(arguments, preflight)).await,
         Some(PreflightCommand::List(wanted)) => list::run(wanted),
         Some(PreflightCommand::Explain(wanted)) => explain::run(wanted),
+        Some(PreflightCommand::Cleanup(wanted)) => cleanup::run(arguments, wanted).await,
     }
 }
 
 async fn check(arguments: &Arguments, preflight: &PreflightArguments) -> Result<ExitStatus, CommandError> {
-    let settings = preflight.settings()?;
+    let mut settings = preflight.settings()?;
     let progress = arguments.progress();
     let knowledge = selection::knowledge_file(&preflight.knowledge)?;
     let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
     let wanted = preflight.wanted(arguments.connection.namespace.clone(), knowledge);
     let network = aws_login::network(arguments, Some(&connection), wanted.registry.as_slice());
     let inputs = inputs::read(&connection, &network, wanted).await?;
+    pods::confirm(&inputs, &mut settings, &preflight.pods).await?;
     let report = preflight::run(&inputs, &settings, &|event| progress.observe(event)).await;
     progress.clear();
     match preflight.output {

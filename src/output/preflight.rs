@@ -2,6 +2,7 @@
 //! where it remains visible on a terminal.
 
 pub mod catalogue;
+pub mod pods;
 mod problems;
 mod verdict;
 

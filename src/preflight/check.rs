@@ -7,6 +7,7 @@ use super::component::Component;
 use super::facts::{ClusterFacts, ProbedTarget, RegionFacts, RegistryFacts};
 use super::judgement::Judgement;
 use super::machine::MachineFacts;
+use super::pods::{PodFacts, PodRun};
 use super::target::Target;
 
 /// A check as data. Its code is stable: a retired code is never reused.
@@ -45,13 +46,15 @@ impl Check {
             Judge::Cluster(_) | Judge::Region(_) => &[],
             Judge::Component(_) | Judge::Target { .. } => &[Need::Configuration],
             Judge::Machine(_) => &[Need::Metadata],
-            Judge::Network { .. } => &[Need::Configuration, Need::Metadata],
+            Judge::Network { .. } => &[Need::Configuration, Need::Metadata, Need::Pods],
+            // The probe also reports what its hosts are.
+            Judge::Pods(_) | Judge::Pod(_) => &[Need::Configuration, Need::Pods],
             Judge::Registry { needs, .. } => needs,
         }
     }
 }
 
-/// The category of a check, by the code: 1xx, 2xx, 3xx; 4xx is reserved for AWS configuration.
+/// The category of a check, by the code: 1xx, 2xx, 3xx, 5xx; 4xx is reserved for AWS configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Category {
@@ -59,6 +62,7 @@ pub enum Category {
     Endpoints,
     #[serde(rename = "ECR")]
     Ecr,
+    Pods,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -77,6 +81,7 @@ impl Category {
             Self::Cluster => "Cluster",
             Self::Endpoints => "Endpoints",
             Self::Ecr => "ECR",
+            Self::Pods => "Pods",
         }
     }
 }
@@ -105,7 +110,7 @@ impl FactSource {
         match self {
             Self::KubernetesApi => "the Kubernetes API",
             Self::AwsApi => "the AWS API",
-            Self::VantagePoint => "this machine",
+            Self::VantagePoint => "this machine or a pod",
         }
     }
 }
@@ -140,6 +145,8 @@ pub enum Need {
     Metadata,
     EcrToken,
     EcrRepository,
+    /// The pods that run the probe.
+    Pods,
 }
 
 /// The kind of subject that a check is about, with the function that judges its facts.
@@ -165,6 +172,10 @@ pub enum Judge {
         needs: &'static [Need],
         judge: fn(&RegistryFacts) -> Judgement,
     },
+    /// All probe pods.
+    Pods(fn(&PodFacts) -> Judgement),
+    /// A probe pod, on its node.
+    Pod(fn(&PodRun) -> Judgement),
 }
 
 /// A step of a host's check chain, which is a column in reports.

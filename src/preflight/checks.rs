@@ -1,6 +1,6 @@
 //! Every check, in the order of the report.
 //!
-//! 1xx: cluster and location; 2xx: connection to Cast AI; 3xx: connection to ECR. Within 2xx and 3xx, the last two
+//! 1xx: cluster and location; 2xx: connection to Cast AI; 3xx: connection to ECR; 5xx: pods. Within 2xx and 3xx, the last two
 //! digits have the same meaning: x10 DNS, x20 TCP, x30 TLS, x40 the protocol on top. 4xx is reserved for AWS
 //! configuration. CPL202 (the host name of an endpoint service is known) is reserved: preflight sends no request to
 //! EC2.
@@ -24,6 +24,9 @@ pub mod endpoint_tcp;
 pub mod endpoint_tls;
 pub mod here_inside;
 pub mod host_covered;
+pub mod pods_created;
+pub mod pods_pull;
+pub mod pods_report;
 pub mod region_known;
 pub mod region_offered;
 
@@ -51,6 +54,9 @@ pub static CHECKS: &[&Check] = &[
     &ecr_private::CHECK,
     &ecr_tcp::CHECK,
     &ecr_tls::CHECK,
+    &pods_created::CHECK,
+    &pods_pull::CHECK,
+    &pods_report::CHECK,
 ];
 
 /// The check with this code.
@@ -63,5 +69,7 @@ pub fn position(code: &str) -> usize {
     CHECKS.iter().position(|check| check.code == code).unwrap_or(CHECKS.len())
 }
 
+#[cfg(test)]
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,13 @@
 //! The facts about each kind of subject, gathered before anything is judged.
 
+use std::sync::Arc;
+
 use probe::{Fact, HostFacts};
 
 use super::component::Component;
 use super::judgement::Judgement;
 use super::machine::MachineFacts;
+use super::pods::{Ended, PodFacts, PodRun};
 use super::subject::{Subject, SubjectKind, VantagePoint};
 use super::target::Target;
 use crate::aws::error::Error;
@@ -19,6 +22,7 @@ pub struct Facts {
     /// The network facts, by vantage point.
     pub views: Vec<View>,
     pub registry: RegistryFacts,
+    pub pods: PodFacts,
 }
 
 /// Facts from the cluster's API.
@@ -75,6 +79,20 @@ pub struct View {
     pub vantage_point: VantagePoint,
     /// `None` if it is not known to be inside the VPC: its network facts would prove nothing.
     pub hosts: Option<Vec<HostFacts>>,
+}
+
+impl View {
+    /// What each pod sees; nothing from pods that did not report.
+    pub fn of_pods(pods: &PodFacts) -> Vec<Self> {
+        let view = |run: &PodRun| Self {
+            vantage_point: VantagePoint::Pod(Arc::clone(&run.location)),
+            hosts: match &run.ended {
+                Ended::Reported(report) => Some(report.hosts.clone()),
+                Ended::Failed(_) => None,
+            },
+        };
+        pods.runs.iter().map(view).collect()
+    }
 }
 
 /// A target, with its network facts from one vantage point.

@@ -71,7 +71,7 @@ impl Finding {
     /// Whether it makes the exit code 1: it failed, or it was asked for and could not be looked at.
     pub fn needs_attention(&self) -> bool {
         match self.outcome {
-            Outcome::Pass | Outcome::Warn => false,
+            Outcome::Pass | Outcome::Warn | Outcome::NotWanted { .. } => false,
             Outcome::Fail | Outcome::Unknown { .. } => true,
             // Its cause may not be among the selected checks.
             Outcome::Skipped { .. } => self.severity == Severity::Error,

@@ -18,6 +18,7 @@ pub mod graph;
 pub mod judgement;
 pub mod machine;
 mod nodes;
+pub mod pods;
 pub mod probe_image;
 pub mod references;
 pub mod report;
@@ -41,7 +42,7 @@ use crate::event::{Event, Observer, Stage};
 pub async fn run(inputs: &Inputs, settings: &Settings, observer: Observer<'_>) -> Report {
     observer(Event::Stage(Stage::Preflight));
     let needed = graph::needed(CHECKS, &settings.selection);
-    let facts = vantage::here::gather(inputs, settings, &needed).await;
+    let facts = vantage::here::gather(inputs, settings, &needed, observer).await;
     let findings = graph::judge(&needed, &facts);
     Report::new(inputs.cluster.clone(), inputs.region.clone(), findings).narrowed(&settings.selection)
 }

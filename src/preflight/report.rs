@@ -1,5 +1,7 @@
 //! The report: findings in the order of the checks, their counts, the exit code, and the JSON format.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +12,7 @@ use super::checks;
 use super::finding::Finding;
 use super::judgement::{Fix, Outcome};
 use super::selection::Selection;
-use super::subject::{Subject, VantagePoint};
+use super::subject::{PodLocation, Subject, VantagePoint};
 use crate::castai::endpoints::{self, Installation, Service};
 use crate::model::inventory::API_VERSION;
 
@@ -27,13 +29,34 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// What no check of this version looks at: a run from one machine proves nothing about it, and a service whose host is
-/// not published cannot be reached by name. Installed components need none of these services.
-pub fn not_covered() -> Vec<String> {
+/// What no check looked at: pods unless they did, what no check of this version looks at, and services whose host is not
+/// published, so that they cannot be reached by name. Installed components need none of these services.
+pub fn not_covered(findings: &[Finding]) -> Vec<String> {
+    let is_of_pod = |finding: &Finding| matches!(finding.vantage_point, VantagePoint::Pod(_));
+    let pods =
+        (!findings.iter().any(|finding| finding.step().is_some() && is_of_pod(finding))).then_some("pods");
     let hosts = |service: &Service| [Installation::Us, Installation::Eu].map(|one| service.host(one));
     let unpublished = endpoints::services().iter().filter(|service| hosts(service) == [None, None]);
     let unpublished = unpublished.map(|service| format!("endpoint service {}", service.name));
-    ["pods", "AWS settings", "S3"].map(str::to_owned).into_iter().chain(unpublished).collect()
+    pods.into_iter().chain(["AWS settings", "S3"]).map(str::to_owned).chain(unpublished).collect()
+}
+
+/// Where hosts were looked at from: `this machine and 4 pods on 2 nodes`.
+pub fn seen_from(findings: &[Finding]) -> String {
+    let probed = findings.iter().filter(|finding| finding.step().is_some());
+    let vantage_points: BTreeSet<&VantagePoint> = probed.map(|finding| &finding.vantage_point).collect();
+    let pods = vantage_points.iter().filter_map(|vantage_point| match vantage_point {
+        VantagePoint::Here => None,
+        VantagePoint::Pod(location) => Some(location.node.as_str()),
+    });
+    let nodes: BTreeSet<&str> = pods.clone().collect();
+    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    let pods = format!("{} on {}", count(pods.count(), "pod"), count(nodes.len(), "node"));
+    match (vantage_points.contains(&VantagePoint::Here), nodes.is_empty()) {
+        (true, false) => format!("this machine and {pods}"),
+        (false, false) => pods,
+        (_, true) => "this machine".to_owned(),
+    }
 }
 
 /// The number of findings by result.
@@ -70,7 +93,7 @@ impl Report {
                 Outcome::Pass => counts.pass += 1,
                 Outcome::Warn => counts.warn += 1,
                 Outcome::Fail => counts.fail += 1,
-                Outcome::Skipped { .. } => counts.skipped += 1,
+                Outcome::Skipped { .. } | Outcome::NotWanted { .. } => counts.skipped += 1,
                 Outcome::Unknown { .. } => counts.unknown += 1,
             }
         }
@@ -92,7 +115,7 @@ impl Report {
             region: self.region.as_deref(),
             counts: self.counts(),
             not_checked: causes(&self.findings).iter().filter_map(NotChecked::new).collect(),
-            not_covered: not_covered(),
+            not_covered: not_covered(&self.findings),
             findings: self.findings.iter().map(FindingDocument::new).collect(),
         }
     }
@@ -147,7 +170,7 @@ struct FindingDocument<'a> {
     category: Category,
     severity: Severity,
     subject: &'a Subject,
-    vantage_point: SeenThrough,
+    vantage_point: SeenThrough<'a>,
     #[cfg_attr(test, schemars(extend("enum" = ["Pass", "Warn", "Fail", "Skipped", "Unknown"])))]
     result: &'static str,
     /// Why it was skipped or is unknown.
@@ -171,18 +194,20 @@ struct FindingDocument<'a> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "camelCase")]
-enum SeenThrough {
+enum SeenThrough<'a> {
     KubernetesApi,
     AwsApi,
     Here,
+    Pod(&'a PodLocation),
 }
 
-impl SeenThrough {
-    const fn new(finding: &Finding) -> Self {
-        match (finding.check.source, finding.vantage_point) {
+impl<'a> SeenThrough<'a> {
+    fn new(finding: &'a Finding) -> Self {
+        match (finding.check.source, &finding.vantage_point) {
             (FactSource::KubernetesApi, _) => Self::KubernetesApi,
             (FactSource::AwsApi, _) => Self::AwsApi,
             (FactSource::VantagePoint, VantagePoint::Here) => Self::Here,
+            (FactSource::VantagePoint, VantagePoint::Pod(location)) => Self::Pod(location),
         }
     }
 }
@@ -215,6 +240,7 @@ impl<'a> FindingDocument<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preflight::checks::testing::reported;
     use crate::preflight::judgement::Judgement;
     use crate::preflight::subject::SubjectKind;
     use crate::schema_tests::assert_valid;
@@ -243,6 +269,24 @@ mod tests {
             .map(|finding| (finding.check.code, finding.subject.name.as_str()))
             .collect();
         assert_eq!(order, [("CPL101", "x"), ("CPL210", "b"), ("CPL210", "a"), ("CPL303", "x")]);
+    }
+
+    #[test]
+    fn what_was_proven_says_from_where() {
+        let seen = |here: bool, nodes: &[&str]| {
+            let mut vantage_points = if here { vec![VantagePoint::Here] } else { Vec::new() };
+            vantage_points.extend(nodes.iter().map(|node| VantagePoint::Pod(reported(node, 1).location)));
+            let findings: Vec<_> = vantage_points
+                .into_iter()
+                .map(|vantage_point| Finding { vantage_point, ..finding("CPL210", "a", Judgement::pass("")) })
+                .collect();
+            let covers_pods = !not_covered(&findings).contains(&"pods".to_owned());
+            assert_eq!(covers_pods, !nodes.is_empty());
+            seen_from(&findings)
+        };
+        assert_eq!(seen(true, &[]), "this machine");
+        assert_eq!(seen(true, &["a", "b"]), "this machine and 2 pods on 2 nodes");
+        assert_eq!(seen(false, &["a"]), "1 pod on 1 node");
     }
 
     #[test]

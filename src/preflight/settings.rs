@@ -13,11 +13,15 @@ use rustls::ClientConfig;
 use super::component::Known;
 use super::facts::Unread;
 use super::machine::{Here, MetadataService};
+use super::pods::{PodSettings, Subnet};
 use super::selection::Selection;
 use crate::castai::endpoints::Protocol;
+use crate::cluster::{Connection, Node};
+use crate::model::image::Mirror;
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
 use crate::model::workload::Workload;
+use crate::transport;
 
 /// Facts known before anything is probed.
 pub struct Inputs {
@@ -46,6 +50,21 @@ pub struct Inputs {
     pub aws: Result<SdkConfig, String>,
     /// Additional endpoints to check.
     pub extra: Vec<(Endpoint, Protocol)>,
+    /// What pods need, if the cluster can be reached.
+    pub pods: Option<PodInputs>,
+}
+
+/// What is needed to place and run pods.
+pub struct PodInputs {
+    pub connection: Connection,
+    pub nodes: Vec<Node>,
+    /// Subnets of the cluster's VPC, as far as they are known.
+    pub subnets: Vec<Subnet>,
+    /// The namespace of the flags.
+    pub namespace: Option<String>,
+    /// Where the probe image is pushed, or why that is unknown.
+    pub mirror: Result<Mirror, String>,
+    pub network: transport::Settings,
 }
 
 impl Inputs {
@@ -66,6 +85,7 @@ pub struct Settings {
     pub metadata: MetadataService,
     pub name_servers: NameServers,
     pub selection: Selection,
+    pub pods: PodSettings,
     /// The TLS configuration of all our clients ([`crate::transport::tls`]).
     pub tls: Arc<ClientConfig>,
 }
@@ -80,6 +100,7 @@ impl Settings {
             metadata: MetadataService::from_variables(None, None),
             name_servers: NameServers::System,
             selection: Selection::default(),
+            pods: PodSettings::off(),
             tls,
         }
     }

@@ -166,6 +166,7 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
         registry_path: None,
         aws: Err("no credentials".to_owned()),
         extra: Vec::new(),
+        pods: None,
     }
 }
 

@@ -5,3 +5,4 @@ pub mod here;
 pub mod inputs;
 mod metadata;
 mod objects;
+pub mod pod;

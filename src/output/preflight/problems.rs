@@ -8,7 +8,7 @@ use crate::preflight::causes::{Cause, causes, distinct};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
 use crate::preflight::report::Report;
-use crate::preflight::subject::{Subject, SubjectKind};
+use crate::preflight::subject::{Subject, SubjectKind, VantagePoint};
 use crate::printable::one_line;
 
 /// Maximum length of a sentence, in characters. Tables are truncated, so the full text is here.
@@ -38,6 +38,9 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
     if subjects.len() > 1 {
         block.line("subjects", &subjects.join(", "));
     }
+    let pods = same.iter().filter(|finding| finding.vantage_point != VantagePoint::Here);
+    let pods: Vec<_> = pods.map(|finding| finding.vantage_point.to_string()).collect();
+    block.line("seen from", &first_names(&distinct(pods.iter().map(String::as_str))));
     let titles = distinct(same.iter().map(|finding| finding.check.title));
     if titles.len() == 1 {
         block.line("check", titles[0]);
@@ -63,7 +66,7 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
     }
     let skipped = report.findings.iter().filter(|finding| {
         finding.outcome == Outcome::Skipped { blocked_by: first.check.code }
-            && same.iter().any(|cause| cause.subject.name == finding.subject.name)
+            && same.iter().any(|cause| is_consequence(finding, cause))
     });
     let skipped = distinct(skipped.map(|finding| finding.check.code)).join(", ");
     if !skipped.is_empty() {
@@ -77,6 +80,15 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
         }
     }
     block.text
+}
+
+/// Whether a finding that a cause's check blocks is about the same subject, or from a pod that the cause is about.
+fn is_consequence(finding: &Finding, cause: &Finding) -> bool {
+    match (&finding.vantage_point, cause.subject.kind) {
+        (VantagePoint::Pod(_), SubjectKind::Node) => finding.vantage_point == cause.vantage_point,
+        (VantagePoint::Pod(_), SubjectKind::Cluster) => true,
+        _ => finding.subject.name == cause.subject.name,
+    }
 }
 
 /// What was observed: with the subject, if that differs.
@@ -120,6 +132,16 @@ fn with_all_values(commands: &[&str]) -> Vec<String> {
             vec![format!("{}{VALUES}{} {}", first.0, values.join(","), first.2)]
         }
         _ => commands.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The first names, and the number of others.
+fn first_names(names: &[&str]) -> String {
+    const NAMED: usize = 6;
+    let named = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(NAMED) {
+        None | Some(0) => named,
+        Some(more) => format!("{named} and {more} more"),
     }
 }
 

@@ -4,7 +4,7 @@ use super::NAME_LIMIT;
 use crate::preflight::causes::{Cause, causes};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
-use crate::preflight::report::{Report, not_covered};
+use crate::preflight::report::{Report, not_covered, seen_from};
 use crate::preflight::subject::SubjectKind;
 use crate::printable::one_line;
 
@@ -56,8 +56,9 @@ fn conclusion(report: &Report, unverified: impl Fn(&[&Cause<'_>]) -> String) -> 
             .to_owned(),
         (false, true) => format!("The selected checks passed{warnings}"),
         (false, false) => format!(
-            "Cast AI is privately reachable from this machine{warnings}; not checked: {}",
-            not_covered().join(", ")
+            "Cast AI is privately reachable from {}{warnings}; not checked: {}",
+            seen_from(&report.findings),
+            not_covered(&report.findings).join(", ")
         ),
     }
 }
