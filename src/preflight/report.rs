@@ -102,7 +102,12 @@ impl Report {
 
     /// Whether the exit code is 1: something failed, or was asked for and not looked at.
     pub fn needs_attention(&self) -> bool {
-        self.findings.is_empty() || self.findings.iter().any(Finding::needs_attention)
+        self.has_judged_nothing() || self.findings.iter().any(Finding::needs_attention)
+    }
+
+    /// Whether no check was judged: none was selected that applies, or those were not wanted.
+    pub fn has_judged_nothing(&self) -> bool {
+        self.findings.iter().all(|finding| matches!(finding.outcome, Outcome::NotWanted { .. }))
     }
 
     /// The document for machines. Within one `apiVersion`, fields are only added.
@@ -310,6 +315,10 @@ mod tests {
             assert_eq!(report(vec![finding]).needs_attention(), expected, "{severity:?} {judgement:?}");
         }
         assert!(report(Vec::new()).needs_attention(), "nothing was looked at");
+        let not_wanted = || finding("CPL501", "x", Judgement::not_wanted("declined"));
+        assert!(report(vec![not_wanted()]).needs_attention(), "nothing was looked at");
+        let passed = finding("CPL210", "x", Judgement::pass(""));
+        assert!(!report(vec![passed, not_wanted()]).needs_attention());
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
-use crate::harness::{apply, kubectl, kubectl_json, own_lab, parse_json, plugin, shared_lab};
+use crate::harness::{
+    apply, kubectl, kubectl_json, own_lab, parse_json, plugin, shared_lab, snapshot_on_terminals,
+};
 
 const NAMESPACE: &str = "castai-agent";
 /// The lab has no such image, and its nodes reach the registry.
@@ -77,6 +79,14 @@ fn without_a_terminal_pods_are_skipped_and_nothing_is_created() {
     // Without pods, nothing is said about them.
     let report = parse_json(&plugin(lab, 0, &["preflight", "-o", "json", "--in-cluster=off"]));
     assert_eq!(about_pods(&report), []);
+}
+
+#[test]
+fn on_a_terminal_a_prompt_lists_what_is_created() {
+    let lab = shared_lab();
+    let arguments = ["preflight", "--only=CPL501,CPL502,CPL503", "--probe-image", IMAGE];
+    snapshot_on_terminals(lab, "preflight-pods-question", &arguments, "n\n");
+    assert_eq!(left(lab), Vec::<String>::new());
 }
 
 #[test]

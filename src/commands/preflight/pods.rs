@@ -23,6 +23,11 @@ pub(super) async fn confirm(
         let command = "kubectl castai-privatelink preflight --yes";
         Some((why, Fix::command("look from pods too", command)))
     };
+    if let Some(stream) = output::no_terminal() {
+        let why = format!("{stream} is not a terminal: pods need --yes or --in-cluster=only");
+        settings.pods.not_confirmed = not_confirmed(why);
+        return Ok(());
+    }
     let plan = match plan(inputs, &settings.pods) {
         Ok(plan) => plan,
         // With `--yes` this is reported as what it is.
@@ -31,11 +36,6 @@ pub(super) async fn confirm(
             return Ok(());
         }
     };
-    if let Some(stream) = output::no_terminal() {
-        let why = format!("{stream} is not a terminal: pods need --yes or --in-cluster=only");
-        settings.pods.not_confirmed = not_confirmed(why);
-        return Ok(());
-    }
     if !question::confirm(text::work(&plan), || text::show_planned(&plan)).await? {
         settings.pods.not_confirmed = not_confirmed("declined at the prompt".to_owned());
     }

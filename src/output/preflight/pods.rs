@@ -66,25 +66,79 @@ pub fn removed(leftovers: &[Leftover], suffix: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::preflight::subject::{DnsPolicy, PodLocation};
+    use crate::preflight::checks;
+    use crate::preflight::finding::Finding;
+    use crate::preflight::judgement::{Fix, Judgement};
+    use crate::preflight::report::Report;
+    use crate::preflight::subject::{DnsPolicy, PodLocation, Subject, SubjectKind, VantagePoint};
     use crate::preflight::vantage::pod::placement::Placement;
 
-    #[test]
-    fn the_prompt_says_what_is_created_and_where() {
-        let pod = |node: &str, dns_policy| PodLocation {
+    fn location(node: &str, dns_policy: DnsPolicy) -> PodLocation {
+        PodLocation {
             subnet: None,
             zone: Some("us-east-1a".to_owned()),
             architecture: "amd64".to_owned(),
             node_group: None,
             node: node.to_owned(),
             dns_policy,
+        }
+    }
+
+    #[test]
+    fn a_problem_says_from_where_it_was_seen_and_what_it_hides() {
+        let find = |code: &str, kind, name: &str, dns_policy, judgement: Judgement| {
+            let check = checks::find(code).unwrap();
+            let vantage_point = VantagePoint::Pod(Arc::new(location("a", dns_policy)));
+            Finding::new(check, check.severity, Subject::new(kind, name), vantage_point, judgement)
         };
+        let (host, node) = (SubjectKind::Host, SubjectKind::Node);
+        let (cluster, default) = (DnsPolicy::ClusterFirst, DnsPolicy::Default);
+        let public = || Judgement::fail("104.16.81.56: public").fix(Fix::text("enable private DNS"));
+        let pull = || Judgement::fail("ErrImagePull: i/o timeout").fix(Fix::text("create the endpoints"));
+        let report = Report::new(
+            None,
+            None,
+            vec![
+                find("CPL211", host, "api.cast.ai", cluster, public()),
+                find("CPL220", host, "api.cast.ai", cluster, Judgement::skipped("CPL211")),
+                find("CPL211", host, "api.cast.ai", default, Judgement::skipped("CPL502")),
+                find("CPL502", node, "a", default, pull()),
+            ],
+        );
+        let text = super::super::text(&report, false, None);
+        let text = anstream::adapter::strip_str(&text).to_string();
+        let blocks: Vec<_> = text.split("\n\n").skip(2).take(2).collect();
+        assert_eq!(
+            blocks,
+            [
+                "\
+Fail CPL211 api.cast.ai
+  seen from  pod in us-east-1a (amd64, cluster DNS)
+  check      the host resolves to private addresses only
+  observed   104.16.81.56: public
+  skipped    CPL220 until this passes
+  fix        enable private DNS",
+                "\
+Fail CPL502 a
+  seen from  pod in us-east-1a (amd64, node DNS)
+  check      nodes pull the probe image
+  observed   ErrImagePull: i/o timeout
+  skipped    CPL211 until this passes
+  fix        create the endpoints",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_prompt_says_what_is_created_and_where() {
         let pods = vec![
-            pod("a", DnsPolicy::ClusterFirst),
-            pod("a", DnsPolicy::Default),
-            pod("b", DnsPolicy::ClusterFirst),
-            pod("b", DnsPolicy::Default),
+            location("a", DnsPolicy::ClusterFirst),
+            location("a", DnsPolicy::Default),
+            location("b", DnsPolicy::ClusterFirst),
+            location("b", DnsPolicy::Default),
         ];
         let plan = PodPlan {
             placement: Placement { pods, left_out: Vec::new() },

@@ -51,6 +51,9 @@ fn conclusion(report: &Report, unverified: impl Fn(&[&Cause<'_>]) -> String) -> 
         );
     }
     let warnings = if of("Warn").is_empty() { "" } else { "; see the warnings above" };
+    if report.has_judged_nothing() && !report.findings.is_empty() {
+        return "Private connectivity not verified: the selected checks were skipped".to_owned();
+    }
     match (report.findings.is_empty(), report.narrowed) {
         (true, _) => "Private connectivity not verified: none of the selected checks applies to this cluster"
             .to_owned(),
