@@ -29,6 +29,7 @@ mod not_checked;
 mod ownership;
 mod permissions;
 mod preflight;
+mod probe_in_pods;
 mod readiness;
 mod repository_settings;
 mod requests;
