@@ -30,6 +30,7 @@ mod ownership;
 mod permissions;
 mod preflight;
 mod preflight_pods;
+mod probe_in_pods;
 mod readiness;
 mod repository_settings;
 mod requests;
