@@ -23,16 +23,18 @@ demo: setup tools plugin ## Show the main job in the lab: preflight before and a
 
 .PHONY: test
 test: setup-tests tools plugin ## Run all tests: unit tests, and tests of the release binary in the lab
-	RUST_TEST_THREADS=$(THREADS) cargo test --workspace --locked
+	cargo test --package probe --features binary --bin probe --locked
+	PROBE_LAYERS=$$(scripts/build-probes.sh) RUST_TEST_THREADS=$(THREADS) cargo test --workspace --locked
 
 .PHONY: test-long
 test-long: setup-tests tools plugin ## Run all tests with more random cases
-	TEST_LONG=1 RUST_TEST_THREADS=$(THREADS) cargo test --workspace --locked
+	PROBE_LAYERS=$$(scripts/build-probes.sh) TEST_LONG=1 RUST_TEST_THREADS=$(THREADS) cargo test --workspace --locked
 
 .PHONY: lint
 lint: ## Check formatting, lints, licences and sources of dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --package probe --features binary --bin probe --locked -- -D warnings
 	cargo deny --log-level error check bans licenses sources
 
 .PHONY: lab

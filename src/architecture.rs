@@ -38,7 +38,7 @@ const EDGES: [(&str, &[&str]); 23] = [
     // Only their values: rendering does no I/O.
     ("output", &["endpoints", "ownership", "permissions", "persist", "preflight", "sync"]),
     ("permissions", &["castai"]),
-    ("preflight", &["aws", "castai", "cluster", "endpoints", "probe", "registry"]),
+    ("preflight", &["aws", "castai", "cluster", "endpoints", "probe", "registry", "store"]),
     ("endpoints", &["aws", "castai", "cluster"]),
     // Discovery and planning decide what an image is called in the mirror.
     ("persist", &["castai", "cluster", "ownership", "store", "sync"]),
@@ -339,11 +339,15 @@ fn preflight_judges_without_io() {
         "preflight/time_limit.rs",
         "preflight/waiting.rs",
     ];
-    let judging = files().into_iter().filter(|file| {
-        file.starts_with("preflight/")
-            && !file.ends_with("http_server.rs")
-            && !MAY.iter().any(|may| file.starts_with(may))
-    });
+    // Of pods, only what sends requests.
+    const PODS: [&str; 4] = ["image.rs", "leftovers.rs", "neighbours.rs", "run.rs"];
+    let may = |file: &str| match file.strip_prefix("preflight/vantage/pod/") {
+        Some(file) => PODS.contains(&file),
+        None => MAY.iter().any(|may| file.starts_with(may)),
+    };
+    let judging = files()
+        .into_iter()
+        .filter(|file| file.starts_with("preflight/") && !file.ends_with("http_server.rs") && !may(file));
     // Addresses are values, not I/O.
     let words: Vec<_> = EFFECTS.into_iter().filter(|word| *word != "std::net").collect();
     let judging: Vec<_> = judging.collect();
@@ -352,12 +356,13 @@ fn preflight_judges_without_io() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// Its binary writes the report.
 #[test]
 fn the_probe_prints_nothing_and_knows_no_cast_ai() {
     let others = ["castai", "cast.ai", "Cast AI"];
     let words = [PRINTING.as_slice(), others.as_slice()].concat();
     let files = fs::read_dir(sources().join("../probe/src")).unwrap().map(|entry| entry.unwrap().path());
-    let files = files.filter(|file| file.is_file());
+    let files = files.filter(|file| file.is_file() && file.file_name().is_some_and(|name| name != "main.rs"));
     let names = files.map(|file| format!("../probe/src/{}", file.file_name().unwrap().to_str().unwrap()));
     let found: Vec<_> = names.flat_map(|file| lines_with(&file, &words)).collect();
     assert!(found.is_empty(), "{found:#?}");

@@ -54,7 +54,8 @@ pub use self::mirror::MirrorArguments;
 pub use self::network::NetworkArguments;
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat, PolicyPurpose};
 pub use self::preflight::{
-    Here, PreflightArguments, PreflightCommand, PreflightExplainArguments, PreflightListArguments, ReportFile,
+    Here, PodArguments, PreflightArguments, PreflightCleanupArguments, PreflightCommand,
+    PreflightExplainArguments, PreflightListArguments, ReportFile,
 };
 pub use self::rewrite::RewriteArguments;
 pub use self::rollback::RollbackArguments;
@@ -142,8 +143,11 @@ impl Command {
             Self::Rollback(rollback) => rollback.dry_run.dry_run == DryRun::None,
             Self::Values(values) => matches!(&values.kind, ValuesCommand::Policy(policy) if policy.apply),
             Self::Endpoints(endpoints) => endpoints.command.may_change(),
-            Self::Preflight(_)
-            | Self::Images(_)
+            Self::Preflight(preflight) => matches!(
+                &preflight.command,
+                Some(PreflightCommand::Cleanup(cleanup)) if cleanup.dry_run.dry_run == DryRun::None
+            ),
+            Self::Images(_)
             | Self::Rewrite(_)
             | Self::Status(_)
             | Self::Permissions(_)

@@ -17,6 +17,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long an interrupted command may take to stop.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// How long an interrupted command may take in addition, to remove what it created in the cluster. A second signal ends it
+/// at once.
+const REMOVAL: Duration = Duration::from_secs(5);
+
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     let task = if let Some(line) = complete::words_to_complete(&words) {
@@ -47,7 +51,10 @@ fn main() -> ExitCode {
             Ok(()) = interrupted => None,
         }
     });
-    let exit_status = exit_status.unwrap_or_else(|| commands::interrupted(may_change));
+    let exit_status = exit_status.unwrap_or_else(|| {
+        let removal = runtime.block_on(commands::remove_created(REMOVAL));
+        commands::interrupted(may_change, removal)
+    });
     // Blocking work that cannot be cancelled, such as a credential plugin, must not delay the exit.
     runtime.shutdown_background();
     exit_status.exit_code()
@@ -60,12 +67,14 @@ async fn watch(interrupt: oneshot::Sender<()>, may_change: bool) {
     signal().await;
     // The receiver is gone if the command has just ended; then the process is about to exit too.
     let _ = interrupt.send(());
+    let grace = if commands::is_removal_pending() { GRACE + REMOVAL } else { GRACE };
     tokio::select! {
-        () = tokio::time::sleep(GRACE) => {}
+        () = tokio::time::sleep(grace) => {}
         () = signal() => {}
     }
+    let removal = commands::unfinished_removal();
     // Writing to standard error may block too.
-    let notice = tokio::task::spawn_blocking(move || commands::interrupted(may_change));
+    let notice = tokio::task::spawn_blocking(move || commands::interrupted(may_change, removal));
     let _ = tokio::time::timeout(GRACE, notice).await;
     std::process::exit(ExitStatus::Interrupted.code().into());
 }

@@ -8,6 +8,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Resolver, TokioResolver};
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +96,12 @@ pub fn resolver(servers: &NameServers, timeout: Duration) -> Result<TokioResolve
     options.cache_size = 0;
     options.preserve_intermediates = true;
     builder.build()
+}
+
+/// The name servers of `/etc/resolv.conf`, or of the system's settings on other systems; none if it cannot be read.
+pub fn system_name_servers() -> Vec<IpAddr> {
+    let config = read_system_conf().map(|(config, _)| config);
+    config.map(|config| config.name_servers().iter().map(|server| server.ip).collect()).unwrap_or_default()
 }
 
 /// Queries A and AAAA concurrently.

@@ -1,7 +1,8 @@
 //! Network facts of hosts, as values that can be written down and read back: what name servers answer, whether TCP
 //! and TLS connect, what HTTP and gRPC servers reply, how long each took, and which proxy a connection goes through. What a fact means is not decided here.
 //!
-//! [`gather`] probes all hosts of a [`Request`] concurrently, and returns [`HostFacts`] for each.
+//! [`gather`] probes all hosts of a [`Request`] concurrently, and returns [`HostFacts`] for each. In pods, the binary of
+//! this crate does that; [`pod`] has the documents that it reads and writes.
 
 pub mod dns;
 mod endpoint;
@@ -10,6 +11,7 @@ mod facts;
 mod gather;
 pub mod grpc;
 mod http;
+pub mod pod;
 pub mod proxy;
 mod scope;
 pub mod tcp;

@@ -1,5 +1,7 @@
 //! `preflight`.
 
+mod pods;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+pub use self::pods::{PodArguments, PreflightCleanupArguments};
 use super::mirror::MirrorArguments;
 use super::selection::KnowledgeFileArguments;
 use super::{OutputFormat, PreflightFormat, duration};
@@ -28,7 +31,8 @@ use crate::transport;
 ///
 /// Checks, for each Cast AI endpoint that the cluster's components are configured with and each PrivateLink service
 /// of the region, that its name resolves to private addresses and that TCP, TLS and HTTP or gRPC work; and that
-/// ECR can be used. Network facts count only from inside the VPC: elsewhere they are Unknown. The exit code is 1 if a
+/// ECR can be used. Network facts count only from inside the VPC: on a machine elsewhere they are Unknown. Pods look from
+/// the subnets of the nodes: on a terminal, preflight prompts before it creates them. The exit code is 1 if a
 /// check fails or could not run.
 #[derive(Debug, Args)]
 #[command(
@@ -48,6 +52,9 @@ use crate::transport;
 
   # A page for colleagues, without account IDs
   kubectl castai-privatelink preflight --report=preflight.html
+
+  # Check from the nodes too, without a prompt
+  kubectl castai-privatelink preflight --yes
 
   # As JSON, without the checks of ECR's API
   kubectl castai-privatelink preflight -o json --skip=CPL302,CPL303
@@ -118,6 +125,9 @@ pub struct PreflightArguments {
     /// code; may be repeated
     #[arg(long, value_name = "CODE[=SUBJECT],…", value_delimiter = ',')]
     pub ignore: Vec<Ignore>,
+
+    #[command(flatten)]
+    pub pods: PodArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,6 +140,11 @@ pub enum PreflightCommand {
     ///
     /// Needs no cluster. docs/checks.md has the same text.
     Explain(PreflightExplainArguments),
+    /// Remove probe pods that a killed run left in the cluster
+    ///
+    /// A run removes its pods at its end, also if it fails or is interrupted. This deletes what has the labels of such pods, in
+    /// all namespaces without -n, including that of a run in progress. Images in the registry stay.
+    Cleanup(PreflightCleanupArguments),
 }
 
 #[derive(Debug, Args)]
@@ -193,13 +208,14 @@ impl PreflightArguments {
     /// The flags as settings.
     ///
     /// # Errors
-    /// TLS cannot be set up.
+    /// TLS cannot be set up, or a flag for pods is invalid.
     pub fn settings(&self) -> Result<Settings, CommandError> {
         let variable = |name: &str| std::env::var(name).ok();
         let mut settings = Settings::new(transport::tls()?);
         settings.limit = TimeLimit::new(self.timeout);
         settings.timeout = self.probe_timeout;
         settings.metadata_timeout = self.metadata_timeout;
+        settings.pods = self.pods.settings()?;
         settings.selection = Selection { only: in_capitals(&self.only), skip: in_capitals(&self.skip) };
         settings.ignores.clone_from(&self.ignore);
         settings.here = self.here.map(|here| match here {

@@ -24,7 +24,34 @@ pub struct Node {
     pub instance: Option<String>,
     /// Whether the node runs on AWS, by its `providerID`.
     pub on_aws: bool,
+    /// The group or template that it was created from.
+    pub group: Option<String>,
+    /// Whether the kubelet reports that it is ready.
+    pub is_ready: bool,
+    /// Whether it is cordoned.
+    pub is_unschedulable: bool,
+    pub kind: NodeKind,
 }
+
+/// What kind of machine runs a node's pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NodeKind {
+    #[default]
+    Machine,
+    /// AWS Fargate: every pod has a node of its own.
+    Fargate,
+    /// A virtual kubelet: pods run elsewhere.
+    Virtual,
+}
+
+/// Labels with the name of what a node was created from: EKS managed node groups, Karpenter and EKS Auto Mode, Cast AI's
+/// node configurations, which choose subnets and security groups, and eksctl.
+const GROUP_LABELS: [&str; 4] = [
+    "eks.amazonaws.com/nodegroup",
+    "karpenter.sh/nodepool",
+    "provisioner.cast.ai/node-configuration-name",
+    "alpha.eksctl.io/nodegroup-name",
+];
 
 /// All nodes that could be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,11 +109,30 @@ pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
 fn node(node: v1::Node) -> Node {
     let labels = node.metadata.labels.unwrap_or_default();
     let label = |name: &str| labels.get(name).filter(|value| !value.is_empty()).cloned();
-    let provider = node.spec.and_then(|spec| spec.provider_id).unwrap_or_default();
+    let spec = node.spec.unwrap_or_default();
+    let is_tainted = |key: &str| {
+        spec.taints
+            .iter()
+            .flatten()
+            .any(|taint| taint.key == key || taint.key.starts_with(&format!("{key}/")))
+    };
+    let provider = spec.provider_id.clone().unwrap_or_default();
+    let kind = if labels.get("eks.amazonaws.com/compute-type").is_some_and(|kind| kind == "fargate") {
+        NodeKind::Fargate
+    } else if labels.get("type").is_some_and(|kind| kind == "virtual-kubelet")
+        || labels.get("liqo.io/type").is_some_and(|kind| kind == "virtual-node")
+        || is_tainted("virtual-kubelet.io")
+    {
+        NodeKind::Virtual
+    } else {
+        NodeKind::Machine
+    };
     let provider_zone =
         provider.strip_prefix("aws:///").and_then(|rest| rest.split('/').next()).map(str::to_owned);
     let zone = label("topology.kubernetes.io/zone").or(provider_zone);
     let status = node.status.unwrap_or_default();
+    let mut conditions = status.conditions.iter().flatten();
+    let is_ready = conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True");
     let platform = status
         .node_info
         .filter(|info| !info.operating_system.is_empty() && !info.architecture.is_empty())
@@ -107,6 +153,10 @@ fn node(node: v1::Node) -> Node {
         // Fargate writes `aws:///us-east-1a/…/fargate-ip-…`.
         instance: provider.rsplit('/').next().filter(|id| id.starts_with("i-")).map(str::to_owned),
         on_aws: provider.starts_with("aws:"),
+        group: GROUP_LABELS.iter().find_map(|name| label(name)),
+        is_ready,
+        is_unschedulable: spec.unschedulable == Some(true),
+        kind,
     }
 }
 
@@ -150,6 +200,32 @@ mod tests {
             (labelled.region.as_deref(), labelled.platform.as_deref()),
             (Some("eu-west-1"), Some("linux/amd64"))
         );
+    }
+
+    #[test]
+    fn what_decides_whether_pods_run_on_a_node_is_read() {
+        let with = |labels: serde_json::Value, spec: serde_json::Value, ready: &str| {
+            let status = serde_json::json!({"conditions": [{"type": "Ready", "status": ready}]});
+            read(serde_json::json!({"metadata": {"labels": labels}, "spec": spec, "status": status}))
+        };
+        let json = |text: &str| serde_json::from_str(text).unwrap();
+        let node =
+            with(json(r#"{"karpenter.sh/nodepool": "spot"}"#), json(r#"{"unschedulable": true}"#), "True");
+        assert_eq!((node.group.as_deref(), node.is_ready, node.is_unschedulable), (Some("spot"), true, true));
+        assert!(!with(json("{}"), json("{}"), "Unknown").is_ready);
+        for (labels, spec, expected) in [
+            ("{}", "{}", NodeKind::Machine),
+            (r#"{"eks.amazonaws.com/compute-type": "fargate"}"#, "{}", NodeKind::Fargate),
+            (r#"{"eks.amazonaws.com/compute-type": "hybrid"}"#, "{}", NodeKind::Machine),
+            (r#"{"type": "virtual-kubelet"}"#, "{}", NodeKind::Virtual),
+            (
+                "{}",
+                r#"{"taints": [{"key": "virtual-kubelet.io/provider", "effect": "NoSchedule"}]}"#,
+                NodeKind::Virtual,
+            ),
+        ] {
+            assert_eq!(with(json(labels), json(spec), "True").kind, expected, "{labels} {spec}");
+        }
     }
 
     #[test]

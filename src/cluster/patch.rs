@@ -1,4 +1,4 @@
-//! The only calls that change a cluster.
+//! The only calls that change workloads.
 
 use json_patch::Patch;
 use kube::api::{self, PatchParams};

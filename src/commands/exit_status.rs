@@ -1,7 +1,9 @@
 //! How a command ended, and the message if it could not run to its end.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use crate::cluster::pending_removal::{self, Removal};
 use crate::error::CommandError;
 use crate::output;
 
@@ -34,13 +36,34 @@ impl ExitStatus {
     }
 }
 
-/// Reports that Ctrl-C or another signal ended the command.
-pub fn interrupted(may_change: bool) -> ExitStatus {
+/// Removes what an interrupted command created in the cluster only while it runs; `None` if that is nothing.
+pub async fn remove_created(limit: Duration) -> Option<Removal> {
+    pending_removal::remove(limit).await
+}
+
+/// Whether an interrupted command has something to remove.
+pub fn is_removal_pending() -> bool {
+    pending_removal::is_pending()
+}
+
+/// The result for a command that ends before it has removed everything.
+pub fn unfinished_removal() -> Option<Removal> {
+    pending_removal::is_pending().then(|| Removal::Failed("interrupted again".to_owned()))
+}
+
+/// Reports that Ctrl-C or another signal ended the command, and what became of objects that it had to remove.
+pub fn interrupted(may_change: bool, removal: Option<Removal>) -> ExitStatus {
     if output::is_interactive() {
         // The terminal prints ^C at the cursor.
         output::say("");
     }
-    output::say(&output::interruption::interrupted(may_change));
+    match removal {
+        Some(Removal::Done) => output::say("Interrupted. The probe pods were removed."),
+        Some(Removal::Failed(why)) => output::say(&format!(
+            "Interrupted. Probe pods may be left ({why}): run kubectl castai-privatelink preflight cleanup"
+        )),
+        None => output::say(&output::interruption::interrupted(may_change)),
+    }
     ExitStatus::Interrupted
 }
 

@@ -16,7 +16,7 @@ const MAP: &str = "--map";
 const REGISTRY: &str = "--registry";
 
 /// Every command, and those of the flags that it takes. What it does not take, it has no use for.
-const COMMANDS: [(&str, &[&str]); 29] = [
+const COMMANDS: [(&str, &[&str]); 30] = [
     ("images -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("sync-images", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("rewrite -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
@@ -30,6 +30,8 @@ const COMMANDS: [(&str, &[&str]); 29] = [
     // These two are about the checks, and no cluster.
     ("preflight list", &[]),
     ("preflight explain CPL211", &[]),
+    // What it removes is found by labels.
+    ("preflight cleanup", &[]),
     // What images were and are is recorded on the workloads.
     ("rollback", &[KNOWLEDGE]),
     // Custom resources have to be listable; ECR has the same actions for all images.

@@ -23,7 +23,9 @@ mod values;
 pub(crate) mod version;
 
 use self::exit_status::failed;
-pub use self::exit_status::{ExitStatus, interrupted, not_run, stdout_closed};
+pub use self::exit_status::{
+    ExitStatus, interrupted, is_removal_pending, not_run, remove_created, stdout_closed, unfinished_removal,
+};
 use crate::cli::{Arguments, Command};
 use crate::error::CommandError;
 use crate::{output, transport};

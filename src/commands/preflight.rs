@@ -1,7 +1,9 @@
 //! `preflight`: gather facts about cluster and account, run the checks, print the report.
 
+mod cleanup;
 mod explain;
 mod list;
+mod pods;
 mod report_file;
 
 use super::{CommandError, ExitStatus, aws_login, failed, selection};
@@ -22,6 +24,7 @@ pub(super) async fn run(
         None => Box::pin(check(arguments, preflight)).await,
         Some(PreflightCommand::List(wanted)) => list::run(wanted),
         Some(PreflightCommand::Explain(wanted)) => explain::run(wanted),
+        Some(PreflightCommand::Cleanup(wanted)) => cleanup::run(arguments, wanted).await,
     }
 }
 
@@ -63,6 +66,7 @@ async fn report(
     let flags = arguments.connection.flags(&knowledge);
     let wanted = preflight.wanted(arguments.connection.namespace.clone(), knowledge);
     let mut connection = None;
+    let mut confirmation = None;
     let run = async || {
         let read = async {
             let connection = match &mut connection {
@@ -70,7 +74,15 @@ async fn report(
                 none => none.insert(cluster::connect(&flags).await?),
             };
             let network = aws_login::network(arguments, Some(connection), wanted.registry.as_slice());
-            inputs::read(connection, &network, wanted.clone()).await
+            let mut inputs = inputs::read(connection, &network, wanted.clone()).await?;
+            // Asked once, also if the checks are repeated.
+            if confirmation.is_none() {
+                confirmation = Some(pods::confirm(&inputs, &settings, &preflight.pods).await?);
+            }
+            if let Some(pods) = &mut inputs.pods {
+                pods.not_confirmed = confirmation.clone().flatten();
+            }
+            Ok(inputs)
         };
         Box::pin(preflight::read_and_run(read, &settings, &|event| progress.observe(event))).await
     };

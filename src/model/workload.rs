@@ -9,6 +9,9 @@ use super::pod_template::PodTemplate;
 use crate::model::inventory::WorkloadName;
 use crate::model::workload_kind::WorkloadKind;
 
+/// The label of preflight's probe pods, with the id of their run.
+pub const PROBE_LABEL: &str = "privatelink.cast.ai/probe";
+
 /// An object with a pod template (or a pod), reduced to what decisions need.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
@@ -74,8 +77,12 @@ impl Workload {
         self.replicas.is_some_and(|replicas| replicas.desired > 0 && replicas.may_be_outdated)
     }
 
-    /// Whether its controller is a workload with the same images, so that this object can be ignored.
+    /// Whether its controller is a workload with the same images, so that this object can be ignored, as are
+    /// preflight's own pods.
     pub fn is_covered_by_its_controller(&self) -> bool {
+        if self.name.kind == WorkloadKind::Pod && self.labels.contains_key(PROBE_LABEL) {
+            return true;
+        }
         let Some(owner) = &self.controller else { return false };
         match self.name.kind {
             WorkloadKind::Pod => owner.workload_kind().is_some(),

@@ -6,6 +6,7 @@ pub mod catalogue;
 mod html;
 mod ignored;
 mod junit;
+pub mod pods;
 mod problems;
 mod short;
 mod verdict;

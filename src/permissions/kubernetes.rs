@@ -171,7 +171,7 @@ const OWNERS_AND_CHANGES: &[Rule] = &[
         verbs: &["get"],
         access: Access::Change,
         need: Need::Optional,
-        reason: "showing the log of a container that crashes after its image was changed",
+        reason: "showing the log of a container that crashes after its image was changed; reports of probe pods",
     },
     Rule {
         scope: Scope::Cluster,
@@ -211,7 +211,7 @@ const OWNERS_AND_CHANGES: &[Rule] = &[
         verbs: &["list"],
         access: Access::Change,
         need: Need::Optional,
-        reason: "why new pods of DaemonSets and StatefulSets are refused",
+        reason: "why new pods of DaemonSets and StatefulSets are refused, and why probe pods do not start",
     },
     Rule {
         scope: Scope::Cluster,
@@ -255,6 +255,72 @@ const OWNERS_AND_CHANGES: &[Rule] = &[
     },
 ];
 
+/// A right with which `preflight` runs its probe in pods.
+const fn for_pods(
+    api_group: &'static str,
+    resources: &'static [&'static str],
+    verbs: &'static [&'static str],
+    access: Access,
+    reason: &'static str,
+) -> Rule {
+    Rule {
+        scope: Scope::Components,
+        api_group,
+        resources,
+        resource_names: &[],
+        verbs,
+        access,
+        need: Need::Optional,
+        reason,
+    }
+}
+
+const PODS: &[Rule] = &[
+    for_pods(
+        "",
+        &["configmaps", "pods"],
+        &["create", "delete"],
+        Access::Change,
+        "preflight: probe pods, which look from the nodes; Unknown without it",
+    ),
+    for_pods("", &["pods"], &["watch"], Access::Change, "preflight: the reports of probe pods"),
+    for_pods(
+        "",
+        &["services"],
+        &["list"],
+        Access::Read,
+        "preflight: labels of probe pods that no Service selects",
+    ),
+    for_pods(
+        "policy",
+        &["poddisruptionbudgets"],
+        &["list"],
+        Access::Read,
+        "preflight: labels of probe pods that no budget counts",
+    ),
+    for_pods(
+        "networking.k8s.io",
+        &["networkpolicies"],
+        &["list"],
+        Access::Read,
+        "preflight: labels by which network policies select the component",
+    ),
+    for_pods(
+        "cilium.io",
+        &["ciliumnetworkpolicies"],
+        &["list"],
+        Access::Read,
+        "preflight: labels by which Cilium's policies select the component",
+    ),
+    for_pods(
+        "vpcresources.k8s.aws",
+        &["securitygrouppolicies"],
+        &["list"],
+        Access::Read,
+        "preflight: labels by which security groups for pods select the component",
+    ),
+];
+
 /// What names the subnets of nodes and pods.
 const fn for_endpoints(
     api_group: &'static str,
@@ -290,7 +356,7 @@ const ENDPOINTS: &[Rule] = &[
 /// The Kubernetes permissions in the order of use; with `read_only` without those for changes.
 pub fn rules(read_only: bool, knowledge: &Knowledge) -> Vec<KubernetesRule> {
     let all = WORKLOADS.iter().map(KubernetesRule::from).chain(custom_resources(knowledge));
-    let all = all.chain(OWNERS_AND_CHANGES.iter().chain(ENDPOINTS).map(KubernetesRule::from));
+    let all = all.chain(OWNERS_AND_CHANGES.iter().chain(PODS).chain(ENDPOINTS).map(KubernetesRule::from));
     all.filter(|rule| !read_only || rule.access == Access::Read).collect()
 }
 

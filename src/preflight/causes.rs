@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::finding::{CausedBy, Finding};
 use super::judgement::Outcome;
-use super::subject::SubjectKind;
+use super::subject::{SubjectKind, VantagePoint};
 
 /// Findings with the same cause; at least one.
 pub struct Cause<'a> {
@@ -118,9 +118,13 @@ pub fn skipped_by<'a>(findings: &'a [Finding], cause: &Cause<'_>) -> Vec<&'a Fin
     findings.iter().filter(blocks).collect()
 }
 
-/// Whether `reason` is why a check was skipped: on the same subject, or one of the whole VPC.
+/// Whether `reason` is why a check was skipped: on the same subject, from the same pod, or one of the whole VPC.
 fn is_blocked_by(finding: &Finding, reason: &Finding) -> bool {
-    let is_related = reason.subject.name == finding.subject.name || reason.subject.kind == SubjectKind::Vpc;
+    let is_related = match (&finding.vantage_point, reason.subject.kind) {
+        (_, SubjectKind::Vpc) | (VantagePoint::Pod(_), SubjectKind::Cluster) => true,
+        (VantagePoint::Pod(_), SubjectKind::Node) => finding.vantage_point == reason.vantage_point,
+        _ => finding.subject.name == reason.subject.name,
+    };
     is_related && finding.outcome == Outcome::Skipped { blocked_by: reason.check.code }
 }
 

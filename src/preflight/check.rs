@@ -9,6 +9,7 @@ use super::facts::{ClusterFacts, ProbedTarget, RegionFacts, RegistryFacts};
 use super::judgement::Judgement;
 use super::judgement::Symptom;
 use super::machine::MachineFacts;
+use super::pods::{PodFacts, PodRun};
 use super::target::Target;
 use super::vpc::{ServiceView, VpcUnread, VpcView};
 use crate::endpoints::facts::Endpoint;
@@ -52,8 +53,12 @@ impl Check {
             Judge::Cluster(_) | Judge::Region(_) => &[],
             Judge::Component(_) | Judge::Target { .. } => &[Need::Configuration],
             Judge::Machine(_) => &[Need::Metadata],
-            Judge::Network { .. } => &[Need::Configuration, Need::Metadata],
-            Judge::Interfaces(_) => &[Need::Configuration, Need::Metadata, Need::Caller, Need::Vpc],
+            Judge::Network { .. } => &[Need::Configuration, Need::Metadata, Need::Pods],
+            Judge::Interfaces(_) => {
+                &[Need::Configuration, Need::Metadata, Need::Pods, Need::Caller, Need::Vpc]
+            }
+            // The probe also reports what its hosts are.
+            Judge::Pods(_) | Judge::Pod(_) => &[Need::Configuration, Need::Pods],
             Judge::Registry { needs, .. } => needs,
             Judge::Caller(_) => &[Need::Caller],
             Judge::VpcRead(_)
@@ -65,7 +70,7 @@ impl Check {
     }
 }
 
-/// The category of a check, by the code: 1xx, 2xx, 3xx, 4xx.
+/// The category of a check, by the code: 1xx, 2xx, 3xx, 4xx, 5xx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Category {
@@ -75,6 +80,7 @@ pub enum Category {
     Ecr,
     #[serde(rename = "AWS")]
     Aws,
+    Pods,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -94,6 +100,7 @@ impl Category {
             Self::Endpoints => "Endpoints",
             Self::Ecr => "ECR",
             Self::Aws => "AWS",
+            Self::Pods => "Pods",
         }
     }
 }
@@ -122,7 +129,7 @@ impl FactSource {
         match self {
             Self::KubernetesApi => "the Kubernetes API",
             Self::AwsApi => "the AWS API",
-            Self::VantagePoint => "this machine",
+            Self::VantagePoint => "this machine or a pod",
         }
     }
 }
@@ -167,6 +174,8 @@ pub enum Need {
     Caller,
     /// EC2's description of the VPC.
     Vpc,
+    /// The pods that run the probe.
+    Pods,
 }
 
 /// The kind of subject that a check is about, with the function that judges its facts.
@@ -207,6 +216,10 @@ pub enum Judge {
         kind: EndpointKind,
         judge: fn(&ServiceView<'_>, &Endpoint) -> Judgement,
     },
+    /// All probe pods.
+    Pods(fn(&PodFacts) -> Judgement),
+    /// A probe pod, on its node.
+    Pod(fn(&PodRun) -> Judgement),
 }
 
 /// The endpoints that a check is about.

@@ -1,7 +1,7 @@
 //! Every check, in the order of the report.
 //!
-//! 1xx: cluster and location; 2xx: connection to Cast AI; 3xx: connection to ECR. Within 2xx and 3xx, the last two
-//! digits have the same meaning: x10 DNS, x20 TCP, x30 TLS, x40 the protocol on top. 4xx: configuration of AWS.
+//! 1xx: cluster and location; 2xx: connection to Cast AI; 3xx: connection to AWS; 4xx: configuration of AWS; 5xx: pods.
+//! Within 2xx and 3xx, the last two digits have the same meaning: x10 DNS, x20 TCP, x30 TLS, x40 the protocol on top.
 
 pub mod aws_identity;
 pub mod cluster_answers;
@@ -25,6 +25,9 @@ pub mod endpoint_tls;
 pub mod here_inside;
 pub mod host_covered;
 pub mod other_services;
+pub mod pods_created;
+pub mod pods_pull;
+pub mod pods_report;
 pub mod region_known;
 pub mod region_offered;
 pub mod service_acls;
@@ -83,6 +86,9 @@ pub static CHECKS: &[&Check] = &[
     &service_acls::CHECK,
     &service_once::CHECK,
     &service_routes::CHECK,
+    &pods_created::CHECK,
+    &pods_pull::CHECK,
+    &pods_report::CHECK,
 ];
 
 /// The check with this code.
@@ -95,5 +101,7 @@ pub fn position(code: &str) -> usize {
     CHECKS.iter().position(|check| check.code == code).unwrap_or(CHECKS.len())
 }
 
+#[cfg(test)]
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,14 @@
 //! The facts about each kind of subject, gathered before anything is judged.
 
+use std::sync::Arc;
+
 use probe::{Fact, HostFacts};
 
 use super::api_response::ApiResponse;
 use super::component::Component;
 use super::judgement::Judgement;
 use super::machine::MachineFacts;
+use super::pods::{Ended, PodFacts, PodRun};
 use super::subject::{Subject, SubjectKind, VantagePoint};
 use super::target::Target;
 use super::vpc::{self, AwsFacts};
@@ -22,11 +25,12 @@ pub struct Facts {
     pub views: Vec<View>,
     pub registry: RegistryFacts,
     pub aws: AwsFacts,
+    pub pods: PodFacts,
 }
 
 impl Facts {
-    /// What no check looks at: a run from one machine proves nothing about pods, and a service whose host is not known cannot
-    /// be reached by name. Installed components need none of these services.
+    /// What no check looks at: pods unless they reported, and services whose host is not known, so that they cannot be
+    /// reached by name. Installed components need none of these services.
     pub fn not_covered(&self) -> Vec<String> {
         let is_target = |service: &Service| {
             self.targets.iter().any(|target| vpc::service_of(target) == Some(service.name))
@@ -37,7 +41,8 @@ impl Facts {
         let unknown =
             endpoints::services().iter().filter(|service| !has_host(service) && !is_target(service));
         let unknown = unknown.map(|service| format!("endpoint service {}", service.name));
-        std::iter::once("pods".to_owned()).chain(unknown).collect()
+        let pods = (!self.pods.have_reported()).then(|| "pods".to_owned());
+        pods.into_iter().chain(unknown).collect()
     }
 }
 
@@ -95,6 +100,20 @@ pub struct View {
     pub vantage_point: VantagePoint,
     /// `None` if it is not known to be inside the VPC: its network facts would prove nothing.
     pub hosts: Option<Vec<HostFacts>>,
+}
+
+impl View {
+    /// What each pod sees; nothing from pods that did not report.
+    pub fn of_pods(pods: &PodFacts) -> Vec<Self> {
+        let view = |run: &PodRun| Self {
+            vantage_point: VantagePoint::Pod(Arc::clone(&run.location)),
+            hosts: match &run.ended {
+                Ended::Reported(report) => Some(report.hosts.clone()),
+                Ended::Failed(_) => None,
+            },
+        };
+        pods.runs.iter().map(view).collect()
+    }
 }
 
 /// A target, with its network facts from one vantage point.

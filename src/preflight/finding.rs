@@ -104,7 +104,7 @@ impl Finding {
     pub fn needs_attention(&self) -> bool {
         match self.outcome {
             _ if self.ignored => false,
-            Outcome::Pass | Outcome::Warn => false,
+            Outcome::Pass | Outcome::Warn | Outcome::NotWanted { .. } => false,
             Outcome::Fail | Outcome::Unknown { .. } => true,
             // Its cause may not be among the selected checks.
             Outcome::Skipped { .. } => self.severity == Severity::Error,

@@ -51,6 +51,21 @@ pub(super) fn grant() -> Fix {
     )
 }
 
+/// How to get the permissions for pods.
+pub(super) fn grant_pods() -> Fix {
+    Fix::command(
+        "allow it: an administrator applies the role that `permissions rbac` prints",
+        "kubectl castai-privatelink permissions rbac --subject=user:NAME | kubectl apply -f -",
+    )
+}
+
+/// How to get the probe image to the nodes.
+pub(super) fn allow_pushing() -> Fix {
+    Fix::text(
+        "allow pushing to this repository, or mirror the probe image yourself and name it with --probe-image",
+    )
+}
+
 /// How to get credentials.
 pub(super) fn no_credentials() -> Fix {
     Fix::command(

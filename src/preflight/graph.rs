@@ -34,6 +34,11 @@ pub fn needs(checks: &[&'static Check]) -> BTreeSet<Need> {
     checks.iter().flat_map(|check| check.needs()).copied().collect()
 }
 
+/// Whether pods are to look for these checks.
+pub fn are_pods_needed(checks: &[&'static Check]) -> bool {
+    needs(checks).contains(&Need::Pods)
+}
+
 /// The highest layer to probe of a target for these checks; `None` if it is not probed.
 pub fn layer(checks: &[&'static Check], target: &Target) -> Option<Layer> {
     let layers = checks.iter().filter_map(|check| match check.judge {
@@ -110,7 +115,7 @@ impl Graph<'_> {
         let standing = match judgement.outcome {
             // A check that follows an ignored one proves nothing of what that one would have proved.
             Outcome::Pass | Outcome::Warn => blocker.map_or(Standing::Open, Standing::Blocked),
-            Outcome::Fail | Outcome::Unknown { .. } => {
+            Outcome::Fail | Outcome::Unknown { .. } | Outcome::NotWanted { .. } => {
                 Standing::Blocked(Root { code: check.code, ignored: is_named })
             }
             Outcome::Skipped { blocked_by } => {
@@ -122,7 +127,8 @@ impl Graph<'_> {
         let is_consequence = matches!(judgement.outcome, Outcome::Skipped { .. })
             && standing.root().is_some_and(|root| root.ignored);
         let ignored = is_problem && (is_named || is_consequence);
-        self.judged.insert((check.code, node.subject.name.clone(), node.vantage_point), standing);
+        let key = (check.code, node.subject.name.clone(), node.vantage_point.clone());
+        self.judged.insert(key, standing);
         let severity = if node.optional { Severity::Warning } else { check.severity };
         let finding = Finding::new(check, severity, node.subject, node.vantage_point, judgement);
         Some(Finding { ignored, ..finding })
@@ -131,21 +137,21 @@ impl Graph<'_> {
     /// The original cause if a prerequisite of a node did not pass.
     fn blocker(&self, requires: Requires, node: &Node<'_>) -> Option<Root> {
         match requires {
-            Requires::Same(code) => self.standing(code, &node.subject.name, node.vantage_point)?.root(),
+            Requires::Same(code) => self.standing(code, &node.subject.name, &node.vantage_point)?.root(),
             Requires::Cluster(code) if self.facts.cluster.components.is_empty() => {
-                self.standing(code, &self.facts.cluster.subject().name, node.vantage_point)?.root()
+                self.standing(code, &self.facts.cluster.subject().name, &node.vantage_point)?.root()
             }
             Requires::Cluster(_) => None,
             Requires::Region(code) => {
-                self.standing(code, &self.facts.region.subject().name, node.vantage_point)?.root()
+                self.standing(code, &self.facts.region.subject().name, &node.vantage_point)?.root()
             }
             Requires::Vpc(code) => {
-                self.standing(code, &self.facts.aws.vpc_subject().name, node.vantage_point)?.root()
+                self.standing(code, &self.facts.aws.vpc_subject().name, &node.vantage_point)?.root()
             }
             Requires::AnyComponent(code) => {
                 let workloads = node.configured_in.into_iter().flatten();
                 let standings =
-                    workloads.filter_map(|workload| self.standing(code, workload, node.vantage_point));
+                    workloads.filter_map(|workload| self.standing(code, workload, &node.vantage_point));
                 let roots: Option<Vec<_>> = standings.map(Standing::root).collect();
                 roots?.into_iter().min_by_key(|root| root.ignored)
             }
@@ -153,9 +159,9 @@ impl Graph<'_> {
     }
 
     /// The standing of a check of a subject from this vantage point or, for checks that only use APIs, from here.
-    fn standing(&self, code: &'static str, subject: &str, vantage_point: VantagePoint) -> Option<Standing> {
+    fn standing(&self, code: &'static str, subject: &str, vantage_point: &VantagePoint) -> Option<Standing> {
         let seen_from = |vantage_point| self.judged.get(&(code, subject.to_owned(), vantage_point)).copied();
-        seen_from(vantage_point).or_else(|| seen_from(VantagePoint::Here))
+        seen_from(vantage_point.clone()).or_else(|| seen_from(VantagePoint::Here))
     }
 }
 

@@ -13,6 +13,10 @@ pub enum Outcome {
     Skipped {
         blocked_by: &'static str,
     },
+    /// Not judged, because the user did not want it, or because something else answers it.
+    NotWanted {
+        why: String,
+    },
     /// Facts are missing: no permission, no route to an API, or the vantage point is outside the VPC.
     Unknown {
         why: String,
@@ -26,7 +30,7 @@ impl Outcome {
             Self::Pass => "Pass",
             Self::Warn => "Warn",
             Self::Fail => "Fail",
-            Self::Skipped { .. } => "Skipped",
+            Self::Skipped { .. } | Self::NotWanted { .. } => "Skipped",
             Self::Unknown { .. } => "Unknown",
         }
     }
@@ -35,7 +39,7 @@ impl Outcome {
     pub const fn urgency(&self) -> u8 {
         match self {
             Self::Pass => 0,
-            Self::Skipped { .. } => 1,
+            Self::Skipped { .. } | Self::NotWanted { .. } => 1,
             Self::Unknown { .. } => 2,
             Self::Warn => 3,
             Self::Fail => 4,
@@ -44,14 +48,14 @@ impl Outcome {
 
     /// Whether it is reported as a problem of its own. What was skipped is the consequence of one.
     pub const fn is_problem(&self) -> bool {
-        !matches!(self, Self::Pass | Self::Skipped { .. })
+        !matches!(self, Self::Pass | Self::Skipped { .. } | Self::NotWanted { .. })
     }
 
     /// Why there is no observation, if there is none.
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Skipped { blocked_by } => Some(format!("{blocked_by} did not pass")),
-            Self::Unknown { why } => Some(why.clone()),
+            Self::NotWanted { why } | Self::Unknown { why } => Some(why.clone()),
             Self::Pass | Self::Warn | Self::Fail => None,
         }
     }
@@ -141,6 +145,11 @@ impl Judgement {
     /// A prerequisite did not pass.
     pub fn skipped(blocked_by: &'static str) -> Self {
         Self::with(Outcome::Skipped { blocked_by }, "")
+    }
+
+    /// The user did not want it, or something else answers it.
+    pub fn not_wanted(why: impl Into<String>) -> Self {
+        Self::with(Outcome::NotWanted { why: why.into() }, "")
     }
 
     fn with(outcome: Outcome, observed: impl Into<String>) -> Self {

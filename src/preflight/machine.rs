@@ -62,6 +62,10 @@ pub struct MachineFacts {
     pub metadata: Metadata,
     /// Internal addresses of the nodes, or why they could not be listed.
     pub nodes: Result<Vec<IpAddr>, String>,
+    /// Whether pods have reported what they see, so that nothing depends on this machine.
+    pub have_pods_reported: bool,
+    /// Whether only pods look.
+    pub is_left_out: bool,
 }
 
 /// This machine's location, and the evidence for it.
@@ -136,7 +140,13 @@ mod tests {
             (Some(Here::Outside), &ranges, nodes(&["10.0.1.5"]), Here::Outside),
         ];
         for (declared, metadata, nodes, expected) in cases {
-            let machine = MachineFacts { declared, metadata: metadata.clone(), nodes: Ok(nodes) };
+            let machine = MachineFacts {
+                declared,
+                metadata: metadata.clone(),
+                nodes: Ok(nodes),
+                have_pods_reported: false,
+                is_left_out: false,
+            };
             assert_eq!(machine.here(), expected, "{machine:?}");
         }
     }

@@ -23,6 +23,8 @@ mod late;
 pub mod machine;
 mod nodes;
 pub mod path;
+pub mod pods;
+pub mod probe_image;
 pub mod redaction;
 pub mod references;
 pub mod report;
@@ -68,13 +70,13 @@ pub async fn read_and_run(
 pub async fn run(inputs: &Inputs, settings: &Settings, observer: Observer<'_>) -> Report {
     observer(Event::Stage(Stage::Preflight));
     let needed = graph::needed(CHECKS, &settings.selection);
-    let gathered = settings.limit.within(vantage::here::gather(inputs, settings, &needed)).await;
+    let gathered = settings.limit.within(vantage::here::gather(inputs, settings, &needed, observer)).await;
     let timed_out = gathered.is_none();
     let (findings, not_covered) = if let Some(facts) = gathered {
         (graph::judge_ignoring(&needed, &facts, &settings.ignores), facts.not_covered())
     } else {
         // For no checks, nothing is gathered: these are the facts that the inputs contain.
-        let facts = vantage::here::gather(inputs, settings, &[]).await;
+        let facts = vantage::here::gather(inputs, settings, &[], observer).await;
         let findings = graph::judge_ignoring(&needed, &facts, &settings.ignores);
         let findings = late::without_facts(findings, &settings.ignores, &settings.limit.flag());
         (findings, facts.not_covered())

@@ -1,12 +1,14 @@
 //! The nodes of the check graph: a check for each of its subjects and vantage points, judged on facts only.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::check::{Check, Judge};
 use super::facts::{Facts, ProbedTarget, View};
 use super::fixes;
 use super::judgement::Judgement;
 use super::machine::Position;
+use super::pods::{Creation, Ended, Phase, PodRun};
 use super::subject::{Subject, SubjectKind, VantagePoint};
 use super::target::Target;
 use super::vpc::{ServiceView, service_of};
@@ -79,7 +81,7 @@ pub(super) fn nodes_of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
             .flat_map(|view| {
                 let targets = facts.targets.iter().filter(|target| applies(target));
                 targets.map(move |target| {
-                    of_target(target, view.vantage_point, judge_view(facts, view, target, judge))
+                    of_target(target, view.vantage_point.clone(), judge_view(facts, view, target, judge))
                 })
             })
             .collect(),
@@ -97,7 +99,7 @@ pub(super) fn nodes_of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
                 .flat_map(|view| {
                     targets.iter().map(move |(target, service, endpoint)| {
                         let judge = |probed: &ProbedTarget<'_>| judge(probed, service, endpoint);
-                        of_target(target, view.vantage_point, judge_view(facts, view, target, judge))
+                        of_target(target, view.vantage_point.clone(), judge_view(facts, view, target, judge))
                     })
                 })
                 .collect()
@@ -113,6 +115,40 @@ pub(super) fn nodes_of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
         Judge::Registry { judge, .. } => {
             vec![Node::judged(facts.registry.subject(), judge(&facts.registry))]
         }
+        Judge::Pods(_) | Judge::Pod(_) if facts.pods.creation == Creation::Off => Vec::new(),
+        Judge::Pods(judge) => vec![Node::judged(facts.cluster.subject(), judge(&facts.pods))],
+        Judge::Pod(_) if facts.pods.runs.is_empty() => {
+            let verdict = match &facts.pods.creation {
+                Creation::NotConfirmed { .. } => Verdict::NotSeen(Judgement::not_wanted("see CPL501")),
+                _ => Verdict::NoSubject,
+            };
+            let nothing = Node::judged(facts.cluster.subject(), Judgement::pass(""));
+            vec![Node { verdict, ..nothing }]
+        }
+        // A pod that was not scheduled, or got no network, is a finding about all pods.
+        Judge::Pod(judge) => facts
+            .pods
+            .runs
+            .iter()
+            .filter(|run| blocker(run).is_none_or(|code| code != "CPL501"))
+            .map(|run| {
+                let subject = Subject::new(SubjectKind::Node, run.location.node.clone());
+                let vantage_point = VantagePoint::Pod(Arc::clone(&run.location));
+                Node { vantage_point, ..Node::judged(subject, judge(run)) }
+            })
+            .collect(),
+    }
+}
+
+/// The check that a pod without a report does not pass.
+const fn blocker(run: &PodRun) -> Option<&'static str> {
+    match &run.ended {
+        Ended::Reported(_) => None,
+        Ended::Failed(trouble) => Some(match trouble.phase {
+            Phase::Schedule | Phase::Sandbox => "CPL501",
+            Phase::Pull => "CPL502",
+            Phase::Run => "CPL503",
+        }),
     }
 }
 
@@ -163,6 +199,10 @@ fn judge_view(
     judge: impl Fn(&ProbedTarget<'_>) -> Judgement,
 ) -> Verdict {
     let Some(hosts) = &view.hosts else {
+        if let VantagePoint::Pod(location) = &view.vantage_point {
+            let run = facts.pods.runs.iter().find(|run| run.location == *location);
+            return Verdict::NotSeen(Judgement::skipped(run.and_then(blocker).unwrap_or("CPL501")));
+        }
         // The fix is that of the check of the machine, so that both are one problem.
         let fix = match facts.machine.position() {
             Position::NodesForbidden(_) => fixes::grant(),

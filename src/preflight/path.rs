@@ -47,7 +47,7 @@ impl Path {
 pub fn paths(findings: &[Finding]) -> Vec<Path> {
     let mut paths: Vec<(VantagePoint, &str, Vec<&Finding>)> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.step().is_some()) {
-        let (from, to) = (finding.vantage_point, finding.subject.name.as_str());
+        let (from, to) = (finding.vantage_point.clone(), finding.subject.name.as_str());
         match paths.iter_mut().find(|(other, host, _)| *other == from && *host == to) {
             Some((_, _, findings)) => findings.push(finding),
             None => paths.push((from, to, vec![finding])),

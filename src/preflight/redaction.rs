@@ -5,7 +5,7 @@ mod secrets;
 
 use serde_json::Value;
 
-use super::finding::Finding;
+use super::finding::{CausedBy, Finding};
 use super::judgement::{Fix, Outcome};
 use super::report::Report;
 use super::subject::Subject;
@@ -45,6 +45,7 @@ impl Redaction {
     fn finding(&mut self, finding: &Finding) -> Finding {
         let outcome = match &finding.outcome {
             Outcome::Unknown { why } => Outcome::Unknown { why: self.text(why) },
+            Outcome::NotWanted { why } => Outcome::NotWanted { why: self.text(why) },
             other => other.clone(),
         };
         let fix = |fix: &Fix| Fix {
@@ -52,6 +53,9 @@ impl Redaction {
             command: fix.command.as_ref().map(|command| self.text(command)),
         };
         let fixes = finding.fixes.iter().map(fix).collect();
+        let caused_by = finding.caused_by.as_ref();
+        let caused_by =
+            caused_by.map(|cause| CausedBy { code: cause.code, subject: self.text(&cause.subject) });
         Finding {
             subject: Subject {
                 name: self.text(&finding.subject.name),
@@ -69,6 +73,7 @@ impl Redaction {
             expected: self.text(&finding.expected),
             evidence: self.value(&finding.evidence),
             fixes,
+            caused_by,
             ..finding.clone()
         }
     }

@@ -1,5 +1,7 @@
 //! The report: findings in the order of the checks, their counts, the exit code, and the JSON format.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -12,7 +14,7 @@ use super::ignore::Ignore;
 use super::judgement::{Fix, Outcome};
 use super::selection::Selection;
 use super::settings::Settings;
-use super::subject::{Subject, VantagePoint};
+use super::subject::{PodLocation, Subject, VantagePoint};
 use crate::error::CommandError;
 use crate::model::inventory::API_VERSION;
 
@@ -35,6 +37,24 @@ pub struct Report {
     pub error: Option<CommandError>,
     /// In the order of the checks; findings of one check are ordered by subject.
     pub findings: Vec<Finding>,
+}
+
+/// Where hosts were looked at from: `this machine and 4 pods on 2 nodes`.
+pub fn seen_from(findings: &[Finding]) -> String {
+    let probed = findings.iter().filter(|finding| finding.step().is_some());
+    let vantage_points: BTreeSet<&VantagePoint> = probed.map(|finding| &finding.vantage_point).collect();
+    let pods = vantage_points.iter().filter_map(|vantage_point| match vantage_point {
+        VantagePoint::Here => None,
+        VantagePoint::Pod(location) => Some(location.node.as_str()),
+    });
+    let nodes: BTreeSet<&str> = pods.clone().collect();
+    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    let pods = format!("{} on {}", count(pods.count(), "pod"), count(nodes.len(), "node"));
+    match (vantage_points.contains(&VantagePoint::Here), nodes.is_empty()) {
+        (true, false) => format!("this machine and {pods}"),
+        (false, false) => pods,
+        (_, true) => "this machine".to_owned(),
+    }
 }
 
 /// The number of findings by result. An ignored finding is only counted as ignored.
@@ -104,7 +124,7 @@ impl Report {
                 Outcome::Pass => counts.pass += 1,
                 Outcome::Warn => counts.warn += 1,
                 Outcome::Fail => counts.fail += 1,
-                Outcome::Skipped { .. } => counts.skipped += 1,
+                Outcome::Skipped { .. } | Outcome::NotWanted { .. } => counts.skipped += 1,
                 Outcome::Unknown { .. } => counts.unknown += 1,
             }
         }
@@ -113,7 +133,14 @@ impl Report {
 
     /// Whether the exit code is 1: something failed, or was asked for and not looked at.
     pub fn needs_attention(&self) -> bool {
-        self.error.is_some() || self.findings.is_empty() || self.findings.iter().any(Finding::needs_attention)
+        self.error.is_some()
+            || self.has_judged_nothing()
+            || self.findings.iter().any(Finding::needs_attention)
+    }
+
+    /// Whether no check was judged: none was selected that applies, or those were not wanted.
+    pub fn has_judged_nothing(&self) -> bool {
+        self.findings.iter().all(|finding| matches!(finding.outcome, Outcome::NotWanted { .. }))
     }
 
     /// The document for machines. Within one `apiVersion`, fields are only added.
@@ -207,7 +234,7 @@ struct FindingDocument<'a> {
     category: Category,
     severity: Severity,
     subject: &'a Subject,
-    vantage_point: SeenThrough,
+    vantage_point: SeenThrough<'a>,
     #[cfg_attr(test, schemars(extend("enum" = ["Pass", "Warn", "Fail", "Skipped", "Unknown"])))]
     result: &'static str,
     /// Whether the user ignores it, so that it does not count.
@@ -237,18 +264,20 @@ struct FindingDocument<'a> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "camelCase")]
-enum SeenThrough {
+enum SeenThrough<'a> {
     KubernetesApi,
     AwsApi,
     Here,
+    Pod(&'a PodLocation),
 }
 
-impl SeenThrough {
-    const fn new(finding: &Finding) -> Self {
-        match (finding.check.source, finding.vantage_point) {
+impl<'a> SeenThrough<'a> {
+    fn new(finding: &'a Finding) -> Self {
+        match (finding.check.source, &finding.vantage_point) {
             (FactSource::KubernetesApi, _) => Self::KubernetesApi,
             (FactSource::AwsApi, _) => Self::AwsApi,
             (FactSource::VantagePoint, VantagePoint::Here) => Self::Here,
+            (FactSource::VantagePoint, VantagePoint::Pod(location)) => Self::Pod(location),
         }
     }
 }
@@ -286,6 +315,7 @@ mod incomplete_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preflight::checks::testing::reported;
     use crate::preflight::judgement::Judgement;
     use crate::preflight::subject::SubjectKind;
     use crate::schema_tests::assert_valid;
@@ -317,6 +347,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_proven_says_from_where() {
+        let seen = |here: bool, nodes: &[&str]| {
+            let mut vantage_points = if here { vec![VantagePoint::Here] } else { Vec::new() };
+            vantage_points.extend(nodes.iter().map(|node| VantagePoint::Pod(reported(node, 1).location)));
+            let findings: Vec<_> = vantage_points
+                .into_iter()
+                .map(|vantage_point| Finding { vantage_point, ..finding("CPL210", "a", Judgement::pass("")) })
+                .collect();
+            seen_from(&findings)
+        };
+        assert_eq!(seen(true, &[]), "this machine");
+        assert_eq!(seen(true, &["a", "b"]), "this machine and 2 pods on 2 nodes");
+        assert_eq!(seen(false, &["a"]), "1 pod on 1 node");
+    }
+
+    #[test]
     fn everything_that_did_not_pass_and_is_needed_gives_exit_code_1() {
         let cases = [
             (Severity::Error, Judgement::pass(""), false),
@@ -337,6 +383,10 @@ mod tests {
             assert_eq!(report(vec![finding]).needs_attention(), expected, "{severity:?} {judgement:?}");
         }
         assert!(report(Vec::new()).needs_attention(), "nothing was looked at");
+        let not_wanted = || finding("CPL501", "x", Judgement::not_wanted("declined"));
+        assert!(report(vec![not_wanted()]).needs_attention(), "nothing was looked at");
+        let passed = finding("CPL210", "x", Judgement::pass(""));
+        assert!(!report(vec![passed, not_wanted()]).needs_attention());
     }
 
     #[test]

@@ -13,15 +13,20 @@ use rustls::ClientConfig;
 use super::component::Known;
 use super::facts::Unread;
 use super::ignore::Ignore;
+use super::judgement::Fix;
 use super::machine::{Here, MetadataService};
+use super::pods::{PodSettings, Subnet};
 use super::selection::Selection;
 use super::time_limit::TimeLimit;
 use crate::castai::endpoints::Protocol;
+use crate::cluster::{Connection, Node};
 use crate::endpoints::gather::Clients;
 use crate::error::CommandError;
+use crate::model::image::Mirror;
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
 use crate::model::workload::Workload;
+use crate::transport;
 
 /// Facts known before anything is probed.
 pub struct Inputs {
@@ -52,6 +57,23 @@ pub struct Inputs {
     pub vpc: Result<Clients, String>,
     /// Additional endpoints to check.
     pub extra: Vec<(Endpoint, Protocol)>,
+    /// What pods need, if the cluster can be reached.
+    pub pods: Option<PodInputs>,
+}
+
+/// What is needed to place and run pods.
+pub struct PodInputs {
+    pub connection: Connection,
+    pub nodes: Vec<Node>,
+    /// Subnets of the cluster's VPC, as far as they are known.
+    pub subnets: Vec<Subnet>,
+    /// The namespace of the flags.
+    pub namespace: Option<String>,
+    /// Where the probe image is pushed, or why that is unknown.
+    pub mirror: Result<Mirror, String>,
+    pub network: transport::Settings,
+    /// Why it is not confirmed that pods may be created, with the command that confirms it.
+    pub not_confirmed: Option<(String, Fix)>,
 }
 
 impl Inputs {
@@ -86,6 +108,7 @@ pub struct Settings {
     pub selection: Selection,
     /// Findings that do not count.
     pub ignores: Vec<Ignore>,
+    pub pods: PodSettings,
     /// The TLS configuration of all our clients ([`crate::transport::tls`]).
     pub tls: Arc<ClientConfig>,
 }
@@ -102,6 +125,7 @@ impl Settings {
             name_servers: NameServers::System,
             selection: Selection::default(),
             ignores: Vec::new(),
+            pods: PodSettings::off(),
             tls,
         }
     }

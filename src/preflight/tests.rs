@@ -167,6 +167,7 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
         aws: Err("no credentials".to_owned()),
         vpc: Err("no credentials".to_owned()),
         extra: Vec::new(),
+        pods: None,
     }
 }
 

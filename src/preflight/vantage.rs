@@ -5,4 +5,5 @@ pub mod here;
 pub mod inputs;
 mod metadata;
 mod objects;
+pub mod pod;
 mod vpc;

@@ -4,6 +4,7 @@
 mod cluster;
 mod files;
 mod helm_release;
+mod probe;
 mod registries;
 mod run;
 mod snapshot;
@@ -20,6 +21,7 @@ pub(crate) use self::files::{read_json_file, write_file};
 pub(crate) use lab::helm::{pack_release, release_secret};
 
 pub(crate) use self::helm_release::HelmRelease;
+pub(crate) use self::probe::probe_layers;
 pub(crate) use self::registries::{
     AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, MIRROR, PATH, SCANNERS, ecr_digest, ecr_state, ecr_tags,
     first_images, mirrored_digest, mirrored_tags, publish, publish_to, set_tag, unpublish,

@@ -29,6 +29,8 @@ mod not_checked;
 mod ownership;
 mod permissions;
 mod preflight;
+mod preflight_pods;
+mod probe_in_pods;
 mod readiness;
 mod repository_settings;
 mod requests;

@@ -31,10 +31,10 @@ const TELEMETRY: &str = "telemetry.prod-master.cast.ai";
 const ADDRESSES: &str = "CPL212";
 const ECR_API: &str = address::ECR_API.0;
 
-/// Runs preflight and reads its report.
+/// Runs preflight from this machine and reads its report.
 #[track_caller]
 fn preflight(lab: &Lab, code: i32, arguments: &[&str]) -> Value {
-    parse_json(&plugin(lab, code, &[&["preflight", "-o", "json"], arguments].concat()))
+    parse_json(&plugin(lab, code, &[&["preflight", "-o", "json", "--in-cluster=off"], arguments].concat()))
 }
 
 /// Runs preflight and reads its report, whatever its exit code is.

@@ -38,7 +38,7 @@ fn screens_of_a_new_cluster() {
         ("images", &["images"][..]),
         ("images-explain", &["images", "--explain"]),
         ("sync-dry-run", &["sync-images", "--dry-run"]),
-        ("preflight", &["preflight"]),
+        ("preflight", &["preflight", "--in-cluster=off"]),
         ("endpoints-list", &["endpoints", "list", "--region=us-east-1"]),
         ("permissions", &["permissions"]),
     ] {

@@ -49,6 +49,8 @@ async fn candidates_follow_the_words_before() {
         ("preflight --here ", &["inside", "outside"], NO_FILES),
         ("preflight -o ", &["table", "wide", "short", "name", "json", "yaml", "junit"], NO_FILES),
         ("preflight --report=x", &[], FILES),
+        ("preflight --in-cluster ", &["auto", "off", "only"], NO_FILES),
+        ("preflight --ca-bundle ", &[], FILES),
         ("preflight --only CPL30", &["CPL301", "CPL302", "CPL303"], NO_FILES),
         ("preflight --only CPL301 --skip=CPL30", &["CPL301", "CPL302", "CPL303"], NO_FILES),
         ("preflight --skip=CPL301,CPL30", &["CPL301,CPL301", "CPL301,CPL302", "CPL301,CPL303"], NO_FILES),

@@ -93,7 +93,7 @@ mod tests {
              VPC does not reach.\n\n\
              fix          enable private DNS on the endpoint\n\
              severity     error: a failure is a Fail\n\
-             source       this machine\n\
+             source       this machine or a pod\n\
              requires     CPL210\n\
              required by  CPL212, CPL220\n\
              explains     -\n\

@@ -70,7 +70,7 @@ impl Suite {
         let details = details(finding);
         let element = match finding.outcome {
             Outcome::Pass => String::new(),
-            Outcome::Skipped { .. } => {
+            Outcome::Skipped { .. } | Outcome::NotWanted { .. } => {
                 self.skipped += 1;
                 element("skipped", "", &seen, &[])
             }

@@ -8,7 +8,7 @@ use crate::preflight::causes::{Cause, caused, causes, distinct, skipped_by};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
 use crate::preflight::report::Report;
-use crate::preflight::subject::{Subject, SubjectKind};
+use crate::preflight::subject::{Subject, SubjectKind, VantagePoint};
 use crate::printable::one_line;
 
 /// Maximum length of a sentence, in characters. Tables are truncated, so the full text is here.
@@ -38,6 +38,9 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
     if subjects.len() > 1 {
         block.line("subjects", &subjects.join(", "));
     }
+    let pods = same.iter().filter(|finding| finding.vantage_point != VantagePoint::Here);
+    let pods: Vec<_> = pods.map(|finding| finding.vantage_point.to_string()).collect();
+    block.line("seen from", &first_names(&distinct(pods.iter().map(String::as_str))));
     let titles = distinct(same.iter().map(|finding| finding.check.title));
     if titles.len() == 1 {
         block.line("check", titles[0]);
@@ -118,6 +121,16 @@ fn with_all_values(commands: &[&str]) -> Vec<String> {
             vec![format!("{}{VALUES}{} {}", first.0, values.join(","), first.2)]
         }
         _ => commands.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The first names, and the number of others.
+fn first_names(names: &[&str]) -> String {
+    const NAMED: usize = 6;
+    let named = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(NAMED) {
+        None | Some(0) => named,
+        Some(more) => format!("{named} and {more} more"),
     }
 }
 

@@ -4,7 +4,7 @@ use super::NAME_LIMIT;
 use crate::preflight::causes::{Cause, causes, ignored};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
-use crate::preflight::report::Report;
+use crate::preflight::report::{Report, seen_from};
 use crate::preflight::subject::SubjectKind;
 use crate::printable::one_line;
 
@@ -55,6 +55,9 @@ fn conclusion(report: &Report, unverified: impl Fn(&[&Cause<'_>]) -> String) -> 
         );
     }
     let warnings = if of("Warn").is_empty() { "" } else { "; see the warnings above" };
+    if report.has_judged_nothing() && !report.findings.is_empty() {
+        return "Private connectivity not verified: the selected checks were skipped".to_owned();
+    }
     match (report.findings.is_empty(), report.narrowed) {
         (true, _) => "Private connectivity not verified: none of the selected checks applies to this cluster"
             .to_owned(),
@@ -64,12 +67,16 @@ fn conclusion(report: &Report, unverified: impl Fn(&[&Cause<'_>]) -> String) -> 
         }
         (false, false) => {
             let claim = if ignored.is_empty() {
-                "Cast AI is privately reachable from this machine".to_owned()
+                format!("Cast AI is privately reachable from {}", seen_from(&report.findings))
             } else {
                 // What is ignored may be what Cast AI needs.
                 format!("All checks passed except those ignored: {ignored_names}")
             };
-            format!("{claim}{warnings}; not checked: {}", report.not_covered.join(", "))
+            let not_covered = match report.not_covered.as_slice() {
+                [] => String::new(),
+                some => format!("; not checked: {}", some.join(", ")),
+            };
+            format!("{claim}{warnings}{not_covered}")
         }
     }
 }

@@ -23,6 +23,17 @@ pub static CHECK: Check = Check {
 };
 
 fn judge(machine: &MachineFacts) -> Judgement {
+    if machine.is_left_out {
+        return Judgement::not_wanted("only pods look, by --in-cluster=only");
+    }
+    let judgement = judge_position(machine);
+    match (machine.have_pods_reported, judgement.outcome.reason()) {
+        (true, Some(why)) => Judgement::not_wanted(format!("{why}; pods look from inside")),
+        _ => judgement,
+    }
+}
+
+fn judge_position(machine: &MachineFacts) -> Judgement {
     let ranges: Vec<_> = machine.metadata.ranges().iter().map(ToString::to_string).collect();
     let ranges = ranges.join(", ");
     let position = machine.position();
@@ -73,10 +84,47 @@ mod tests {
         ];
         for (declared, metadata, node, result, expected) in cases {
             let nodes = node.parse().into_iter().collect();
-            let judgement = judge(&MachineFacts { declared, metadata, nodes: Ok(nodes) });
+            let machine = MachineFacts {
+                declared,
+                metadata,
+                nodes: Ok(nodes),
+                have_pods_reported: false,
+                is_left_out: false,
+            };
+            let judgement = judge(&machine);
             assert_eq!(judgement.outcome.name(), result, "{expected}");
             let seen = judgement.outcome.reason().unwrap_or(judgement.observed);
             assert!(seen.ends_with(expected), "{seen}");
+        }
+    }
+
+    #[test]
+    fn a_machine_outside_is_no_problem_if_pods_look_from_inside() {
+        let machine = |have_pods_reported, is_left_out, declared| MachineFacts {
+            declared,
+            metadata: Metadata::Disabled,
+            nodes: Ok(Vec::new()),
+            have_pods_reported,
+            is_left_out,
+        };
+        for (machine, result, reason) in [
+            (
+                machine(false, false, None),
+                "Unknown",
+                "assumed to be outside: AWS_EC2_METADATA_DISABLED is set",
+            ),
+            (
+                machine(true, false, None),
+                "Skipped",
+                "assumed to be outside: AWS_EC2_METADATA_DISABLED is set; pods look from inside",
+            ),
+            (machine(true, false, Some(Here::Inside)), "Pass", ""),
+            (machine(false, true, None), "Skipped", "only pods look, by --in-cluster=only"),
+        ] {
+            let judgement = judge(&machine);
+            let seen = judgement.outcome.reason().unwrap_or_default();
+            assert_eq!((judgement.outcome.name(), seen.as_str()), (result, reason));
+            assert_eq!(judgement.outcome.is_problem(), result == "Unknown");
         }
     }
 
@@ -87,6 +135,8 @@ mod tests {
             declared,
             metadata: ranges(),
             nodes: Err("cannot list nodes: nodes is forbidden".to_owned()),
+            have_pods_reported: false,
+            is_left_out: false,
         };
         let judgement = judge(&machine(None));
         let reason = judgement.outcome.reason().unwrap();

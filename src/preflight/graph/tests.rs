@@ -7,9 +7,12 @@ use super::*;
 use crate::castai::endpoints::Protocol;
 use crate::preflight::api_response::ApiResponse;
 use crate::preflight::checks::CHECKS;
+use crate::preflight::checks::testing::{failed, pod_facts, reported};
 use crate::preflight::component::{Component, Configured};
 use crate::preflight::facts::{ClusterFacts, RegionFacts, RegistryFacts, Unread, View};
+use crate::preflight::judgement::Fix;
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
+use crate::preflight::pods::{Creation, Ended, Phase, PodFacts};
 use crate::preflight::target;
 use crate::preflight::vpc::{AwsFacts, VpcUnread};
 
@@ -54,6 +57,8 @@ fn facts(components: Vec<Component>, unread: Vec<Unread>, hosts: Option<Vec<Host
             declared: Some(Here::Inside),
             metadata: Metadata::Disabled,
             nodes: Ok(Vec::new()),
+            have_pods_reported: false,
+            is_left_out: false,
         },
         views: vec![View { vantage_point: VantagePoint::Here, hosts }],
         registry: RegistryFacts {
@@ -62,6 +67,7 @@ fn facts(components: Vec<Component>, unread: Vec<Unread>, hosts: Option<Vec<Host
             token: not_requested(),
             repository: not_requested(),
         },
+        pods: PodFacts::off(),
     }
 }
 
@@ -105,7 +111,8 @@ fn selected_checks_need_their_prerequisites() {
     }
     // Prerequisites are needed even if they are not shown.
     assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL210"]))), codes(CHECKS));
-    assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL302", "CPL303"]))).last(), Some(&"CPL429"));
+    let without = codes(&needed(CHECKS, &selection(&[], &["CPL302", "CPL303"])));
+    assert!(!without.contains(&"CPL303") && without.contains(&"CPL330"), "{without:?}");
 }
 
 /// A code, the facts that it needs, and the layer for each host.
@@ -117,8 +124,8 @@ fn only_what_the_checks_need_is_gathered() {
     targets.extend(target::aws(Some("us-east-1"), None, None));
     let host = |host: &str| targets.iter().find(|target| target.endpoint.host == host).unwrap();
     let hosts = [host("api.cast.ai"), host("grpc.cast.ai"), host("api.ecr.us-east-1.amazonaws.com")];
-    let network = [Need::Configuration, Need::Metadata];
-    let cases: [Case<'_>; 7] = [
+    let network = [Need::Configuration, Need::Metadata, Need::Pods];
+    let cases: [Case<'_>; 8] = [
         ("CPL101", &[], [None; 3]),
         ("CPL103", &[Need::Configuration], [None; 3]),
         ("CPL110", &[Need::Metadata], [None; 3]),
@@ -126,6 +133,7 @@ fn only_what_the_checks_need_is_gathered() {
         ("CPL240", &network, [Some(Layer::Https), Some(Layer::Tls), None]),
         ("CPL320", &network, [None, None, Some(Layer::Tcp)]),
         ("CPL303", &[Need::EcrToken, Need::EcrRepository], [None; 3]),
+        ("CPL503", &[Need::Configuration, Need::Pods], [None; 3]),
     ];
     for (code, expected, layers) in cases {
         let checks = needed(CHECKS, &selection(&[code], &[]));
@@ -156,7 +164,7 @@ fn checks_after_a_failure_are_skipped_because_of_its_root() {
     let network = ["CPL210", "CPL211", "CPL220", "CPL230", "CPL231", "CPL240", "CPL241"];
     assert_eq!(outcomes(&findings, &network), expected);
     let resolves = findings.iter().find(|finding| finding.check.code == "CPL210").unwrap();
-    assert_eq!((resolves.milliseconds, resolves.vantage_point), (12, VantagePoint::Here));
+    assert_eq!((resolves.milliseconds, resolves.vantage_point.clone()), (12, VantagePoint::Here));
 }
 
 #[test]
@@ -255,4 +263,69 @@ fn a_host_requires_that_the_endpoints_of_one_of_its_components_were_read() {
         let findings = judge(CHECKS, &facts(components, Vec::new(), None));
         assert_eq!(outcomes(&findings, &["CPL201"]), [("CPL201 api.cast.ai".to_owned(), expected)]);
     }
+}
+
+/// Facts of two pods: one on `a` that reported a public address, and one on `b` that did not report.
+fn facts_of_pods(phase: Phase) -> Facts {
+    let host = public_host("api.cast.ai");
+    let mut reported = reported("a", 0);
+    let Ended::Reported(report) = &mut reported.ended else { panic!() };
+    report.hosts.push(host);
+    let pods = pod_facts(vec![reported, failed("b", phase, "why")], Vec::new());
+    let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
+    let mut facts = facts(components, Vec::new(), None);
+    facts.machine.declared = Some(Here::Outside);
+    facts.machine.have_pods_reported = true;
+    facts.views = View::of_pods(&pods);
+    Facts { pods, ..facts }
+}
+
+#[test]
+fn each_pod_judges_hosts_by_itself() {
+    for (phase, blocked_by, own) in [
+        (Phase::Pull, "CPL502", vec!["CPL502 a Pass", "CPL502 b Fail", "CPL503 a Pass", "CPL503 b Skipped"]),
+        (Phase::Run, "CPL503", vec!["CPL502 a Pass", "CPL502 b Pass", "CPL503 a Pass", "CPL503 b Fail"]),
+        // That is a finding about the cluster.
+        (Phase::Schedule, "CPL501", vec!["CPL502 a Pass", "CPL503 a Pass"]),
+    ] {
+        let findings = judge(CHECKS, &facts_of_pods(phase));
+        let of = |code: &str| -> Vec<String> {
+            let found = findings.iter().filter(|finding| finding.check.code == code);
+            found
+                .map(|one| format!("{} {} {}", one.check.code, one.subject.name, one.outcome.name()))
+                .collect()
+        };
+        assert_eq!([of("CPL502"), of("CPL503")].concat(), own);
+        let private: Vec<_> = findings
+            .iter()
+            .filter(|finding| finding.check.code == "CPL211")
+            .map(|finding| (finding.vantage_point.to_string(), finding.outcome.clone()))
+            .collect();
+        let pod = |node: &str| format!("pod in subnet-{node} (us-east-1a, amd64, cluster DNS)");
+        assert_eq!(private, [(pod("a"), Outcome::Fail), (pod("b"), Outcome::Skipped { blocked_by })]);
+        let here = findings.iter().find(|finding| finding.check.code == "CPL110").unwrap();
+        assert!(!here.needs_attention(), "{here:?}");
+    }
+}
+
+#[test]
+fn pods_that_are_not_confirmed_are_skipped_and_no_problem() {
+    let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
+    let mut facts = facts(components, Vec::new(), Some(Vec::new()));
+    let fix = Fix::command("look", "preflight --yes");
+    facts.pods.creation = Creation::NotConfirmed { why: "no terminal".to_owned(), fix };
+    let pods = |facts: &Facts| -> Vec<Finding> {
+        let findings = judge(CHECKS, facts).into_iter();
+        findings.filter(|finding| finding.check.code.starts_with("CPL5")).collect()
+    };
+    let findings = pods(&facts);
+    let texts: Vec<_> = findings.iter().map(|finding| finding.outcome.reason().unwrap()).collect();
+    assert_eq!(texts, ["no terminal", "see CPL501", "see CPL501"]);
+    assert!(!findings.iter().any(Finding::needs_attention));
+    assert_eq!(findings[0].fixes[0].command.as_deref(), Some("preflight --yes"));
+    facts.pods.creation = Creation::NotPossible { why: "requires create pods".to_owned(), fix: None };
+    let outcomes: Vec<_> = pods(&facts).iter().map(|finding| finding.outcome.name()).collect();
+    assert_eq!(outcomes, ["Unknown", "Skipped", "Skipped"]);
+    facts.pods.creation = Creation::Off;
+    assert!(pods(&facts).is_empty());
 }

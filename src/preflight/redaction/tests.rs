@@ -101,7 +101,7 @@ fn no_part_of_a_report_keeps_an_account() {
         .evidence(json!({ named("key"): named("value") }))
         .fix(Fix::command(named("fix"), named("command")));
     let here = VantagePoint::Here;
-    let failure = Finding::new(check, check.severity, subject.clone(), here, judgement);
+    let failure = Finding::new(check, check.severity, subject.clone(), here.clone(), judgement);
     let unknown = Finding::new(check, check.severity, subject, here, Judgement::unknown(named("why")));
     let mut report = Report::new(Some(named("cluster")), Some(named("region")), vec![failure, unknown]);
     report.unmatched_ignores = vec![named("ignore")];

@@ -14,7 +14,7 @@ use crate::model::image::ecr::{EcrRegistry, PATH};
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
 use crate::preflight::facts::Unread;
-use crate::preflight::settings::Inputs;
+use crate::preflight::settings::{Inputs, PodInputs};
 use crate::transport;
 
 /// The flags that gathering depends on.
@@ -95,6 +95,24 @@ pub async fn read(
             (account, Ok(aws))
         }
     };
+    let mirror = match (&wanted.registry, &account, &region) {
+        (Some(mirror), ..) => Ok(mirror.clone()),
+        (None, Ok(account), Some(region)) => {
+            let registry = EcrRegistry { account: account.clone(), region: region.clone() };
+            Ok(Mirror { registry: registry.host(), prefix: Some(PATH.to_owned()) })
+        }
+        (None, Err(why), _) => Err(format!("unknown AWS account of the registry: {why}")),
+        (None, Ok(_), None) => Err("unknown region: set --region".to_owned()),
+    };
+    let pods = environment.as_ref().map(|environment| PodInputs {
+        connection: connection.clone(),
+        nodes: environment.nodes.nodes.clone(),
+        subnets: Vec::new(),
+        namespace: wanted.namespace.clone(),
+        mirror,
+        network: network.clone(),
+        not_confirmed: None,
+    });
     let nodes = environment.as_ref().map_or(Ok(Vec::new()), |environment| {
         let nodes = &environment.nodes;
         nodes.forbidden.clone().map_or_else(|| Ok(nodes.internal_addresses().collect()), Err)
@@ -105,6 +123,7 @@ pub async fn read(
         None => Err("unknown region: set --region".to_owned()),
     };
     Ok(Inputs {
+        pods,
         cluster: Some(connection.name.clone()),
         workloads,
         knowledge: wanted.knowledge,

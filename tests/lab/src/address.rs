@@ -15,6 +15,8 @@ pub const VPC_CIDR: &str = "10.0.0.0/16";
 
 /// The VPC resolver: AWS puts it at the base of the VPC's network plus two.
 pub const DNS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+/// The cluster's DNS service, which pods with `dnsPolicy: ClusterFirst` use: the tenth address of EKS' service range.
+pub const CLUSTER_DNS: Ipv4Addr = Ipv4Addr::new(172, 20, 0, 10);
 /// Instance metadata, plain HTTP on port 80.
 pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// kube-apiserver, with a host name like that of EKS' private endpoint.

@@ -110,7 +110,11 @@ struct Parts {
 impl Parts {
     async fn start(folder: &Folder, session: &Session, authority: &Arc<Authority>) -> anyhow::Result<Self> {
         // DNS starts first, because everything else is found by name.
-        let dns = Dns::start(dns::Settings { address: on(address::DNS, 53) }).await?;
+        let dns = Dns::start(dns::Settings {
+            address: on(address::DNS, 53),
+            cluster_address: on(address::CLUSTER_DNS, 53),
+        })
+        .await?;
         let metadata = Metadata::start(metadata::Settings { address: on(address::METADATA, 80) }).await?;
         let proxy = Proxy::start(on(address::PROXY.1, 3128)).await?;
         impostor::start(authority).await?;
@@ -226,6 +230,7 @@ async fn start_kubelet(
         identity: authority.issue("system:node", Some("system:nodes"), &["*.compute.internal"])?,
         delays: Delays::default(),
         nodes,
+        folder: folder.pods(),
     })
     .await
 }

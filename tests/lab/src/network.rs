@@ -46,6 +46,7 @@ pub async fn set_up(folder: &Folder) -> anyhow::Result<()> {
 fn addresses() -> Vec<Ipv4Addr> {
     let mut addresses = vec![
         address::DNS,
+        address::CLUSTER_DNS,
         address::METADATA,
         address::API_SERVER,
         address::REFUSING,

@@ -113,6 +113,11 @@ impl Folder {
         self.0.join("home")
     }
 
+    /// The root folders of pods that run a program.
+    pub fn pods(&self) -> PathBuf {
+        self.0.join("pods")
+    }
+
     /// Programs under test, found before those of the system.
     pub fn programs(&self) -> PathBuf {
         self.0.join("bin")
@@ -149,6 +154,7 @@ impl Folder {
             self.certificates(),
             self.logs(),
             self.home(),
+            self.pods(),
             self.programs(),
             self.releases(),
         ] {

@@ -1,9 +1,11 @@
-//! The VPC resolver: a small DNS server over UDP and TCP. The control API changes its responses.
+//! The VPC resolver and the cluster's DNS service, which forwards to it: a small DNS server over UDP and TCP. The
+//! control API changes its responses, also for one of the two servers or for some clients only.
 
+mod view;
 mod zone;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
@@ -16,14 +18,17 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
+pub use self::view::{Server, View};
 pub use self::zone::{Behaviour, EVERY_NAME, TTL, Transport, Zone};
 
 /// A lab may run for days, and its cluster sends queries; only the last ones are kept.
 const LOGGED_QUERIES: usize = 10_000;
 
 pub struct Settings {
-    /// The address to listen on, UDP and TCP; port 0 selects a free one.
+    /// The address of the VPC resolver, UDP and TCP; port 0 selects a free one.
     pub address: SocketAddr,
+    /// The address of the cluster's DNS service.
+    pub cluster_address: SocketAddr,
 }
 
 /// A query that the resolver received, with the client's upper and lower case.
@@ -33,6 +38,8 @@ pub struct Question {
     #[serde(rename = "type")]
     pub query_type: String,
     pub transport: Transport,
+    pub server: Server,
+    pub client: IpAddr,
 }
 
 /// The running resolver.
@@ -63,21 +70,16 @@ impl PrivateNames {
 #[derive(Default)]
 struct Resolver {
     zone: Zone,
+    views: Vec<View>,
     queries: VecDeque<Question>,
 }
 
 impl Dns {
-    /// Listens on the address of `settings` until the lab ends.
+    /// Listens on the addresses of `settings` until the lab ends.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
-        let udp = UdpSocket::bind(settings.address)
-            .await
-            .with_context(|| format!("listening on {} over UDP", settings.address))?;
-        let address = udp.local_addr()?;
-        let tcp =
-            TcpListener::bind(address).await.with_context(|| format!("listening on {address} over TCP"))?;
         let shared = Shared::default();
-        tokio::spawn(serve_udp(udp, shared.clone()));
-        tokio::spawn(serve_tcp(tcp, shared.clone()));
+        let address = listen(settings.address, Server::Vpc, &shared).await?;
+        listen(settings.cluster_address, Server::Cluster, &shared).await?;
         Ok(Self { address, shared })
     }
 
@@ -89,13 +91,14 @@ impl Dns {
         PrivateNames(self.shared.clone())
     }
 
-    /// `GET|PUT /records` (a map of names to [`Behaviour`]), `PUT|DELETE /records/{name}`, `POST /reset`,
-    /// `GET|DELETE /queries` ([`Question`]s, oldest first).
+    /// `GET|PUT /records` (a map of names to [`Behaviour`]), `PUT|DELETE /records/{name}`, `PUT /views` ([`View`]s),
+    /// `POST /reset`, `GET|DELETE /queries` ([`Question`]s, oldest first).
     pub fn control(&self) -> Router {
         Router::new()
             .route("/records", get(records).put(set_records))
             .route("/records/{name}", put(set_record).delete(restore_record))
-            .route("/reset", post(async |State(shared): State<Shared>| lock(&shared).zone.reset()))
+            .route("/views", put(set_views))
+            .route("/reset", post(async |State(shared): State<Shared>| lock(&shared).reset()))
             .route(
                 "/queries",
                 get(async |State(shared): State<Shared>| Json(lock(&shared).queries.clone()))
@@ -139,45 +142,82 @@ async fn restore_record(State(shared): State<Shared>, Path(name): Path<String>) 
     lock(&shared).zone.restore(&name);
 }
 
-async fn serve_udp(socket: UdpSocket, shared: Shared) {
+async fn set_views(
+    State(shared): State<Shared>,
+    Json(views): Json<Vec<View>>,
+) -> Result<(), (StatusCode, String)> {
+    let checked = views.iter().try_for_each(View::check);
+    checked.map_err(|error| (StatusCode::BAD_REQUEST, format!("a record of a view: {error}")))?;
+    lock(&shared).views = views;
+    Ok(())
+}
+
+impl Resolver {
+    fn reset(&mut self) {
+        self.zone.reset();
+        self.views.clear();
+    }
+}
+
+/// Serves one address over UDP and TCP, and returns it.
+async fn listen(address: SocketAddr, server: Server, shared: &Shared) -> anyhow::Result<SocketAddr> {
+    let udp = UdpSocket::bind(address).await.with_context(|| format!("listening on {address} over UDP"))?;
+    let address = udp.local_addr()?;
+    let tcp = TcpListener::bind(address).await.with_context(|| format!("listening on {address} over TCP"))?;
+    tokio::spawn(serve_udp(udp, server, shared.clone()));
+    tokio::spawn(serve_tcp(tcp, server, shared.clone()));
+    Ok(address)
+}
+
+async fn serve_udp(socket: UdpSocket, server: Server, shared: Shared) {
     let mut buffer = vec![0; usize::from(u16::MAX)];
     loop {
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else {
             continue;
         };
-        if let Some(answer) = respond(&shared, &buffer[..length], Transport::Udp) {
+        let origin = Origin { transport: Transport::Udp, server, client: client.ip() };
+        if let Some(answer) = respond(&shared, &buffer[..length], origin) {
             // A client that has closed the connection is not an error of the lab.
             let _ = socket.send_to(&answer, client).await;
         }
     }
 }
 
-async fn serve_tcp(listener: TcpListener, shared: Shared) {
+async fn serve_tcp(listener: TcpListener, server: Server, shared: Shared) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, client)) = listener.accept().await else {
             continue;
         };
         let shared = shared.clone();
         tokio::spawn(async move {
-            let _ = serve_stream(stream, &shared).await;
+            let origin = Origin { transport: Transport::Tcp, server, client: client.ip() };
+            let _ = serve_stream(stream, &shared, origin).await;
         });
     }
 }
 
 /// Messages on a stream carry their length in two octets first (RFC 1035, section 4.2.2).
-async fn serve_stream(mut stream: TcpStream, shared: &Shared) -> anyhow::Result<()> {
+async fn serve_stream(mut stream: TcpStream, shared: &Shared, origin: Origin) -> anyhow::Result<()> {
     loop {
         let mut message = vec![0; usize::from(stream.read_u16().await?)];
         stream.read_exact(&mut message).await?;
-        if let Some(answer) = respond(shared, &message, Transport::Tcp) {
+        if let Some(answer) = respond(shared, &message, origin) {
             stream.write_u16(u16::try_from(answer.len())?).await?;
             stream.write_all(&answer).await?;
         }
     }
 }
 
+/// How a query arrived, and from where.
+#[derive(Clone, Copy)]
+struct Origin {
+    transport: Transport,
+    server: Server,
+    client: IpAddr,
+}
+
 /// The response on the wire; `None` means no response.
-fn respond(shared: &Shared, wire: &[u8], transport: Transport) -> Option<Vec<u8>> {
+fn respond(shared: &Shared, wire: &[u8], origin: Origin) -> Option<Vec<u8>> {
     let Ok(query) = Message::from_vec(wire) else {
         let id = u16::from_be_bytes([*wire.first()?, *wire.get(1)?]);
         return Message::error_msg(id, OpCode::Query, ResponseCode::FormErr).to_vec().ok();
@@ -191,13 +231,19 @@ fn respond(shared: &Shared, wire: &[u8], transport: Transport) -> Option<Vec<u8>
             resolver.queries.push_back(Question {
                 name: question.name().to_ascii().trim_end_matches('.').to_owned(),
                 query_type: question.query_type().to_string(),
-                transport,
+                transport: origin.transport,
+                server: origin.server,
+                client: origin.client,
             });
         }
-        resolver.zone.answer(&query, transport)?
+        let Resolver { zone, views, .. } = &mut *resolver;
+        let mut views = views.iter().filter(|view| view.applies(origin.server, origin.client));
+        let viewed =
+            query.queries.first().and_then(|query| views.find_map(|view| view.behaviour(query.name())));
+        zone.answer(&query, origin.transport, viewed)?
     };
     let encoded = answer.to_vec().ok()?;
-    if transport == Transport::Udp && encoded.len() > usize::from(query.max_payload()) {
+    if origin.transport == Transport::Udp && encoded.len() > usize::from(query.max_payload()) {
         return answer.truncate().to_vec().ok();
     }
     Some(encoded)
@@ -239,7 +285,9 @@ mod tests {
     async fn it_responds_over_udp_and_tcp_and_logs_queries() {
         // A separate address, so that a port that is free for UDP is free for TCP too.
         let address = (Ipv4Addr::new(127, 0, 53, 1), 0).into();
-        let dns = Dns::start(Settings { address }).await.unwrap();
+        let dns = Dns::start(Settings { address, cluster_address: (Ipv4Addr::new(127, 0, 53, 2), 0).into() })
+            .await
+            .unwrap();
         let many = (0..100).map(|last| Ipv4Addr::new(10, 0, 9, last)).collect::<Vec<_>>();
         lock(&dns.shared).zone.set("many.example", Behaviour::addresses(&many)).unwrap();
 

@@ -150,8 +150,13 @@ impl Zone {
         records
     }
 
-    /// The response to `query`; `None` means no response.
-    pub fn answer(&mut self, query: &Message, transport: Transport) -> Option<Message> {
+    /// The response to `query`, for which `viewed` comes before the behaviour of its name; `None` means no response.
+    pub fn answer(
+        &mut self,
+        query: &Message,
+        transport: Transport,
+        viewed: Option<Behaviour>,
+    ) -> Option<Message> {
         let mut message = Message::response(query.metadata.id, query.metadata.op_code);
         message.metadata = Metadata::response_from_request(&query.metadata);
         message.metadata.recursion_available = true;
@@ -171,7 +176,7 @@ impl Zone {
             message.metadata.response_code = ResponseCode::Refused;
             return Some(message);
         }
-        let behaviour = self.behaviour(question.name());
+        let behaviour = viewed.unwrap_or_else(|| self.behaviour(question.name()));
         let name = key(&question.name().to_ascii());
         let turn = self.turns.entry((name, question.query_type())).or_default();
         let asked = Asked { query_type: question.query_type(), transport, turn: *turn };
@@ -270,7 +275,7 @@ fn said(behaviour: &Behaviour, owner: &Name, asked: &Asked) -> Result<Said, Prot
     }
 }
 
-fn check(behaviour: &Behaviour) -> Result<(), ProtoError> {
+pub(super) fn check(behaviour: &Behaviour) -> Result<(), ProtoError> {
     match behaviour {
         Behaviour::Alias { names, target } => {
             names.iter().try_for_each(|name| absolute(name).map(drop))?;
@@ -312,7 +317,7 @@ fn rest_of_chain(behaviour: &Behaviour, name: &str) -> Option<Behaviour> {
 }
 
 /// Names are compared without regard to case or to a final dot (RFC 4343).
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 

@@ -45,6 +45,7 @@ fn restore(record: &mut Record, status: &ContainerStatus) {
         id: status.image_id.clone(),
         size: 0,
         behaviour: if record.is_running() && !status.ready { Behaviour::Unready } else { Behaviour::Run },
+        program: None,
     });
     // An image that was changed while the lab was down is treated as a change, and not as the running image.
     if Name::parse(&record.image).is_ok_and(|name| name.full() != status.image) {
@@ -66,6 +67,7 @@ fn exit(terminated: &ContainerStateTerminated) -> Exit {
         code: terminated.exit_code,
         started: time(&terminated.started_at),
         finished: time(&terminated.finished_at),
+        output: None,
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::lifecycle::{BackOff, Delays};
@@ -29,6 +30,40 @@ impl FailingPull {
     }
 }
 
+/// A node that cannot create the sandbox of a pod.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct FailingSandbox {
+    /// The node's name; every node if it is missing.
+    pub node: Option<String>,
+    /// The pod's name; `*` matches any characters.
+    pub pod: String,
+    /// The whole text of the event.
+    pub message: String,
+}
+
+impl FailingSandbox {
+    pub(super) fn applies(&self, node: &str, pod: &str) -> bool {
+        self.node.as_deref().is_none_or(|name| name == node) && matches(&self.pod, pod)
+    }
+}
+
+/// Pods of one node, or of the nodes of one zone, whose packets to some addresses are lost.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SilentLink {
+    /// The node's name; every node if it is missing.
+    pub node: Option<String>,
+    /// The node's zone, such as `us-east-1a`; every zone if it is missing.
+    pub zone: Option<String>,
+    pub to: Vec<Ipv4Net>,
+}
+
+impl SilentLink {
+    pub(super) fn applies(&self, node: &str, zone: &str) -> bool {
+        self.node.as_deref().is_none_or(|name| name == node)
+            && self.zone.as_deref().is_none_or(|name| name == zone)
+    }
+}
+
 /// Milliseconds; missing fields are unchanged.
 #[derive(Deserialize)]
 struct NewDelays {
@@ -44,7 +79,7 @@ struct Chosen {
 }
 
 /// Routes: `GET /nodes`; `POST /pulls/pause`, `POST /pulls/resume`; `DELETE /images[?node=]`;
-/// `GET`, `POST` and `DELETE /failures`; `PUT /delays`.
+/// `GET`, `POST` and `DELETE /failures`; `PUT /sandbox-failures`; `PUT /silent-links`; `PUT /delays`.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/nodes", get(nodes))
@@ -52,7 +87,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/pulls/resume", post(async |State(shared): State<Arc<Shared>>| pause(&shared, false)))
         .route("/images", delete(drop_images))
         .route("/failures", get(failures).post(add_failure).delete(clear_failures))
-        .route("/delays", axum::routing::put(set_delays))
+        .route("/sandbox-failures", put(set_sandbox_failures))
+        .route("/silent-links", put(set_silent_links))
+        .route("/delays", put(set_delays))
         .with_state(shared)
 }
 
@@ -65,6 +102,7 @@ async fn nodes(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
             "zone": host.node.zone,
             "architecture": host.node.architecture,
             "address": host.node.address.to_string(),
+            "pods": host.pod_range().to_string(),
             "images": images,
         })
     });
@@ -96,6 +134,22 @@ async fn add_failure(State(shared): State<Arc<Shared>>, Json(rule): Json<Failing
 
 async fn clear_failures(State(shared): State<Arc<Shared>>) -> StatusCode {
     lock(&shared.failing).clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn set_sandbox_failures(
+    State(shared): State<Arc<Shared>>,
+    Json(rules): Json<Vec<FailingSandbox>>,
+) -> StatusCode {
+    *lock(&shared.failing_sandboxes) = rules;
+    StatusCode::NO_CONTENT
+}
+
+async fn set_silent_links(
+    State(shared): State<Arc<Shared>>,
+    Json(links): Json<Vec<SilentLink>>,
+) -> StatusCode {
+    *lock(&shared.silent_links) = links;
     StatusCode::NO_CONTENT
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 
+use super::container::Output;
 use super::pull::{Behaviour, Pulled};
 
 /// Running time of a container that exits.
@@ -72,6 +73,8 @@ pub(super) struct Exit {
     pub(super) code: i32,
     pub(super) started: Timestamp,
     pub(super) finished: Timestamp,
+    /// Of a program that really ran.
+    pub(super) output: Option<Output>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,8 +145,21 @@ impl Record {
     /// A running container exits.
     pub(super) fn exit(&mut self, code: i32, now: Timestamp) {
         if let State::Running { id, started, .. } = &self.state {
-            self.state = State::Exited(Exit { id: id.clone(), code, started: *started, finished: now });
+            let (id, started) = (id.clone(), *started);
+            self.state = State::Exited(Exit { id, code, started, finished: now, output: None });
             self.crashes += 1;
+        }
+    }
+
+    /// The program of the running container `wanted` exited.
+    pub(super) fn finish(&mut self, wanted: &str, output: Output, now: Timestamp) {
+        if matches!(&self.state, State::Running { id, .. } if id == wanted) {
+            self.exit(output.code, now);
+        }
+        if let State::Exited(exit) = &mut self.state
+            && exit.id == wanted
+        {
+            exit.output = Some(output);
         }
     }
 
@@ -298,6 +314,7 @@ fn exit_code(pod: &Pod, role: Role, behaviour: Behaviour) -> Option<i32> {
     match behaviour {
         Behaviour::Crash => Some(1),
         Behaviour::Exit => Some(0),
+        Behaviour::Program => None,
         Behaviour::Run | Behaviour::Unready => {
             (role == Role::Init || role == Role::Main && restart_policy(pod) != "Always").then_some(0)
         }

@@ -5,7 +5,7 @@ use super::*;
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn pulled(behaviour: Behaviour) -> Pulled {
-    Pulled { name: "r/i:1".into(), id: "r/i@sha256:1".into(), size: 1, behaviour }
+    Pulled { name: "r/i:1".into(), id: "r/i@sha256:1".into(), size: 1, behaviour, program: None }
 }
 
 /// A pod with the init container `init`, the sidecar `side` and the container `main`.

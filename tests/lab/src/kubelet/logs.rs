@@ -25,6 +25,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 #[serde(rename_all = "camelCase")]
 struct Options {
     tail_lines: Option<usize>,
+    limit_bytes: Option<usize>,
     #[serde(default)]
     previous: bool,
     #[serde(default)]
@@ -46,16 +47,24 @@ async fn logs(
         let text = format!("container \"{container}\" not found in pod \"{pod}_{namespace}\"");
         return (StatusCode::NOT_FOUND, text).into_response();
     };
-    match run(record, &pod, options.previous) {
-        Ok((started, finished)) => text(&lines(record, started, finished), &options).into_response(),
-        Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
+    let (started, ended) = match run(record, &pod, options.previous) {
+        Ok(run) => run,
+        Err(why) => return (StatusCode::BAD_REQUEST, why).into_response(),
+    };
+    let mut log = match ended.and_then(|exit| Some((exit.finished, exit.output.as_ref()?))) {
+        Some((finished, output)) => printed(&output.log, finished, &options),
+        None => text(&lines(record, started, ended.map(|exit| exit.finished)), &options),
+    };
+    if let Some(limit) = options.limit_bytes {
+        log.truncate(log.floor_char_boundary(limit));
     }
+    log.into_response()
 }
 
-/// Start and end of the requested run; else why there is no log.
-fn run(record: &Record, pod: &str, previous: bool) -> Result<(Timestamp, Option<Timestamp>), String> {
+/// Start and exit of the requested run; else why there is no log.
+fn run<'a>(record: &'a Record, pod: &str, previous: bool) -> Result<(Timestamp, Option<&'a Exit>), String> {
     let name = &record.name;
-    let ended = |exit: &Exit| Ok((exit.started, Some(exit.finished)));
+    let ended = |exit: &'a Exit| Ok((exit.started, Some(exit)));
     let waiting =
         |why: &str| Err(format!("container \"{name}\" in pod \"{pod}\" is waiting to start: {why}"));
     match (&record.state, &record.last) {
@@ -71,6 +80,16 @@ fn run(record: &Record, pod: &str, previous: bool) -> Result<(Timestamp, Option<
         (lifecycle::State::NoImage { missing, .. }, _) => waiting(missing.reason()),
         (lifecycle::State::Created, None) => waiting("ContainerCreating"),
     }
+}
+
+/// The output of a program that ran.
+fn printed(log: &str, finished: Timestamp, options: &Options) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    let first = options.tail_lines.map_or(0, |wanted| lines.len().saturating_sub(wanted));
+    let line = |line: &&str| {
+        if options.timestamps { format!("{finished:.9} {line}\n") } else { format!("{line}\n") }
+    };
+    lines[first..].iter().map(line).collect()
 }
 
 fn lines(record: &Record, started: Timestamp, finished: Option<Timestamp>) -> Vec<(Timestamp, String)> {

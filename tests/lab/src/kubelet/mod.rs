@@ -1,20 +1,25 @@
 //! A simulated kubelet: nodes that pull from the lab's registries and report what a kubelet reports.
 //!
-//! No process is run: a label in the image's config defines what a container does.
+//! A label in the image's config defines what a container does, and no process is run, except for images whose entry
+//! point is [`unpack::ENTRYPOINT`]: their program really runs, in the pod's network.
 
 mod adopt;
+mod container;
 mod control;
 mod events;
 mod image;
 mod lifecycle;
 mod logs;
 mod node;
+mod pod_files;
 mod pull;
 mod status;
+mod unpack;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
@@ -24,8 +29,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-pub use control::FailingPull;
+pub use control::{FailingPull, FailingSandbox, SilentLink};
 pub use lifecycle::{BackOff, Delays};
 pub use node::Node;
 pub(crate) use node::{NODES, instance_id};
@@ -52,6 +58,8 @@ pub struct Settings {
     /// Certificate of the nodes' own servers.
     pub identity: Identity,
     pub delays: Delays,
+    /// For the root folders of containers that really run.
+    pub folder: PathBuf,
 }
 
 /// All nodes of the lab, running until the lab ends.
@@ -69,6 +77,9 @@ struct Shared {
     recorder: events::Recorder,
     delays: Mutex<Delays>,
     failing: Mutex<Vec<FailingPull>>,
+    failing_sandboxes: Mutex<Vec<FailingSandbox>>,
+    silent_links: Mutex<Vec<SilentLink>>,
+    folder: PathBuf,
     paused: watch::Sender<bool>,
 }
 
@@ -99,6 +110,9 @@ impl Kubelet {
             pods: Mutex::default(),
             delays: Mutex::new(settings.delays),
             failing: Mutex::default(),
+            failing_sandboxes: Mutex::default(),
+            silent_links: Mutex::default(),
+            folder: settings.folder,
             paused: watch::Sender::new(false),
         });
         let tls = settings.identity.server()?;
@@ -192,6 +206,7 @@ fn apply(shared: &Arc<Shared>, pod: Pod) {
         records: records.clone(),
         addresses,
         reported,
+        programs: JoinSet::new(),
     };
     let task = tokio::spawn(worker.run());
     pods.insert(key, Handle { uid, pods: sender, records, task });

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node as Object;
@@ -78,6 +79,11 @@ impl Host {
     pub(super) fn pod_address(&self) -> Ipv4Addr {
         let next = self.next_pod.fetch_add(1, Ordering::Relaxed) % 250;
         Ipv4Addr::new(10, 0, self.pods_subnet, 4 + u8::try_from(next).unwrap_or_default())
+    }
+
+    /// The addresses of this node's pods.
+    pub(super) fn pod_range(&self) -> Ipv4Net {
+        Ipv4Net::new_assert(Ipv4Addr::new(10, 0, self.pods_subnet, 0), 24)
     }
 
     /// Reserves the address of an existing pod.
@@ -262,6 +268,7 @@ mod tests {
     fn pods_get_addresses_of_their_own() {
         let host = Host::new(0, Node::new(0, "amd64"));
         assert_ne!(host.pod_address(), host.pod_address());
+        assert!(host.pod_range().contains(&host.pod_address()));
         host.reserve(Ipv4Addr::new(10, 0, 64, 9));
         assert_eq!(host.pod_address(), Ipv4Addr::new(10, 0, 64, 10));
     }

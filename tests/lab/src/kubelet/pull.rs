@@ -13,6 +13,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::image::Name;
+use super::unpack::{ENTRYPOINT, Program};
 use crate::address;
 
 /// Timeout for a response of a registry.
@@ -42,6 +43,8 @@ pub(super) enum Behaviour {
     Exit,
     /// Runs and never becomes ready.
     Unready,
+    /// Really runs the image's program, until that exits.
+    Program,
 }
 
 /// An image on a node.
@@ -54,6 +57,8 @@ pub(super) struct Pulled {
     /// Bytes of config and layers.
     pub(super) size: u64,
     pub(super) behaviour: Behaviour,
+    /// Of [`Behaviour::Program`].
+    pub(super) program: Option<Arc<Program>>,
 }
 
 impl Pulled {
@@ -65,40 +70,55 @@ impl Pulled {
             name: full,
             size: 30_000_000,
             behaviour: Behaviour::Run,
+            program: None,
         }
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Manifest {
+pub(super) struct Manifest {
     #[serde(default)]
     manifests: Vec<Descriptor>,
     config: Option<Descriptor>,
     #[serde(default)]
-    layers: Vec<Descriptor>,
+    pub(super) layers: Vec<Descriptor>,
 }
 
-#[derive(Deserialize)]
-struct Descriptor {
-    digest: String,
+#[derive(Clone, Deserialize)]
+pub(super) struct Descriptor {
+    pub(super) digest: String,
     #[serde(default)]
     size: u64,
     platform: Option<Platform>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Platform {
     architecture: String,
     os: String,
 }
 
 #[derive(Deserialize)]
-struct Config {
+pub(super) struct Config {
     architecture: String,
     os: String,
     #[serde(default, rename = "config")]
     runtime: Option<Runtime>,
+    #[serde(default)]
+    rootfs: RootFilesystem,
+}
+
+#[derive(Default, Deserialize)]
+struct RootFilesystem {
+    #[serde(default)]
+    diff_ids: Vec<String>,
+}
+
+impl Config {
+    pub(super) fn diff_ids(&self) -> &[String] {
+        &self.rootfs.diff_ids
+    }
 }
 
 #[derive(Deserialize)]
@@ -106,6 +126,8 @@ struct Config {
 struct Runtime {
     #[serde(default)]
     labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    entrypoint: Option<Vec<String>>,
 }
 
 /// One pull by one node.
@@ -121,40 +143,64 @@ impl Pull<'_> {
     /// Pulls; the error is the CRI message that the kubelet shows.
     pub(super) async fn run(&self) -> Result<Pulled, String> {
         let digest = self.resolve().await?;
-        let mut manifest: Manifest = self.content("manifests", &digest).await?;
-        if !manifest.manifests.is_empty() {
-            let wanted = manifest.manifests.iter().find(|entry| {
-                entry.platform.as_ref().is_some_and(|platform| {
-                    platform.os == "linux" && platform.architecture == self.architecture
-                })
-            });
-            let wanted = wanted.ok_or_else(|| self.no_platform())?.digest.clone();
-            manifest = self.content("manifests", &wanted).await?;
-        }
-        let descriptor =
-            manifest.config.ok_or_else(|| self.failed("Unknown", "the manifest names no config"))?;
-        let config: Config = self.content("blobs", &descriptor.digest).await?;
-        if config.os != "linux" || config.architecture != self.architecture {
-            return Err(self.no_platform());
-        }
+        let top: Manifest = self.content("manifests", &digest).await?;
+        let (manifest, config) = self.platform(&top, self.architecture).await?;
         for layer in &manifest.layers {
             let url = self.name.url("blobs", &layer.digest);
             let response =
                 self.request(Method::HEAD, &url).await.map_err(|why| self.failed("Unknown", why))?;
             self.opened(&url, &response)?;
         }
-        let labels = config.runtime.and_then(|runtime| runtime.labels).unwrap_or_default();
+        let runtime = config.runtime.as_ref();
+        let entrypoint = runtime.and_then(|runtime| runtime.entrypoint.as_deref()).unwrap_or_default();
+        let program = match entrypoint {
+            [program] if program == ENTRYPOINT => {
+                Some(Arc::new(self.program(&top, (&manifest, &config)).await?))
+            }
+            _ => None,
+        };
+        let behaviour = runtime.and_then(|runtime| runtime.labels.as_ref()?.get("lab.behaviour"));
+        let config_size = manifest.config.as_ref().map_or(0, |config| config.size);
         Ok(Pulled {
             name: self.name.full(),
             id: self.name.id(&digest),
-            size: descriptor.size + manifest.layers.iter().map(|layer| layer.size).sum::<u64>(),
-            behaviour: match labels.get("lab.behaviour").map(String::as_str) {
+            size: config_size + manifest.layers.iter().map(|layer| layer.size).sum::<u64>(),
+            behaviour: match behaviour.map(String::as_str) {
+                _ if program.is_some() => Behaviour::Program,
                 Some("crash") => Behaviour::Crash,
                 Some("exit") => Behaviour::Exit,
                 Some("unready") => Behaviour::Unready,
                 _ => Behaviour::Run,
             },
+            program,
         })
+    }
+
+    /// Manifest and config for an architecture of the image that `top` names.
+    pub(super) async fn platform(
+        &self,
+        top: &Manifest,
+        architecture: &str,
+    ) -> Result<(Manifest, Config), String> {
+        let manifest = if top.manifests.is_empty() {
+            top.clone()
+        } else {
+            let wanted = top.manifests.iter().find(|entry| {
+                entry
+                    .platform
+                    .as_ref()
+                    .is_some_and(|platform| platform.os == "linux" && platform.architecture == architecture)
+            });
+            let wanted = wanted.ok_or_else(|| self.no_platform())?;
+            self.content("manifests", &wanted.digest).await?
+        };
+        let descriptor =
+            manifest.config.as_ref().ok_or_else(|| self.failed("Unknown", "the manifest names no config"))?;
+        let config: Config = self.content("blobs", &descriptor.digest).await?;
+        if config.os != "linux" || config.architecture != architecture {
+            return Err(self.no_platform());
+        }
+        Ok((manifest, config))
     }
 
     /// Resolves the reference to its digest.
@@ -206,7 +252,7 @@ impl Pull<'_> {
         serde_json::from_slice(&body).map_err(|error| self.failed("Unknown", error))
     }
 
-    async fn request(&self, method: Method, url: &str) -> Result<Response, String> {
+    pub(super) async fn request(&self, method: Method, url: &str) -> Result<Response, String> {
         let mut request = self.http.request(method, url).timeout(SILENCE).header("accept", ACCEPT);
         if let Some(token) = &self.registry.token {
             let credentials = STANDARD.encode(format!("AWS:{}", token()));
@@ -215,7 +261,7 @@ impl Pull<'_> {
         request.send().await.map_err(|error| root_cause(&error))
     }
 
-    fn opened(&self, url: &str, response: &Response) -> Result<(), String> {
+    pub(super) fn opened(&self, url: &str, response: &Response) -> Result<(), String> {
         match response.status() {
             status if status.is_success() => Ok(()),
             StatusCode::NOT_FOUND => Err(self.failed(
@@ -236,7 +282,7 @@ impl Pull<'_> {
         self.failed("NotFound", "no match for platform in manifest: not found")
     }
 
-    fn failed(&self, code: &str, why: impl Display) -> String {
+    pub(super) fn failed(&self, code: &str, why: impl Display) -> String {
         failed(self.name, code, why)
     }
 }
@@ -262,7 +308,7 @@ fn failed(name: &Name, code: &str, why: impl Display) -> String {
     format!("rpc error: code = {code} desc = failed to pull and unpack image \"{}\": {why}", name.full())
 }
 
-fn digest(content: &[u8]) -> String {
+pub(super) fn digest(content: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(content)))
 }
 

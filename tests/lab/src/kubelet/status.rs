@@ -280,6 +280,11 @@ fn terminated(exit: &Exit) -> ContainerState {
             reason: Some(if exit.code == 0 { "Completed" } else { "Error" }.to_owned()),
             started_at: Some(Time(exit.started)),
             finished_at: Some(Time(exit.finished)),
+            message: exit
+                .output
+                .as_ref()
+                .map(|output| output.message.clone())
+                .filter(|text| !text.is_empty()),
             ..ContainerStateTerminated::default()
         }),
         ..ContainerState::default()

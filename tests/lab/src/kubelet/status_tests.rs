@@ -30,6 +30,7 @@ fn start(record: &mut Record) {
         id: "docker.io/castai/agent@sha256:1".into(),
         size: 1,
         behaviour: Behaviour::Run,
+        program: None,
     };
     record.start("abc".into(), pulled, false, NOW);
 }

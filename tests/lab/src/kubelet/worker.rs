@@ -7,17 +7,23 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
+use super::container::{self, Network, Output};
 use super::events::Notice;
 use super::image::Name;
 use super::lifecycle::{Change, Missing, Next, Record, Role, State, containers, next};
 use super::node::Host;
+use super::pod_files;
 use super::pull::{Pull, Pulled, hex, unreachable};
 use super::status::{Addresses, patch, pod_name, status};
+use super::unpack::{ENTRYPOINT, Program};
 use super::{Shared, lock};
 
 /// Delay before an API call that failed is retried.
 const RETRY: Duration = Duration::from_millis(200);
+/// Delay before a sandbox or a volume that failed is retried.
+const SANDBOX_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
@@ -27,6 +33,8 @@ pub(super) struct Worker {
     pub(super) records: Arc<Mutex<Vec<Record>>>,
     pub(super) addresses: Addresses,
     pub(super) reported: Option<PodStatus>,
+    /// Programs that run, by the position of their container and its id; dropping the worker kills them.
+    pub(super) programs: JoinSet<(usize, String, Output)>,
 }
 
 impl Worker {
@@ -57,13 +65,24 @@ impl Worker {
                 Next::Now(index, change) => self.change(&pod, index, change),
                 Next::At(time) => {
                     let wait = Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default();
-                    let _ = tokio::time::timeout(wait, self.pods.changed()).await;
+                    let _ = tokio::time::timeout(wait, self.change_or_exit()).await;
                 }
                 Next::Never => {
-                    if self.pods.changed().await.is_err() {
+                    if !self.change_or_exit().await {
                         return;
                     }
                 }
+            }
+        }
+    }
+
+    /// Waits until the pod changes or a program exits. `false`: the pod is gone.
+    async fn change_or_exit(&mut self) -> bool {
+        tokio::select! {
+            changed = self.pods.changed() => changed.is_ok(),
+            Some(Ok((index, id, output))) = self.programs.join_next() => {
+                lock(&self.records)[index].finish(&id, output, Timestamp::now());
+                true
             }
         }
     }
@@ -91,6 +110,16 @@ impl Worker {
         let Some((role, container)) = containers(pod).nth(index) else {
             return;
         };
+        if let Some(message) = self.sandbox_failure(pod) {
+            self.shared.recorder.record(
+                pod,
+                &self.host.node.name,
+                "",
+                Notice::warning("FailedCreatePodSandBox", message),
+            );
+            let _ = tokio::time::timeout(SANDBOX_RETRY, self.pods.changed()).await;
+            return;
+        }
         let mut pods = self.pods.clone();
         let outcome = tokio::select! {
             outcome = self.image(pod, role, container) => outcome,
@@ -101,6 +130,20 @@ impl Worker {
             Ok(pulled) => {
                 let probed = container.readiness_probe.is_some();
                 let id = hex(&rand::random::<[u8; 32]>());
+                if let Some(program) = &pulled.program {
+                    match self.program(pod, container, program, &id).await {
+                        Ok(program) => {
+                            let id = id.clone();
+                            self.programs.spawn(async move { (index, id, program.run().await) });
+                        }
+                        Err(message) => {
+                            let notice = Notice::warning("FailedMount", message);
+                            self.shared.recorder.record(pod, &self.host.node.name, "", notice);
+                            let _ = tokio::time::timeout(SANDBOX_RETRY, self.pods.changed()).await;
+                            return;
+                        }
+                    }
+                }
                 lock(&self.records)[index].start(id, pulled, probed, now);
                 self.record_event(
                     pod,
@@ -121,6 +164,46 @@ impl Worker {
                 lock(&self.records)[index].fail_pull(missing, message, now);
             }
         }
+    }
+
+    fn sandbox_failure(&self, pod: &Pod) -> Option<String> {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        let rules = lock(&self.shared.failing_sandboxes);
+        rules.iter().find(|rule| rule.applies(&self.host.node.name, name)).map(|rule| rule.message.clone())
+    }
+
+    /// The container as it really runs; the error is the kubelet's message on a volume.
+    async fn program(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        program: &Arc<Program>,
+        id: &str,
+    ) -> Result<container::Container, String> {
+        let mut files = pod_files::mounted(&self.shared.client, pod, container).await?;
+        files.insert("/etc/resolv.conf".into(), pod_files::resolv_conf(pod).into_bytes());
+        let node = &self.host.node;
+        let links = lock(&self.shared.silent_links);
+        let silent = links.iter().filter(|link| link.applies(&node.name, &node.zone));
+        let silent = silent.flat_map(|link| link.to.clone()).collect();
+        let on_host = pod.spec.as_ref().and_then(|spec| spec.host_network).unwrap_or_default();
+        let entrypoint = container.command.clone().unwrap_or_else(|| vec![ENTRYPOINT.to_owned()]);
+        let values = container.env.iter().flatten();
+        Ok(container::Container {
+            program: program.clone(),
+            root: self.shared.folder.join(&id[..16]),
+            command: entrypoint.into_iter().chain(container.args.clone().unwrap_or_default()).collect(),
+            environment: values
+                .filter_map(|variable| Some((variable.name.clone(), variable.value.clone()?)))
+                .collect(),
+            files,
+            termination_log: container
+                .termination_message_path
+                .as_deref()
+                .unwrap_or("/dev/termination-log")
+                .into(),
+            network: (!on_host).then_some(Network { address: self.addresses.pod, silent }),
+        })
     }
 
     /// Gets the image as the container's pull policy requires. The error is the waiting reason and its message.
@@ -255,7 +338,8 @@ impl Worker {
     }
 
     /// Completes the deletion of a pod.
-    async fn remove(&self, pod: &Pod) {
+    async fn remove(mut self, pod: &Pod) {
+        self.programs.shutdown().await;
         for ((role, container), record) in containers(pod).zip(lock(&self.records).iter()) {
             if record.is_running() {
                 let message = format!("Stopping container {}", container.name);

@@ -2,7 +2,9 @@
 //! recipe on every machine.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -41,6 +43,10 @@ pub struct Recipe {
     pub revision: u32,
     /// The registry serves the first platform's own layer with a wrong byte.
     pub corrupt: bool,
+    /// The image of the probe instead of a generated one, for all platforms: the folder that `scripts/build-probes.sh`
+    /// prints. The simulated kubelet really runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<PathBuf>,
 }
 
 /// The form of the top-level manifest.
@@ -98,6 +104,7 @@ impl Default for Recipe {
             behaviour: Behaviour::Run,
             revision: 0,
             corrupt: false,
+            probe: None,
         }
     }
 }
@@ -111,6 +118,9 @@ impl Image {
 
 /// Generates the image `name:tag`; `name` is the host and the repository.
 pub fn generate(name: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Image> {
+    if let Some(folder) = &recipe.probe {
+        return probe(folder, &recipe.platforms);
+    }
     let mut image = Image { blobs: Vec::new(), manifests: Vec::new(), own_layer: String::new() };
     let docker = recipe.form == Form::ManifestList;
     let count = if recipe.form == Form::Single { 1 } else { recipe.platforms.len() };
@@ -181,6 +191,46 @@ pub fn generate(name: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Image>
     image
         .manifests
         .push(manifest(top_type, &json!({"schemaVersion": 2, "mediaType": top_type, "manifests": entries})));
+    Ok(image)
+}
+
+/// The image of the probe, in the form in which the plugin pushes it.
+fn probe(folder: &Path, platforms: &[String]) -> anyhow::Result<Image> {
+    let mut image = Image { blobs: Vec::new(), manifests: Vec::new(), own_layer: String::new() };
+    let mut entries = Vec::new();
+    for platform in platforms {
+        let (system, architecture) = platform.split_once('/').unwrap_or(("linux", platform));
+        let read = |extension: &str| {
+            let file = folder.join(format!("{architecture}.{extension}"));
+            std::fs::read(&file).with_context(|| format!("reading `{}`", file.display()))
+        };
+        let bytes = Bytes::from(read("tar.gz")?);
+        let layer = Blob { digest: digest_of(&bytes), bytes };
+        let config = json_blob(&json!({
+            "os": system,
+            "architecture": architecture,
+            "config": {"User": "65532", "Entrypoint": ["/probe"]},
+            "rootfs": {"type": "layers", "diff_ids": [String::from_utf8(read("diff-id")?)?.trim()]},
+        }));
+        let manifest = manifest(
+            IMAGE,
+            &json!({
+                "schemaVersion": 2,
+                "mediaType": IMAGE,
+                "config": descriptor(CONFIG, &config),
+                "layers": [descriptor(LAYER, &layer)],
+            }),
+        );
+        entries.push(json!({
+            "mediaType": manifest.media_type, "digest": manifest.digest, "size": manifest.bytes.len(),
+            "platform": {"architecture": architecture, "os": system},
+        }));
+        image.own_layer.clone_from(&layer.digest);
+        image.blobs.extend([layer, config]);
+        image.manifests.push(manifest);
+    }
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries});
+    image.manifests.push(manifest(INDEX, &index));
     Ok(image)
 }
 

@@ -7,7 +7,7 @@ use super::*;
 fn ask(zone: &mut Zone, name: &str, query_type: RecordType, transport: Transport) -> Option<Message> {
     let mut query = Message::query();
     query.add_query(Query::query(absolute(name).unwrap(), query_type));
-    zone.answer(&query, transport)
+    zone.answer(&query, transport, None)
 }
 
 /// Response code and answer records, each as `NAME TYPE DATA`.
