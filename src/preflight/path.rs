@@ -1,7 +1,7 @@
 //! The paths to Cast AI and AWS, as data for a drawing: from where, through what, to which host, and what was observed
 //! at each step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::Step;
 use super::finding::Finding;
@@ -45,22 +45,31 @@ impl Path {
 
 /// The paths in the order of the findings, which are those of the checks.
 pub fn paths(findings: &[Finding]) -> Vec<Path> {
-    let mut paths: Vec<(VantagePoint, &str, Vec<&Finding>)> = Vec::new();
+    let mut paths: Vec<Vec<&Finding>> = Vec::new();
+    let mut places = BTreeMap::new();
     for finding in findings.iter().filter(|finding| finding.step().is_some()) {
-        let (from, to) = (finding.vantage_point.clone(), finding.subject.name.as_str());
-        match paths.iter_mut().find(|(other, host, _)| *other == from && *host == to) {
-            Some((_, _, findings)) => findings.push(finding),
-            None => paths.push((from, to, vec![finding])),
+        let place = *places.entry((&finding.vantage_point, &finding.subject.name)).or_insert(paths.len());
+        match paths.get_mut(place) {
+            Some(findings) => findings.push(finding),
+            None => paths.push(vec![finding]),
         }
     }
-    let path = |(from, to, findings): (VantagePoint, &str, Vec<&Finding>)| Path {
-        from: if from == VantagePoint::Here { "this machine".to_owned() } else { from.to_string() },
+    let path = |findings: Vec<&Finding>| Path {
+        from: start(findings[0]),
         through: None,
-        to: to.to_owned(),
+        to: findings[0].subject.name.clone(),
         needed_by: findings.iter().flat_map(|finding| finding.subject.needed_by.iter().cloned()).collect(),
         steps: STEPS.iter().filter_map(|(name, step)| path_step(name, *step, &findings)).collect(),
     };
     paths.into_iter().map(path).collect()
+}
+
+fn start(finding: &Finding) -> String {
+    if finding.vantage_point == VantagePoint::Here {
+        "this machine".to_owned()
+    } else {
+        finding.vantage_point.to_string()
+    }
 }
 
 /// The steps in their order, with their names.

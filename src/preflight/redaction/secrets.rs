@@ -22,7 +22,7 @@ const NAMES: [&str; 12] = [
 ];
 
 /// Starts of the identifiers of AWS' access keys, which have 20 characters.
-const ACCESS_KEYS: [&str; 3] = ["AKIA", "ASIA", "AROA"];
+const ACCESS_KEYS: [&str; 2] = ["AKIA", "ASIA"];
 
 /// Schemes of the `Authorization` header.
 const SCHEMES: [&str; 2] = ["bearer ", "basic "];

@@ -136,13 +136,15 @@ impl Symbol<'_> {
         let result = self.result();
         let class = class(result);
         let label = LINE + 30;
+        // The longest name is the last one, and there is room below the host.
+        let middle = if matches!(self, Self::Step(step) if step.name == "response") { x + 6 } else { x };
         match self {
             Self::Step(step) => {
                 let title = if step.observed.is_empty() { result.to_owned() } else { step.observed.clone() };
                 let _ = writeln!(
                     svg,
                     "<g class=\"{class}\"><title>{}: {}</title><circle class=\"node {class}\" cx=\"{x}\" cy=\"{LINE}\" r=\"{RADIUS}\"/>\
-                     <path class=\"mark {class}\" transform=\"translate({x} {LINE})\" d=\"{}\"/><text x=\"{x}\" y=\"{label}\"{}>{}</text></g>",
+                     <path class=\"mark {class}\" transform=\"translate({x} {LINE})\" d=\"{}\"/><text x=\"{middle}\" y=\"{label}\"{}>{}</text></g>",
                     step.name,
                     text(&title),
                     mark(result),
@@ -153,7 +155,7 @@ impl Symbol<'_> {
             Self::Endpoint(_) => {
                 let (left, top, size) = (x - RADIUS, LINE - RADIUS, 2 * RADIUS);
                 // Above the line, because there is no room between the names of the steps.
-                let above = LINE - 15;
+                let above = LINE - 16;
                 let _ = writeln!(
                     svg,
                     "<g class=\"{class}\"><rect class=\"node {class}\" x=\"{left}\" y=\"{top}\" width=\"{size}\" height=\"{size}\" rx=\"4\"/>\
