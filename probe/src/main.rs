@@ -20,6 +20,8 @@ use self::arguments::Arguments;
 
 /// Nothing larger fits into a `ConfigMap`.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Nothing could be gathered or written.
+const FAILED: u8 = 1;
 /// Invalid input.
 const INVALID: u8 = 2;
 /// What a shell reports of a process that SIGTERM ended.
@@ -28,16 +30,16 @@ const TERMINATED: u8 = 128 + 15;
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args_os().skip(1)) {
         Ok(arguments) => arguments,
-        Err(error) => return fail(&error, None),
+        Err(error) => return fail(INVALID, &error, None),
     };
     let log = &arguments.termination_log;
     let (request, tls) = match inputs(&arguments) {
         Ok(inputs) => inputs,
-        Err(error) => return fail(&error, Some(log)),
+        Err(error) => return fail(INVALID, &error, Some(log)),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start: {error}"), Some(log)),
+        Err(error) => return fail(FAILED, &format!("cannot start: {error}"), Some(log)),
     };
     match runtime.block_on(run(&request, &tls)) {
         Some(report) => publish(&report, log),
@@ -106,17 +108,17 @@ fn publish(report: &PodReport, termination_log: &Path) -> ExitCode {
     let logged = writeln!(io::stdout(), "{}", pod::encode_log(report));
     let message = pod::encode_message(report, pod::MESSAGE_BYTES);
     match (logged, std::fs::write(termination_log, message)) {
-        (Err(_), Err(error)) => fail(&format!("cannot write the report: {error}"), None),
+        (Err(_), Err(error)) => fail(FAILED, &format!("cannot write the report: {error}"), None),
         _ => ExitCode::SUCCESS,
     }
 }
 
 /// Writes the error where people look for it: to the log, and to the status of the pod.
-fn fail(error: &str, termination_log: Option<&Path>) -> ExitCode {
+fn fail(code: u8, error: &str, termination_log: Option<&Path>) -> ExitCode {
     let line = format!("error: {error}\n");
     let _ = io::stderr().write_all(line.as_bytes());
     if let Some(path) = termination_log {
         let _ = std::fs::write(path, &line);
     }
-    ExitCode::from(INVALID)
+    ExitCode::from(code)
 }

@@ -67,7 +67,8 @@ impl Container {
     /// Runs until the program exits; it is killed if the future is dropped.
     pub(super) async fn run(self) -> Output {
         if !self.program.is_executable {
-            let log = format!("exec {}: exec format error\n", self.command.join(" "));
+            let log =
+                format!("exec {}: exec format error\n", self.command.first().map_or("", String::as_str));
             return Output { code: NOT_EXECUTABLE, log, message: String::new() };
         }
         let output = self.run_program().await.unwrap_or_else(|error| {
@@ -189,17 +190,28 @@ fn text(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn paths_stay_inside_the_root_folder() {
-        let container = Container {
-            program: Arc::new(Program { archives: Vec::new(), is_executable: true }),
+    fn container(is_executable: bool) -> Container {
+        Container {
+            program: Arc::new(Program { archives: Vec::new(), is_executable }),
             root: "/root".into(),
-            command: Vec::new(),
+            command: vec!["/probe".to_owned(), "--request".to_owned()],
             environment: BTreeMap::new(),
             files: BTreeMap::new(),
             termination_log: PathBuf::new(),
             network: None,
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_for_another_machine_does_not_start() {
+        let output = container(false).run().await;
+        assert_eq!((output.code, output.message.as_str()), (255, ""));
+        assert_eq!(output.log, "exec /probe: exec format error\n");
+    }
+
+    #[test]
+    fn paths_stay_inside_the_root_folder() {
+        let container = container(true);
         for (path, expected) in
             [("/etc/x", "/root/etc/x"), ("etc/x", "/root/etc/x"), ("/../../etc/./x", "/root/etc/x")]
         {
