@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::Step;
+use super::checks::service_endpoint;
 use super::finding::Finding;
 use super::subject::VantagePoint;
 
@@ -44,10 +45,10 @@ impl Path {
 }
 
 /// The paths in the order of the findings, which are those of the checks.
-pub fn paths(findings: &[Finding]) -> Vec<Path> {
+pub fn paths(all: &[Finding]) -> Vec<Path> {
     let mut paths: Vec<Vec<&Finding>> = Vec::new();
     let mut places = BTreeMap::new();
-    for finding in findings.iter().filter(|finding| finding.step().is_some()) {
+    for finding in all.iter().filter(|finding| finding.step().is_some()) {
         let place = *places.entry((&finding.vantage_point, &finding.subject.name)).or_insert(paths.len());
         match paths.get_mut(place) {
             Some(findings) => findings.push(finding),
@@ -56,12 +57,26 @@ pub fn paths(findings: &[Finding]) -> Vec<Path> {
     }
     let path = |findings: Vec<&Finding>| Path {
         from: start(findings[0]),
-        through: None,
+        through: endpoint(all, &findings[0].subject.name),
         to: findings[0].subject.name.clone(),
         needed_by: findings.iter().flat_map(|finding| finding.subject.needed_by.iter().cloned()).collect(),
         steps: STEPS.iter().filter_map(|(name, step)| path_step(name, *step, &findings)).collect(),
     };
     paths.into_iter().map(path).collect()
+}
+
+/// The endpoint of the VPC that answers for a host, according to the check that found it.
+fn endpoint(all: &[Finding], host: &str) -> Option<String> {
+    let answers = |name: &str| match name.strip_prefix('*') {
+        Some(suffix) => host.ends_with(suffix),
+        None => name == host,
+    };
+    let mut found = all.iter().filter(|finding| finding.check.code == service_endpoint::CHECK.code);
+    let found = found.find(|finding| {
+        let hosts = finding.evidence["hosts"].as_array();
+        hosts.into_iter().flatten().filter_map(|name| name.as_str()).any(answers)
+    })?;
+    found.evidence["endpoint"].as_str().map(str::to_owned)
 }
 
 fn start(finding: &Finding) -> String {

@@ -29,7 +29,9 @@ fn judge(service: &ServiceView<'_>) -> Judgement {
         return Judgement::pass(format!("no endpoint of its own: {reasons}"));
     }
     if let Some(endpoint) = service.endpoint {
-        let evidence = json!({ "endpoint": endpoint.id, "service": service.service.service_name });
+        let hosts = service.planned.map(|planned| planned.hosts.as_slice()).unwrap_or_default();
+        let evidence =
+            json!({ "endpoint": endpoint.id, "service": service.service.service_name, "hosts": hosts });
         return Judgement::pass(endpoint.id.clone()).evidence(evidence);
     }
     if let Some(problem) = shared_vpc(facts) {

@@ -24,8 +24,7 @@ api.cast.ai   Pass   Ignored   -     -     -          castai-agent +1
 Ignored CPL211 api.cast.ai: Fail: 104.16.81.56: public
 
 2 passed, 2 ignored
-All checks passed except those ignored: api.cast.ai (CPL211); not checked: pods, AWS settings, S3, endpoint \
-         service files
+All checks passed except those ignored: api.cast.ai (CPL211); not checked: pods, endpoint service files
 "
     );
     assert!(!all.needs_attention());
