@@ -2,6 +2,7 @@
 
 mod failures;
 mod removal;
+mod views;
 
 use std::time::{Duration, Instant};
 
