@@ -33,8 +33,7 @@ pub struct Report {
 /// published, so that they cannot be reached by name. Installed components need none of these services.
 pub fn not_covered(findings: &[Finding]) -> Vec<String> {
     let is_of_pod = |finding: &Finding| matches!(finding.vantage_point, VantagePoint::Pod(_));
-    let pods =
-        (!findings.iter().any(|finding| finding.step().is_some() && is_of_pod(finding))).then_some("pods");
+    let pods = (!findings.iter().any(|finding| is_seen(finding) && is_of_pod(finding))).then_some("pods");
     let hosts = |service: &Service| [Installation::Us, Installation::Eu].map(|one| service.host(one));
     let unpublished = endpoints::services().iter().filter(|service| hosts(service) == [None, None]);
     let unpublished = unpublished.map(|service| format!("endpoint service {}", service.name));

@@ -8,7 +8,7 @@ use lab::host::Lab;
 use serde_json::{Value, json};
 
 use super::{about_pods, left, nodes};
-use crate::harness::{ecr_tags, own_lab, parse_json, plugin};
+use crate::harness::{mirrored_tags, own_lab, parse_json, plugin};
 
 const API: &str = "api.cast.ai";
 
@@ -43,9 +43,9 @@ fn pods_prove_private_connectivity_and_leave_only_the_image() {
         assert!(seen.iter().all(|finding| finding["vantagePoint"]["type"] == "pod"), "{seen:#?}");
     }
     assert_eq!(left(&lab), Vec::<String>::new());
-    let tags = ecr_tags(&lab);
+    let tags = mirrored_tags(&lab);
     let [tag] = Vec::from_iter(&tags)[..] else { panic!("{tags:?}") };
-    assert!(tag.starts_with("castai-privatelink/castai-privatelink-probe:digest-"), "{tag}");
+    assert!(tag.starts_with("castai-privatelink-probe:digest-"), "{tag}");
 
     // From a machine outside, pods are enough; the image is not pushed again.
     let output = plugin(
@@ -61,7 +61,7 @@ fn pods_prove_private_connectivity_and_leave_only_the_image() {
     let last = output.stdout.lines().last().unwrap();
     let expected = format!("Cast AI is privately reachable from {pods} pods on {} nodes", nodes(&lab));
     assert!(last.starts_with(&expected), "{last}");
-    assert_eq!(ecr_tags(&lab), tags);
+    assert_eq!(mirrored_tags(&lab), tags);
 }
 
 #[test]
