@@ -109,7 +109,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Preflight(PreflightArguments),
+    Preflight(Box<PreflightArguments>),
     Endpoints(EndpointsArguments),
     Images(Box<ImagesArguments>),
     SyncImages(Box<SyncArguments>),

@@ -39,9 +39,14 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+/// Whether it is a fact about a host.
+const fn is_seen(finding: &Finding) -> bool {
+    finding.step().is_some() && matches!(finding.outcome, Outcome::Pass | Outcome::Warn | Outcome::Fail)
+}
+
 /// Where hosts were looked at from: `this machine and 4 pods on 2 nodes`.
 pub fn seen_from(findings: &[Finding]) -> String {
-    let probed = findings.iter().filter(|finding| finding.step().is_some());
+    let probed = findings.iter().filter(|finding| is_seen(finding));
     let vantage_points: BTreeSet<&VantagePoint> = probed.map(|finding| &finding.vantage_point).collect();
     let pods = vantage_points.iter().filter_map(|vantage_point| match vantage_point {
         VantagePoint::Here => None,

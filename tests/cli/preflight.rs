@@ -31,10 +31,13 @@ const TELEMETRY: &str = "telemetry.prod-master.cast.ai";
 const ADDRESSES: &str = "CPL212";
 const ECR_API: &str = address::ECR_API.0;
 
+/// Other tests are about pods.
+const OFF: &str = "--in-cluster=off";
+
 /// Runs preflight from this machine and reads its report.
 #[track_caller]
 fn preflight(lab: &Lab, code: i32, arguments: &[&str]) -> Value {
-    parse_json(&plugin(lab, code, &[&["preflight", "-o", "json", "--in-cluster=off"], arguments].concat()))
+    parse_json(&plugin(lab, code, &[&["preflight", "-o", "json", OFF], arguments].concat()))
 }
 
 /// Runs preflight and reads its report, whatever its exit code is.
@@ -178,22 +181,23 @@ fn all_formats_have_the_same_findings_and_only_a_terminal_has_colour() {
     let lab = shared_lab();
     let report = preflight(lab, 0, &[]);
     let count = findings(&report).len();
-    let yaml: Value = serde_saphyr::from_str(&plugin(lab, 0, &["preflight", "-o", "yaml"]).stdout).unwrap();
+    let yaml: Value =
+        serde_saphyr::from_str(&plugin(lab, 0, &["preflight", OFF, "-o", "yaml"]).stdout).unwrap();
     assert_eq!((&yaml["kind"], yaml["findings"].as_array().unwrap().len()), (&report["kind"], count));
 
-    let names = plugin(lab, 0, &["preflight", "-o", "name"]).stdout;
+    let names = plugin(lab, 0, &["preflight", OFF, "-o", "name"]).stdout;
     assert_eq!(names.lines().count(), count);
     assert!(names.lines().any(|line| line == "CPL211/api.cast.ai"), "{names}");
 
-    let wide = plugin(lab, 0, &["preflight", "-o", "wide"]);
+    let wide = plugin(lab, 0, &["preflight", OFF, "-o", "wide"]);
     assert_eq!(wide.stdout.lines().take_while(|line| !line.is_empty()).count(), count + 1);
-    let table = plugin(lab, 0, &["preflight"]);
+    let table = plugin(lab, 0, &["preflight", OFF]);
     assert!(!table.stdout.contains('…'), "a pipe gets full text: {}", table.stdout);
     assert_eq!(table.stderr, "");
     assert!(!table.stdout.contains('\u{1b}') && !wide.stdout.contains('\u{1b}'));
 
     let on_terminal = |prefix: &str| -> Output {
-        let command = format!("{prefix} kubectl castai-privatelink preflight");
+        let command = format!("{prefix} kubectl castai-privatelink preflight {OFF}");
         lab.run("script", &["--quiet", "--return", "--command", &command, "/dev/null"]).unwrap()
     };
     assert!(on_terminal("env TERM=xterm").stdout.contains("\u{1b}[32mPass"));

@@ -36,7 +36,7 @@ fn judge(service: &ServiceView<'_>, endpoint: &Endpoint) -> Judgement {
     };
     let others: Vec<_> = hosts.iter().copied().filter(|host| !is_covered(host)).collect();
     let known = if described.is_empty() { "no private name".to_owned() } else { described.join(", ") };
-    if !others.is_empty() && !(described.is_empty() && service.detail.is_none()) {
+    if !others.is_empty() && service.detail.is_some() {
         return Judgement::fail(format!("{} answers for {known}", endpoint.id))
             .expected(others.join(", "))
             .fixes(service.problems().map(|problem| Fix::text(problem.hint.clone())).collect());

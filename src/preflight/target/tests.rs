@@ -118,6 +118,10 @@ fn names_of_the_cluster_are_recognised() {
     }
 }
 
+const STS: &str = "sts.us-east-1.amazonaws.com";
+const EC2: &str = "ec2.us-east-1.amazonaws.com";
+const LAYERS: &str = "prod-us-east-1-starport-layer-bucket.s3.us-east-1.amazonaws.com";
+
 #[test]
 fn hosts_of_ecr_follow_region_and_account() {
     let with = |region, account, host| {
@@ -125,9 +129,6 @@ fn hosts_of_ecr_follow_region_and_account() {
         targets.into_iter().map(|target| target.endpoint.host).collect::<Vec<_>>()
     };
     let of = |region, account| with(region, account, None);
-    const STS: &str = "sts.us-east-1.amazonaws.com";
-    const EC2: &str = "ec2.us-east-1.amazonaws.com";
-    const LAYERS: &str = "prod-us-east-1-starport-layer-bucket.s3.us-east-1.amazonaws.com";
     let fips = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com";
     assert_eq!(
         with("us-east-1", Some("123456789012"), Some(fips)),

@@ -181,6 +181,7 @@ fn named(report: &Value) -> BTreeSet<String> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a failure shows where it happened")]
 fn the_causes_that_are_named_are_the_faults() {
     let lab = complete_lab();
     let seed = seed();

@@ -269,6 +269,7 @@ fn codes<'a>(findings: impl Iterator<Item = &'a Value>) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a failure shows where it happened")]
 fn each_fault_is_one_cause_and_its_command_fixes_it() {
     let lab = complete_lab();
     for scenario in SCENARIOS {

@@ -163,11 +163,12 @@ impl Run {
     }
 
     fn container(&self) -> Container {
-        let mut arguments = vec![format!("--request={FOLDER}/{REQUEST}")];
+        let mut files = vec![("--request", format!("{FOLDER}/{REQUEST}"))];
         if self.ca.is_some() {
-            arguments.push(format!("--ca={FOLDER}/{CA}"));
+            files.push(("--ca", format!("{FOLDER}/{CA}")));
         }
-        arguments.push(format!("--termination-log={TERMINATION_LOG}"));
+        files.push(("--termination-log", TERMINATION_LOG.to_owned()));
+        let arguments = files.into_iter().flat_map(|(flag, file)| [flag.to_owned(), file]).collect();
         let quantities = |cpu: &str, memory: &str| {
             let each = [("cpu", cpu), ("memory", memory)];
             Some(each.map(|(name, value)| (name.to_owned(), Quantity(value.to_owned()))).into())
@@ -192,7 +193,7 @@ impl Run {
                 ..SecurityContext::default()
             }),
             termination_message_path: Some(TERMINATION_LOG.to_owned()),
-            termination_message_policy: Some("File".to_owned()),
+            termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
             volume_mounts: Some(vec![VolumeMount {
                 name: "request".to_owned(),
                 mount_path: FOLDER.to_owned(),
@@ -302,9 +303,12 @@ mod tests {
                 (
                     "/spec/containers/0/args",
                     json!([
-                        "--request=/etc/castai-privatelink-probe/request.json",
-                        "--ca=/etc/castai-privatelink-probe/ca.pem",
-                        "--termination-log=/dev/termination-log",
+                        "--request",
+                        "/etc/castai-privatelink-probe/request.json",
+                        "--ca",
+                        "/etc/castai-privatelink-probe/ca.pem",
+                        "--termination-log",
+                        "/dev/termination-log",
                     ]),
                 ),
                 (
@@ -330,7 +334,7 @@ mod tests {
         let without = Run { ca: None, ..run() };
         let pod = without.pod(0, &location(DnsPolicy::ClusterFirst), "u");
         let arguments = pod.spec.unwrap().containers[0].args.clone().unwrap();
-        assert_eq!(arguments.len(), 2, "{arguments:?}");
+        assert_eq!(arguments.len(), 4, "{arguments:?}");
         assert!(without.config_map().data.is_some_and(|data| !data.contains_key(CA)));
     }
 }

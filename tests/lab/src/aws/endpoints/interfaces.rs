@@ -41,10 +41,8 @@ impl Endpoints {
             let address = element("privateIpAddress", &endpoint.address(index).to_string());
             let addresses = format!("<privateIpAddressesSet><item>{address}</item></privateIpAddressesSet>");
             let subnet = element("subnetId", &endpoint.subnets[index]);
-            items.push_str(&format!(
-                "<item>{}{subnet}{address}{addresses}</item>",
-                element("networkInterfaceId", id)
-            ));
+            let id = element("networkInterfaceId", id);
+            items.extend(["<item>", &id, &subnet, &address, &addresses, "</item>"]);
         }
         Ok(response(
             "DescribeNetworkInterfaces",
