@@ -41,7 +41,11 @@ impl Facts {
         let unknown =
             endpoints::services().iter().filter(|service| !has_host(service) && !is_target(service));
         let unknown = unknown.map(|service| format!("endpoint service {}", service.name));
-        let pods = (!self.pods.have_reported()).then(|| "pods".to_owned());
+        let has_looked = |view: &View| {
+            matches!(view.vantage_point, VantagePoint::Pod(_))
+                && view.hosts.as_ref().is_some_and(|hosts| !hosts.is_empty())
+        };
+        let pods = (!self.views.iter().any(has_looked)).then(|| "pods".to_owned());
         pods.into_iter().chain(unknown).collect()
     }
 }

@@ -10,7 +10,7 @@ use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    apply, kubectl, kubectl_json, own_lab, parse_json, plugin, shared_lab, snapshot_on_terminals,
+    apply, complete_lab, kubectl, kubectl_json, parse_json, plugin, shared_lab, snapshot_on_terminals,
 };
 
 const NAMESPACE: &str = "castai-agent";
@@ -92,7 +92,7 @@ fn on_a_terminal_a_prompt_lists_what_is_created() {
 
 #[test]
 fn pods_are_restricted_pinned_and_look_like_the_component() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let label = ["label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted"];
     kubectl(&lab, &label);
     apply(
@@ -138,7 +138,7 @@ fn pods_are_restricted_pinned_and_look_like_the_component() {
 
 #[test]
 fn what_a_pod_reports_counts_and_its_objects_are_removed() {
-    let lab = own_lab();
+    let lab = complete_lab();
     pause_pulls(&lab);
     let running = lab.spawn_plugin(&from_pods(&["--nodes=all", "--skip=CPL302,CPL303"])).unwrap();
     let number = 2 * nodes(&lab);

@@ -2,7 +2,6 @@
 
 use crate::endpoints::facts::Endpoint;
 use crate::endpoints::lack::Lack;
-use crate::endpoints::plan::EndpointChange;
 use crate::preflight::check::{Category, Check, EndpointKind, FactSource, Judge, Requires, Severity};
 use crate::preflight::judgement::{Judgement, Symptom};
 use crate::preflight::vpc::ServiceView;
@@ -12,7 +11,7 @@ pub static CHECK: Check = Check {
     title: "the endpoint's security groups admit its clients on port 443",
     category: Category::Aws,
     severity: Severity::Error,
-    requires: &[Requires::Same("CPL420")],
+    requires: &[Requires::Same("CPL421"), Requires::Same("CPL422")],
     explains: &[Symptom::NoResponse],
     source: FactSource::AwsApi,
     permissions: &["ec2:DescribeSecurityGroups"],
@@ -37,9 +36,5 @@ fn judge(service: &ServiceView<'_>, endpoint: &Endpoint) -> Judgement {
             .expected("rules for port 443 from all nodes and pods")
             .fixes(service.fixes());
     }
-    let is_blocked = service.planned.is_none_or(|planned| planned.change == EndpointChange::Blocked);
-    match service.general_problem().filter(|_| is_blocked) {
-        Some(problem) => Judgement::unknown(problem.message.clone()).fixes(service.fixes()),
-        None => Judgement::pass(groups),
-    }
+    service.not_judged().unwrap_or_else(|| Judgement::pass(groups))
 }

@@ -13,7 +13,7 @@ pub static CHECK: Check = Check {
     title: "the endpoint has an address in every zone of nodes",
     category: Category::Aws,
     severity: Severity::Warning,
-    requires: &[Requires::Same("CPL420")],
+    requires: &[Requires::Same("CPL421"), Requires::Same("CPL422")],
     explains: &[],
     source: FactSource::AwsApi,
     permissions: &["ec2:DescribeVpcEndpoints", "ec2:DescribeSubnets"],
@@ -37,7 +37,7 @@ fn judge(service: &ServiceView<'_>, endpoint: &Endpoint) -> Judgement {
         return Judgement::fail(problem.message.clone()).fixes(service.fixes());
     }
     if missing.is_empty() {
-        return Judgement::pass(zones);
+        return service.not_judged().unwrap_or_else(|| Judgement::pass(zones));
     }
     Judgement::fail(format!("{} has none in {}", endpoint.id, missing.join(", ")))
         .expected("an address in every zone of nodes that the service supports")

@@ -7,7 +7,7 @@ use crate::endpoints::lack::{Lack, lacks};
 use crate::endpoints::plan::{EndpointChange, PlannedEndpoint, Problem};
 use crate::endpoints::settings::{Provider, RequestedService};
 use crate::preflight::fixes;
-use crate::preflight::judgement::Fix;
+use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::subject::{Subject, SubjectKind};
 
 #[derive(Clone, Copy)]
@@ -68,6 +68,18 @@ impl<'f> ServiceView<'f> {
             self.vpc.settings.services.iter().any(|service| service.name == problem.subject)
         };
         self.vpc.plan.problems.iter().find(|problem| !is_of_service(problem))
+    }
+
+    /// That it is not known what the endpoint lacks, because something keeps it from being changed at all.
+    pub fn not_judged(&self) -> Option<Judgement> {
+        let planned = self.planned?;
+        let problem = self.problems().next().or_else(|| self.general_problem());
+        let why = match (planned.change, problem) {
+            (EndpointChange::Blocked, Some(problem)) => problem.message.clone(),
+            (EndpointChange::Blocked, None) => planned.reasons.join("; "),
+            _ => return None,
+        };
+        Some(Judgement::unknown(why).fixes(self.fixes()))
     }
 
     /// Other endpoints of the same service and kind.

@@ -56,6 +56,6 @@ fn ecr_failures_are_reported_and_a_missing_permission_is_unknown() {
     assert_eq!(with_result(&report, &["Fail"]), [format!("CPL320 {ECR_API}")]);
     for code in ["CPL311", "CPL320"] {
         let fixes = finding(&report, code, ECR_API)["fixes"].to_string();
-        assert!(fixes.contains("endpoints create --with-aws-endpoints"), "{fixes}");
+        assert!(fixes.contains("another DNS record answers"), "{fixes}");
     }
 }

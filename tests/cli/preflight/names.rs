@@ -59,7 +59,7 @@ fn each_dns_failure_is_reported() {
     shows_exactly(
         &report,
         &[
-            fails(GRPC, "CPL211", "10.0.1.101: private; 104.16.81.56: public", "endpoints create"),
+            fails(GRPC, "CPL211", "10.0.1.101: private; 104.16.81.56: public", "another DNS record"),
             Expected {
                 result: "Warn",
                 skips: false,

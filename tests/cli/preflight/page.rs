@@ -11,7 +11,7 @@ use lab::dns::Behaviour;
 use serde_json::{Value, json};
 
 use super::{API, GRPC, KVISOR, TELEMETRY, dns, fault, findings, preflight};
-use crate::harness::{assert_stderr_contains, own_lab, parse_json, plugin};
+use crate::harness::{assert_stderr_contains, complete_lab, parse_json, plugin};
 
 /// The colour scheme that the user prefers.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ fn texts(value: &Value) -> Vec<&str> {
 
 #[test]
 fn a_browser_shows_causes_paths_and_findings_at_every_width() {
-    let lab = own_lab();
+    let lab = complete_lab();
     dns(&lab, API, &Behaviour::public());
     dns(&lab, GRPC, &Behaviour::NameError);
     dns(&lab, KVISOR, &Behaviour::addresses(&[REFUSING]));
@@ -134,7 +134,7 @@ fn a_browser_shows_causes_paths_and_findings_at_every_width() {
 
 #[test]
 fn the_archive_contains_everything_and_files_of_others_stay() {
-    let lab = own_lab();
+    let lab = complete_lab();
     dns(&lab, API, &Behaviour::public());
     let home = lab.folder().home();
     let report = preflight(&lab, 1, &["--report=r.tar.gz"]);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{API, GRPC, KVISOR, dns, finding, findings, preflight, reset_lab, text, with_result};
 use crate::harness::{
-    assert_stderr_contains, eventually, kubeconfig_flag, own_lab, parse_json, plugin, run_with_input,
+    assert_stderr_contains, complete_lab, eventually, kubeconfig_flag, parse_json, plugin, run_with_input,
     shared_lab,
 };
 
@@ -37,7 +37,7 @@ fn suites(xml: &str) -> Vec<String> {
 
 #[test]
 fn ignored_problems_do_not_count_and_what_matches_nothing_is_noted() {
-    let lab = own_lab();
+    let lab = complete_lab();
     dns(&lab, API, &Behaviour::public());
     dns(&lab, GRPC, &Behaviour::NameError);
     let report = preflight(&lab, 1, &["--ignore=cpl211=API.cast.ai,CPL105"]);
@@ -69,7 +69,7 @@ fn ignored_problems_do_not_count_and_what_matches_nothing_is_noted() {
 
 #[test]
 fn ci_gets_a_line_for_each_problem_and_test_results() {
-    let lab = own_lab();
+    let lab = complete_lab();
     dns(&lab, API, &Behaviour::public());
     dns(&lab, KVISOR, &Behaviour::NameError);
     let short = plugin(&lab, 1, &["preflight", "-o", "short"]);
@@ -80,7 +80,7 @@ fn ci_gets_a_line_for_each_problem_and_test_results() {
         "{}",
         lines[0]
     );
-    assert!(lines[1].contains("kubectl castai-privatelink endpoints create"), "{}", lines[1]);
+    assert!(lines[1].contains("another DNS record answers"), "{}", lines[1]);
     assert_eq!(lines[2], format!("Not ready for PrivateLink: {KVISOR} (CPL210), {API} (CPL211)"));
     assert_eq!(short.stderr, "");
 
@@ -100,7 +100,7 @@ fn ci_gets_a_line_for_each_problem_and_test_results() {
 
 #[test]
 fn an_error_is_in_the_document_too() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let server = format!("--server=https://{REFUSING}");
     let cases: [(&[&str], &str, bool); 4] = [
         (&["--kubeconfig=/nowhere/config"], "/nowhere/config", false),
@@ -141,7 +141,7 @@ fn an_error_is_in_the_document_too() {
 
 #[test]
 fn what_is_not_checked_within_the_time_limit_is_unknown() {
-    let lab = own_lab();
+    let lab = complete_lab();
     dns(&lab, API, &Behaviour::Silent);
     let limited = |flags: &[&str]| {
         let start = Instant::now();
@@ -168,7 +168,7 @@ fn what_is_not_checked_within_the_time_limit_is_unknown() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests are blocking, and this is the time of the first checks")]
 fn waiting_ends_when_nothing_is_missing_any_more() {
-    let lab = own_lab();
+    let lab = complete_lab();
     dns(&lab, API, &Behaviour::NameError);
     dns(&lab, GRPC, &Behaviour::public());
     let mut running = lab.spawn_plugin(&["preflight", "-o", "json", "--wait=500ms", "--timeout=5m"]).unwrap();

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{IMAGE, NAMESPACE, about_pods, from_pods, left, nodes, timed};
-use crate::harness::{apply, grant_access, own_lab, parse_json, plugin, shared_lab};
+use crate::harness::{apply, complete_lab, grant_access, parse_json, plugin, shared_lab};
 
 #[test]
 fn an_image_that_nodes_cannot_pull_is_reported_at_once() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let message = "failed to pull and unpack image: unexpected status from HEAD request: 403 Forbidden";
     let rule = json!({"image": IMAGE, "message": message});
     lab.control().post("/kubelet/failures", &rule).unwrap();
@@ -31,7 +31,7 @@ fn an_image_that_nodes_cannot_pull_is_reported_at_once() {
 
 #[test]
 fn pods_that_the_api_server_refuses_are_reported_with_its_message() {
-    let lab = own_lab();
+    let lab = complete_lab();
     apply(
         &lab,
         &json!({

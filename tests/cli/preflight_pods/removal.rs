@@ -4,11 +4,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::{from_pods, left, nodes, pause_pulls, wait_for_pods};
-use crate::harness::{assert_stderr_contains, eventually, own_lab, plugin};
+use crate::harness::{assert_stderr_contains, complete_lab, eventually, plugin};
 
 #[test]
 fn an_interrupted_run_removes_its_pods() {
-    let lab = own_lab();
+    let lab = complete_lab();
     pause_pulls(&lab);
     let running = lab.spawn_plugin(&from_pods(&["--nodes=all"])).unwrap();
     wait_for_pods(&lab, 2 * nodes(&lab));
@@ -24,7 +24,7 @@ fn an_interrupted_run_removes_its_pods() {
 
 #[test]
 fn cleanup_removes_what_a_killed_run_left() {
-    let lab = own_lab();
+    let lab = complete_lab();
     pause_pulls(&lab);
     let running = lab.spawn_plugin(&from_pods(&["--nodes=all"])).unwrap();
     let pods = 2 * nodes(&lab);

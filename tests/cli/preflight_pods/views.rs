@@ -8,7 +8,7 @@ use lab::host::Lab;
 use serde_json::{Value, json};
 
 use super::{about_pods, left, nodes};
-use crate::harness::{mirrored_tags, own_lab, parse_json, plugin};
+use crate::harness::{complete_lab, mirrored_tags, parse_json, plugin};
 
 const API: &str = "api.cast.ai";
 
@@ -27,7 +27,7 @@ fn findings<'r>(report: &'r Value, code: &str, subject: &str) -> Vec<&'r Value> 
 
 #[test]
 fn pods_prove_private_connectivity_and_leave_only_the_image() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let report = look(&lab, 0, &["--in-cluster=only"]);
     let bad: Vec<_> = report["findings"]
         .as_array()
@@ -66,7 +66,7 @@ fn pods_prove_private_connectivity_and_leave_only_the_image() {
 
 #[test]
 fn a_fault_of_one_subnet_and_one_dns_is_seen_from_there_alone() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let nodes: Vec<Value> = lab.control().get("/kubelet/nodes").unwrap();
     let b = nodes.iter().find(|node| node["zone"] == "us-east-1b").unwrap();
     let public = json!({"answer": "addresses", "v4": [address::CASTAI_PUBLIC]});
@@ -85,7 +85,7 @@ fn a_fault_of_one_subnet_and_one_dns_is_seen_from_there_alone() {
 
 #[test]
 fn a_pod_without_a_network_is_reported_with_its_event() {
-    let lab = own_lab();
+    let lab = complete_lab();
     let text = "Failed to create pod sandbox: plugin type=\"aws-cni\" failed (add): no free addresses";
     let failures = json!([{"pod": "castai-privatelink-probe-*", "message": text}]);
     lab.control().put("/kubelet/sandbox-failures", &failures).unwrap();
