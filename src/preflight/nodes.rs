@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::check::{Check, Judge};
+use super::checks::aws_identity;
 use super::facts::{Facts, ProbedTarget, View};
 use super::fixes;
 use super::judgement::Judgement;
@@ -109,7 +110,11 @@ pub(super) fn nodes_of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
             vec![Node::judged(subject, judge(&facts.aws.identity))]
         }
         Judge::VpcRead(judge) => {
-            vec![Node::judged(facts.aws.vpc_subject(), judge(facts.aws.vpc.as_ref()))]
+            let node = Node::judged(facts.aws.vpc_subject(), judge(facts.aws.vpc.as_ref()));
+            // Nothing can be read without credentials: that is one problem.
+            let is_consequence = facts.aws.vpc.is_err() && facts.aws.are_credentials_wrong();
+            let skipped = || Verdict::NotSeen(Judgement::skipped(aws_identity::CHECK.code));
+            vec![if is_consequence { Node { verdict: skipped(), ..node } } else { node }]
         }
         Judge::Vpc(_) | Judge::Subnet(_) | Judge::Service(_) | Judge::Endpoint { .. } => of_vpc(check, facts),
         Judge::Registry { judge, .. } => {

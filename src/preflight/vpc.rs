@@ -13,6 +13,7 @@ pub use self::service::ServiceView;
 use super::api_response::ApiResponse;
 use super::subject::{Subject, SubjectKind};
 use super::target::{Target, TargetKind};
+use crate::aws::error::Error;
 use crate::endpoints::decide::decide;
 use crate::endpoints::facts::{Subnet, VpcFacts};
 use crate::endpoints::plan::{EndpointPlan, PlannedSubnet};
@@ -26,6 +27,15 @@ pub struct AwsFacts {
 }
 
 impl AwsFacts {
+    /// Whether AWS has no credentials that it accepts, so that nothing can be read.
+    pub const fn are_credentials_wrong(&self) -> bool {
+        let ApiResponse::Received { result: Err(error), .. } = &self.identity else { return false };
+        matches!(
+            error,
+            Error::NoCredentials { .. } | Error::Credentials(_) | Error::Expired | Error::NotAccepted { .. }
+        )
+    }
+
     /// The VPC, also where it is not known which one it is.
     pub fn vpc_subject(&self) -> Subject {
         self.vpc.as_ref().map_or_else(|_| Subject::new(SubjectKind::Vpc, "VPC"), VpcView::subject)

@@ -38,7 +38,8 @@ fn judge(service: &ServiceView<'_>) -> Judgement {
         return Judgement::unknown(problem.message).fix(Fix::text(problem.hint));
     }
     judgement(service)
-        .expected(format!("an endpoint of {}", service.service.service_name))
+        .expected("an endpoint of the service, or a private hosted zone for its name")
+        .evidence(json!({ "service": service.service.service_name }))
         .fixes(service.fixes())
 }
 

@@ -63,9 +63,9 @@ fn each_dns_failure_is_reported() {
             Expected {
                 result: "Warn",
                 skips: false,
-                ..fails(KVISOR, "CPL211", "2606:4700::6810:5138: public", "endpoints create")
+                ..fails(KVISOR, "CPL211", "2606:4700::6810:5138: public", "another DNS record")
             },
-            Expected { result: "Warn", ..fails(UNUSED, "CPL210", "NXDOMAIN", "endpoints create") },
+            Expected { result: "Warn", ..fails(UNUSED, "CPL210", "NXDOMAIN", "another DNS record") },
         ],
     );
     let seen = text(finding(&report, "CPL210", TELEMETRY), "observed");

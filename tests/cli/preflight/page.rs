@@ -10,6 +10,7 @@ use lab::castai::Fault;
 use lab::dns::Behaviour;
 use serde_json::{Value, json};
 
+use super::vpc::{change, rest_api};
 use super::{API, GRPC, KVISOR, TELEMETRY, dns, fault, findings, preflight};
 use crate::harness::{assert_stderr_contains, complete_lab, parse_json, plugin};
 
@@ -60,7 +61,7 @@ fn texts(value: &Value) -> Vec<&str> {
 #[test]
 fn a_browser_shows_causes_paths_and_findings_at_every_width() {
     let lab = complete_lab();
-    dns(&lab, API, &Behaviour::public());
+    change(&lab, &rest_api(), &json!({"private_dns": false}));
     dns(&lab, GRPC, &Behaviour::NameError);
     dns(&lab, KVISOR, &Behaviour::addresses(&[REFUSING]));
     fault(&lab, TELEMETRY, &Fault::Http { status: 404 });
@@ -99,7 +100,7 @@ fn a_browser_shows_causes_paths_and_findings_at_every_width() {
         assert!(verdict.starts_with("Not ready for PrivateLink: grpc.cast.ai (CPL210), "), "{context}");
         let causes = texts(&seen["causes"]);
         assert_eq!(causes.len(), 3, "{context}");
-        for cause in ["Fail grpc.cast.ai", "Fail api.cast.ai", "Fail kvisor.prod-master.cast.ai"] {
+        for cause in ["Fail grpc.cast.ai", "Fail rest-api", "Fail kvisor.prod-master.cast.ai"] {
             assert!(causes.contains(&cause), "{context}");
         }
         assert!(

@@ -32,7 +32,7 @@ pub(super) fn endpoint(lab: &Lab, service: &str) -> String {
     text(found, "id").to_owned()
 }
 
-fn rest_api() -> String {
+pub(super) fn rest_api() -> String {
     cast_ai_services()[0].0.clone()
 }
 
