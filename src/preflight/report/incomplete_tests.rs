@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::preflight::judgement::Judgement;
-use crate::preflight::subject::SubjectKind;
+use crate::preflight::subject::{Subject, SubjectKind};
 use crate::schema_tests::assert_valid;
 
 fn finding(code: &str, subject: &str, judgement: Judgement) -> Finding {
