@@ -77,6 +77,8 @@ async fn report(
             let mut inputs = inputs::read(connection, &network, wanted.clone()).await?;
             // Asked once, also if the checks are repeated.
             if confirmation.is_none() {
+                // A prompt and a progress bar would overwrite each other.
+                progress.clear();
                 confirmation = Some(pods::confirm(&inputs, &settings, &preflight.pods).await?);
             }
             if let Some(pods) = &mut inputs.pods {

@@ -55,6 +55,9 @@ pub const SUBNETS: [(&str, &str, &str); 2] = [
 /// The main route table of the VPC.
 pub const ROUTE_TABLE: &str = "rtb-0a1b2c3d4e5f60001";
 
+/// The network ACL of the VPC's subnets, which allows everything.
+pub const NETWORK_ACL: &str = "acl-0a1b2c3d4e5f60001";
+
 /// The DHCP option set of the VPC, which names Amazon's DNS server.
 pub const DHCP_OPTIONS: &str = "dopt-0a1b2c3d4e5f60001";
 

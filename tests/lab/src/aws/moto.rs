@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
-use super::{CLUSTER_GROUP, DHCP_OPTIONS, ROUTE_TABLE, SUBNETS};
+use super::{CLUSTER_GROUP, DHCP_OPTIONS, NETWORK_ACL, ROUTE_TABLE, SUBNETS};
 use crate::address;
 
 /// Python needs about two seconds to import moto; a busy machine much longer.
@@ -116,6 +116,8 @@ impl Moto {
         identifiers.push((self.create("groupId", &group).await?, CLUSTER_GROUP));
         let table = format!("Action=DescribeRouteTables&Filter.1.Name=vpc-id&Filter.1.Value.1={vpc}");
         identifiers.push((self.create("routeTableId", &table).await?, ROUTE_TABLE));
+        let acl = format!("Action=DescribeNetworkAcls&Filter.1.Name=vpc-id&Filter.1.Value.1={vpc}");
+        identifiers.push((self.create("networkAclId", &acl).await?, NETWORK_ACL));
         let options = "Action=CreateDhcpOptions&DhcpConfiguration.1.Key=domain-name-servers\
              &DhcpConfiguration.1.Value.1=AmazonProvidedDNS";
         let options = self.create("dhcpOptionsId", options).await?;
