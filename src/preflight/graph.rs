@@ -48,13 +48,14 @@ pub fn layer(checks: &[&'static Check], target: &Target) -> Option<Layer> {
     layers.max()
 }
 
-/// Judges facts, and skips checks whose prerequisites did not pass. Findings are in the order of the checks.
+/// Without anything that is ignored.
+#[cfg(test)]
 pub fn judge(checks: &[&'static Check], facts: &Facts) -> Vec<Finding> {
     judge_ignoring(checks, facts, &[])
 }
 
-/// The same, with ignored findings: a check that requires one is judged on its own facts. If there are none, it is a
-/// consequence of the ignored finding, and ignored too.
+/// Judges facts, and skips checks whose prerequisites did not pass. Findings are in the order of the checks. A check that
+/// requires an ignored finding is judged on its own facts; without any, it is a consequence, and ignored too.
 pub fn judge_ignoring(checks: &[&'static Check], facts: &Facts, ignores: &[Ignore]) -> Vec<Finding> {
     let mut graph = Graph { facts, ignores, judged: BTreeMap::new() };
     let mut findings = Vec::new();

@@ -102,7 +102,7 @@ pub struct LeftOut {
 pub enum Creation {
     /// No check needs them, or `--in-cluster=off`: nothing is reported about them.
     Off,
-    /// Nobody confirmed it; with the reason and the command that does.
+    /// It is not confirmed; with the reason and the command that confirms it.
     NotConfirmed { why: String, fix: Fix },
     /// Something that they need is missing or not permitted.
     NotPossible { why: String, fix: Option<Fix> },

@@ -15,8 +15,8 @@ pub static CHECK: Check = Check {
     source: FactSource::VantagePoint,
     permissions: &[],
     explanation: "An interface endpoint connects to a service in its own region. The built-in table may be \
-                  older than Cast AI's offer. The host name of the service `files` is not published: `endpoints \
-                  plan` looks it up; check it with `--https`.",
+                  older than Cast AI's offer. The host name of the service `files` is not published: it is \
+                  checked if EC2 describes the service to this account.",
     remediation: "ask Cast AI for the endpoint services of this region",
     judge: Judge::Region(judge),
 };

@@ -27,7 +27,8 @@ fn judge(service: &ServiceView<'_>, endpoint: &Endpoint) -> Judgement {
         .filter_map(|lack| if let Lack::Route { table } = lack { Some(table) } else { None })
         .collect();
     if missing.is_empty() {
-        return Judgement::pass(endpoint.route_tables.join(", "));
+        let tables = endpoint.route_tables.join(", ");
+        return service.not_judged().unwrap_or_else(|| Judgement::pass(tables));
     }
     Judgement::fail(format!("{} has none in {}", endpoint.id, missing.join(", ")))
         .expected("a route in every route table of nodes and pods")

@@ -96,7 +96,7 @@ const SCENARIOS: &[Scenario] = &[
         observed: "has none in us-east-1b",
     },
     Scenario {
-        name: "the security group admits nobody",
+        name: "the security group has no rule for port 443",
         fault: |lab| {
             ec2(
                 lab,
